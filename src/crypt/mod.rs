@@ -1,0 +1,123 @@
+//! Layer 2, pure: suites, policy, sealing, opening, judging.
+//!
+//! Neither files, network, environment, clock nor printing; the time comes in as an argument, randomness is the
+//! crypto library's own. OpenPGP lives in [`pgp`] only.
+
+mod fact;
+pub mod pgp;
+mod recipients;
+mod sealed;
+mod unusable;
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::mail::{Address, Envelope, Field, Payload};
+
+pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownReason, Verdict};
+pub use recipients::{Binding, Recipient, Recipients, Usable};
+pub use sealed::{SealError, Sealed};
+pub use unusable::Unusable;
+
+/// Which family of standards: OpenPGP (RFC 9580, RFC 3156) or S/MIME (RFC 8551).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuiteName {
+    /// OpenPGP.
+    OpenPgp,
+    /// S/MIME.
+    Smime,
+}
+
+impl fmt::Display for SuiteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenPgp => "openpgp",
+            Self::Smime => "smime",
+        })
+    }
+}
+
+/// The full fingerprint of a certificate in upper-case hexadecimal: OpenPGP's own (RFC 9580, 5.5.4), or SHA-256
+/// of an X.509 certificate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Reads a full fingerprint: 40 or 64 hexadecimal digits, spaces and colons between them allowed. Nothing
+    /// shorter is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).collect();
+        let full = matches!(digits.len(), 40 | 64) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        full.then(|| Self(digits.to_ascii_uppercase()))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What everybody may know of a certificate, whatever its suite.
+pub trait PublicCertificate: Clone {
+    /// Its full fingerprint.
+    fn fingerprint(&self) -> Fingerprint;
+    /// The addresses that it validly names at a time.
+    fn addresses(&self, at: Timestamp) -> Vec<Address>;
+    /// When it stops being of use for encryption, as seen at a time; none if never.
+    fn expires(&self, at: Timestamp) -> Option<Timestamp>;
+}
+
+/// One family of standards. Only a suite reads a [`Payload`], and only a suite makes a [`Sealed`].
+pub trait Suite: Sized {
+    /// Its name.
+    const NAME: SuiteName;
+    /// Public half.
+    type Certificate: PublicCertificate;
+    /// An unlocked key that may sign at the time of sealing.
+    type Signer;
+
+    /// Judges whether a certificate can be encrypted to at a time: the only maker of [`Usable`].
+    fn check(certificate: &Self::Certificate, at: Timestamp) -> Result<Usable<Self>, Unusable>;
+
+    /// Signs and encrypts a payload, looks at the final bytes once more, and gives the wire message.
+    fn seal(sealing: Sealing<'_, Self>) -> Result<Sealed, SealError>;
+}
+
+/// All that one message needs to be sealed.
+pub struct Sealing<'a, S: Suite> {
+    /// What to seal.
+    pub payload: PayloadUse<'a>,
+    /// The fields that servers see.
+    pub outer: &'a [Field],
+    /// The true subject, where servers must not see it.
+    pub confidential_subject: Option<&'a str>,
+    /// Bare addresses that the outside must not show: those of the Bcc recipients of other groups.
+    pub unseen: &'a [Address],
+    /// Who hands it on and to whom. Its forward paths are the addresses of `recipients`.
+    pub envelope: Envelope,
+    /// Whose certificates.
+    pub recipients: &'a Recipients<S>,
+    /// Who signs; none encrypts only.
+    pub signer: Option<&'a S::Signer>,
+    /// The time of signing.
+    pub at: Timestamp,
+    /// Boundary of the outer multipart.
+    pub boundary: &'a str,
+}
+
+/// A payload to be read, or used up so that its memory is free as soon as it is sealed.
+pub enum PayloadUse<'a> {
+    /// Other groups need it too.
+    Borrowed(&'a Payload),
+    /// The last group.
+    Owned(Payload),
+}

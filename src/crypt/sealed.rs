@@ -1,0 +1,75 @@
+//! The only thing that can be submitted: an envelope and the bytes of a sealed message.
+
+use std::fmt;
+
+use super::{SuiteName, Unusable};
+use crate::mail::Envelope;
+
+/// An envelope and the wire bytes that go with it, CRLF line breaks, lines of at most 998 bytes, not yet
+/// dot-stuffed. Its fields are private; a suite makes it:
+///
+/// ```compile_fail
+/// # use sealpost::{crypt::{Sealed, SuiteName}, mail::Envelope};
+/// fn forge(envelope: Envelope) -> Sealed { Sealed { suite: SuiteName::OpenPgp, envelope, pieces: vec![b"hello".to_vec()] } }
+/// ```
+///
+/// ```
+/// # use sealpost::crypt::Sealed;
+/// fn size(sealed: &Sealed) -> usize { sealed.len() }
+/// ```
+pub struct Sealed {
+    suite: SuiteName,
+    envelope: Envelope,
+    pieces: Vec<Vec<u8>>,
+}
+
+/// Why a message cannot be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The signing key cannot sign now.
+    #[error(transparent)]
+    Signer(#[from] Unusable),
+    /// The crypto library failed; its own words.
+    #[error("sealing failed: {0}")]
+    Library(String),
+    /// The last look at the final bytes found what must not be there. Nothing was sent.
+    #[error("the last look refused the message: {0}")]
+    LastLook(&'static str),
+}
+
+impl Sealed {
+    pub(in crate::crypt) fn new(suite: SuiteName, envelope: Envelope, pieces: Vec<Vec<u8>>) -> Self {
+        Self { suite, envelope, pieces }
+    }
+
+    /// Of which suite.
+    pub fn suite(&self) -> SuiteName {
+        self.suite
+    }
+
+    /// Who hands it on and to whom.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The wire bytes in order; a piece may end in mid-line.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(Vec::as_slice)
+    }
+
+    /// The size of the wire message in bytes.
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(Vec::len).sum()
+    }
+
+    /// Never: a sealed message has a header.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({}, {} bytes)", self.suite, self.len())
+    }
+}

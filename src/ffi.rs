@@ -1,0 +1,1 @@
+//! The only unsafe code: the few OpenSSL calls that the `openssl` crate lacks.

@@ -1,0 +1,1 @@
+//! Layer 5: one file for each job, a straight line over the adapters.

@@ -1,0 +1,1 @@
+//! Layer 4: certificates and keys at rest.

@@ -1,0 +1,18 @@
+//! Layer 1, pure: what a mail is before and after cryptography.
+//!
+//! Neither files, network, environment, clock nor printing; time, Message-ID and boundary come in as
+//! arguments. Nothing here knows a key.
+
+mod address;
+mod compose;
+mod draft;
+mod envelope;
+pub mod parse;
+mod payload;
+pub mod protect;
+
+pub use address::{Address, AddressError, Mailbox};
+pub use compose::{ComposeError, Composed, Composition, Uniques, compose};
+pub use draft::{Attachment, Content, Draft, DraftError, Field, MessageId};
+pub use envelope::{EmptyEnvelope, Envelope};
+pub use payload::Payload;

@@ -1,0 +1,98 @@
+//! The Cryptographic Payload (RFC 9787): the cleartext MIME entity, which only a suite may read.
+
+use std::{fmt, io};
+
+use zeroize::Zeroizing;
+
+/// How much one chunk holds, in bytes.
+const CHUNK: usize = 1 << 20;
+
+/// A cleartext MIME entity, 7-bit with CRLF line breaks, in chunks that can be wiped one by one.
+///
+/// It is wiped when dropped, shows nothing in `Debug`, has no `Display` and no serde, so that it can reach
+/// neither a log nor a file:
+///
+/// ```compile_fail
+/// # use sealpost::mail::Payload;
+/// fn leak(payload: &Payload) -> String { payload.to_string() }
+/// ```
+///
+/// ```
+/// # use sealpost::mail::Payload;
+/// fn measure(payload: &Payload) -> usize { payload.len() }
+/// ```
+#[derive(Default)]
+pub struct Payload {
+    chunks: Vec<Zeroizing<Vec<u8>>>,
+    len: usize,
+}
+
+impl Payload {
+    /// An empty payload to write into.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Its size in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Its bytes in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(|chunk| chunk.as_slice())
+    }
+
+    /// Gives its bytes away chunk by chunk, so that each can be wiped as soon as it is sealed.
+    pub fn into_chunks(self) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
+        self.chunks.into_iter()
+    }
+}
+
+impl io::Write for Payload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = match self.chunks.last() {
+                Some(chunk) if chunk.len() < CHUNK => CHUNK - chunk.len(),
+                _ => {
+                    let capacity = if self.chunks.is_empty() { rest.len().clamp(4096, CHUNK) } else { CHUNK };
+                    self.chunks.push(Zeroizing::new(Vec::with_capacity(capacity)));
+                    CHUNK
+                }
+            };
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            if let Some(chunk) = self.chunks.last_mut() {
+                grow(chunk, now.len());
+                chunk.extend_from_slice(now);
+            }
+            rest = later;
+        }
+        self.len += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes room in a chunk without leaving an unwiped copy behind, which a plain reallocation would.
+fn grow(chunk: &mut Zeroizing<Vec<u8>>, more: usize) {
+    if chunk.capacity() - chunk.len() < more {
+        let mut larger = Zeroizing::new(Vec::with_capacity((chunk.len() + more).next_power_of_two().min(CHUNK)));
+        larger.extend_from_slice(chunk);
+        *chunk = larger;
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.len)
+    }
+}

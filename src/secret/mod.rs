@@ -1,0 +1,1 @@
+//! Layer 4: where passwords and passphrases come from.
