@@ -4,6 +4,7 @@
 //! arguments. Nothing here knows a key.
 
 mod address;
+mod character;
 mod compose;
 mod draft;
 mod envelope;
