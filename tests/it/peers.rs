@@ -1,6 +1,6 @@
 //! The peers themselves, before sealpost meets them: what fails here is the set-up, not the program.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use tempfile::TempDir;
 
@@ -38,13 +38,7 @@ fn postfix_refuses_strangers_wrong_passwords_and_clients_that_did_not_log_in() {
         (&["--user", "alice:wrong"][..], "bob@example.test", 67),
         (&[][..], "bob@example.test", 55),
     ] {
-        let outcome = curl(&server, Door::StartTls, &ca, login, recipient, MESSAGE);
-        if recipient.ends_with("@elsewhere.test") {
-            // Relaying is for those who logged in: it is taken, and fails later.
-            outcome.expect(0);
-        } else {
-            outcome.expect(exit);
-        }
+        curl(&server, Door::StartTls, &ca, login, recipient, MESSAGE).expect(exit);
     }
     assert!(server.mailbox("bob").is_empty());
 }
@@ -52,31 +46,30 @@ fn postfix_refuses_strangers_wrong_passwords_and_clients_that_did_not_log_in() {
 #[test]
 fn dovecot_knows_each_mechanism() {
     let (server, folder, ca) = server();
-    for mechanism in ["PLAIN", "LOGIN"] {
-        let options = format!("AUTH={mechanism}");
-        let login = [&LOGIN[..], &["--login-options", &options]].concat();
-        curl(&server, Door::StartTls, &ca, &login, "bob@example.test", MESSAGE).expect(0);
+    // Debian's curl has no SCRAM and prefers OAUTHBEARER whatever it is told; msmtp does as told.
+    let msmtp = |mechanism: &str, secret: &str| {
+        let configuration = folder.path().join("msmtprc");
+        let port = server.port(Door::StartTls);
+        let content = format!(
+            "account default\nhost localhost\nport {port}\ntls on\ntls_trust_file {}\nfrom alice@example.test\n\
+             auth {mechanism}\nuser {}\npassword {secret}\n",
+            ca.display(),
+            MailServer::USER
+        );
+        fs::write(&configuration, content).unwrap();
+        fs::set_permissions(&configuration, fs::Permissions::from_mode(0o600)).unwrap();
+        let mut msmtp = Command::new("msmtp");
+        msmtp.arg("--file").arg(&configuration).arg("bob@example.test");
+        run(msmtp, MESSAGE)
+    };
+    for mechanism in ["plain", "login", "scram-sha-256"] {
+        msmtp(mechanism, MailServer::PASSWORD).expect(0);
+        msmtp(mechanism, "wrong").expect(77);
     }
-    for mechanism in ["OAUTHBEARER", "XOAUTH2"] {
-        let options = format!("AUTH={mechanism}");
-        for (token, exit) in [(server.token(), 0), (server.expired_token(), 67)] {
-            let login = ["--user", "alice:", "--oauth2-bearer", &token, "--login-options", &options];
-            curl(&server, Door::Implicit, &ca, &login, "bob@example.test", MESSAGE).expect(exit);
-        }
+    for mechanism in ["oauthbearer", "xoauth2"] {
+        msmtp(mechanism, &server.token()).expect(0);
+        msmtp(mechanism, &server.expired_token()).expect(77);
     }
-    // Debian's curl has no SCRAM, its msmtp has.
-    let configuration = folder.path().join("msmtprc");
-    let content = format!(
-        "account default\nhost localhost\nport {}\ntls on\ntls_trust_file {}\nauth scram-sha-256\nuser {}\npassword {}\nfrom alice@example.test\n",
-        server.port(Door::StartTls),
-        ca.display(),
-        MailServer::USER,
-        MailServer::PASSWORD
-    );
-    fs::write(&configuration, content).unwrap();
-    let mut msmtp = Command::new("msmtp");
-    msmtp.arg("--file").arg(&configuration).arg("bob@example.test");
-    run(msmtp, MESSAGE).expect(0);
     server.delivered("bob", 5);
     for mechanism in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"] {
         assert!(server.log().contains(&format!("sasl_method={mechanism}")), "{mechanism}\n{}", server.log());
