@@ -289,6 +289,3 @@ fn mailbox(mailbox: &Mailbox) -> String {
         format!("{name} <{}>", mailbox.address)
     }
 }
-
-#[cfg(test)]
-mod tests;

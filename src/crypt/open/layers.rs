@@ -116,7 +116,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
             Layer::Inline => {
                 let part = tree.part(root);
                 let charset = part.media.parameter("charset").map(str::to_owned);
-                let text = found.inline(&part.decoded(&bytes), reader)?;
+                let text = found.inline(part.decoded(&bytes).trim_ascii(), reader)?;
                 return Ok(found.into_unwrapped(outer, Content::Text { bytes: text, charset }));
             }
         }
