@@ -5,7 +5,7 @@
 //! header section is compared.
 
 use super::{
-    Mailbox,
+    Address, Mailbox,
     parse::{MediaType, Part, Tree, decode_text, fields, harmless},
 };
 
@@ -253,11 +253,30 @@ fn author(values: &[&str]) -> Author {
     let [value] = values else {
         return if values.is_empty() { Author::None } else { Author::Several };
     };
-    match Mailbox::parse_list(value).map(|list| (list.len(), list.into_iter().next())) {
-        Ok((1, Some(mailbox))) => Author::One(mailbox),
-        Ok((0, _)) | Err(_) => Author::None,
-        Ok(_) => Author::Several,
+    let mut list = mailboxes(value).unwrap_or_default();
+    match list.len() {
+        0 => Author::None,
+        1 => list.pop().map_or(Author::None, Author::One),
+        _ => Author::Several,
     }
+}
+
+/// Reads a list of mailboxes. Strangers write display names that no draft may have, bare addresses and controls
+/// among them: of one such mailbox the name is made harmless, and the address is still read strictly.
+fn mailboxes(value: &str) -> Option<Vec<Mailbox>> {
+    if let Ok(list) = Mailbox::parse_list(value) {
+        return Some(list);
+    }
+    let (name, address) = value.trim().strip_suffix('>')?.split_once('<')?;
+    let name = name.trim();
+    let quoted = name.len() > 1 && name.starts_with('"') && name.ends_with('"');
+    let inner = if quoted { &name[1..name.len() - 1] } else { name };
+    let apart = |c: char| matches!(c, '"' | '<' | '>' | '\\') || !quoted && matches!(c, ',' | ';' | ':');
+    if inner.contains(apart) {
+        return None;
+    }
+    let name = Some(harmless(&decode_text(inner))).filter(|name| !name.is_empty());
+    Some(vec![Mailbox { name, address: Address::parse(address.trim()).ok()? }])
 }
 
 /// Two values are the same if they read the same.
@@ -269,9 +288,9 @@ fn same(one: &str, other: &str) -> bool {
 /// for an address; a list that cannot be read stays as it stands.
 fn shown(name: &str, values: &[&str]) -> String {
     if ADDRESSES.contains(&name) {
-        let lists = values.iter().map(|value| match Mailbox::parse_list(value) {
-            Ok(list) => list.iter().map(mailbox).collect::<Vec<_>>().join(", "),
-            Err(_) => harmless(value),
+        let lists = values.iter().map(|value| match mailboxes(value) {
+            Some(list) => list.iter().map(mailbox).collect::<Vec<_>>().join(", "),
+            None => harmless(value),
         });
         return lists.collect::<Vec<_>>().join(", ");
     }

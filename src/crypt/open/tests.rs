@@ -245,6 +245,11 @@ fn the_one_author_counts() {
     assert!(warnings(&name).contains(&"display-name"));
     let word = from("From: =?utf-8?q?alice=40example.org?= <mallory@example.org>\n");
     assert!(warnings(&word).contains(&"display-name"));
+    let bare = from("From: alice@example.org <mallory@example.org>\n");
+    assert_eq!((state(&bare), warnings(&bare)), ("bad none wrong-signer".to_owned(), vec!["display-name"]));
+    assert_eq!(state(&from("From: Al\u{200d}ice <alice@example.org>\n")), "good message null");
+    assert_eq!(state(&from("From: Alice <alice@exam\u{200b}ple.org>\n")), "bad none no-from");
+    assert_eq!(state(&from("From: <alice@example.org> <mallory@example.org>\n")), "bad none no-from");
     assert_eq!(state(&from("From : alice@example.org\nFrom: mallory@example.org\n")), "bad none several-from");
 }
 
