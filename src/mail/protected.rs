@@ -6,7 +6,8 @@
 
 use super::{
     Address, Mailbox,
-    parse::{MediaType, Part, Tree, decode_text, fields, harmless},
+    character::decode_words,
+    parse::{MediaType, Part, Tree, fields, harmless},
 };
 
 /// The fields that are shown, in the order shown.
@@ -275,13 +276,13 @@ fn mailboxes(value: &str) -> Option<Vec<Mailbox>> {
     if inner.contains(apart) {
         return None;
     }
-    let name = Some(harmless(&decode_text(inner))).filter(|name| !name.is_empty());
+    let name = Some(harmless(&decode_words(inner))).filter(|name| !name.is_empty());
     Some(vec![Mailbox { name, address: Address::parse(address.trim()).ok()? }])
 }
 
 /// Two values are the same if they read the same.
 fn same(one: &str, other: &str) -> bool {
-    one == other || harmless(&decode_text(one)) == harmless(&decode_text(other))
+    one == other || harmless(&decode_words(one)) == harmless(&decode_words(other))
 }
 
 /// A value as it is shown. Addresses are taken apart before encoded words are decoded, so that no word can pass
@@ -295,7 +296,7 @@ fn shown(name: &str, values: &[&str]) -> String {
         return lists.collect::<Vec<_>>().join(", ");
     }
     let value = values.first().copied().unwrap_or_default();
-    if name == "subject" { harmless(&decode_text(value)) } else { harmless(value) }
+    if name == "subject" { harmless(&decode_words(value)) } else { harmless(value) }
 }
 
 fn mailbox(mailbox: &Mailbox) -> String {
