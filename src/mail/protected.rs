@@ -4,6 +4,8 @@
 //! `protected-headers="v1"` and the message/rfc822 wrapping (4.10) tell nothing of the outside, so that the outer
 //! header section is compared.
 
+use std::collections::HashSet;
+
 use super::{
     Address, Mailbox,
     character::decode_words,
@@ -174,7 +176,7 @@ impl Headers {
                 continue;
             }
             let inside = self.inside(name);
-            let confidential = inside && encrypted && values.iter().all(|value| self.is_confidential(name, value));
+            let confidential = inside && encrypted && self.is_confidential(name, &values);
             let protection = match (inside && signed, confidential) {
                 (true, true) => Protection::SignedAndEncrypted,
                 (true, false) => Protection::Signed,
@@ -186,18 +188,21 @@ impl Headers {
         all
     }
 
-    /// Whether the outside did not show a protected value.
-    fn is_confidential(&self, name: &str, value: &str) -> bool {
+    /// Whether the outside showed none of the protected values of a field.
+    fn is_confidential(&self, name: &str, values: &[&str]) -> bool {
         let Some((scheme, inner)) = &self.inner else { return false };
-        match scheme {
-            Scheme::Clear => false,
-            Scheme::Older => !self.outer.all(name).any(|outer| same(outer, value)),
-            Scheme::Cipher => !inner.all("hp-outer").any(|field| {
-                field.split_once(':').is_some_and(|(known, exposed)| {
-                    known.trim().eq_ignore_ascii_case(name) && same(exposed.trim(), value)
-                })
-            }),
-        }
+        let exposed: HashSet<String> = match scheme {
+            Scheme::Clear => return false,
+            Scheme::Older => self.outer.all(name).map(reading).collect(),
+            Scheme::Cipher => {
+                let fields = inner.all("hp-outer").filter_map(|field| field.split_once(':'));
+                fields
+                    .filter(|(known, _)| known.trim().eq_ignore_ascii_case(name))
+                    .map(|(_, value)| reading(value))
+                    .collect()
+            }
+        };
+        !values.iter().any(|value| exposed.contains(&reading(value)))
     }
 
     /// The outer fields that still count once the payload stands alone: neither MIME fields nor those that the
@@ -280,9 +285,9 @@ fn mailboxes(value: &str) -> Option<Vec<Mailbox>> {
     Some(vec![Mailbox { name, address: Address::parse(address.trim()).ok()? }])
 }
 
-/// Two values are the same if they read the same.
-fn same(one: &str, other: &str) -> bool {
-    one == other || harmless(&decode_words(one)) == harmless(&decode_words(other))
+/// A value as it reads: two that read the same are the same.
+fn reading(value: &str) -> String {
+    harmless(&decode_words(value))
 }
 
 /// A value as it is shown. Addresses are taken apart before encoded words are decoded, so that no word can pass
@@ -296,7 +301,7 @@ fn shown(name: &str, values: &[&str]) -> String {
         return lists.collect::<Vec<_>>().join(", ");
     }
     let value = values.first().copied().unwrap_or_default();
-    if name == "subject" { harmless(&decode_words(value)) } else { harmless(value) }
+    if name == "subject" { reading(value) } else { harmless(value) }
 }
 
 fn mailbox(mailbox: &Mailbox) -> String {

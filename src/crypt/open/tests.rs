@@ -38,7 +38,7 @@ impl Reads for Straw {
         Ok(facts(text))
     }
 
-    fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
+    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
         let signer = if message.ends_with(b"-----END PGP SIGNATURE-----") { "alice" } else { "alice bad=invalid" };
         Ok((Zeroizing::new(b"inline\n".to_vec()), vec![facts(signer)]))
     }
@@ -555,7 +555,7 @@ impl Reads for Tolerant {
         Ok(facts("alice"))
     }
 
-    fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
+    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
         Ok((Zeroizing::new(message.to_vec()), vec![facts("alice")]))
     }
 
