@@ -1,1 +1,3 @@
 //! Layer 5: one file for each job, a straight line over the adapters.
+
+pub mod open;

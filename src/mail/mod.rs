@@ -4,12 +4,16 @@
 //! arguments. Nothing here knows a key.
 
 mod address;
+mod character;
+pub mod body;
 mod compose;
 mod draft;
 mod envelope;
+pub mod lookalike;
 pub mod parse;
 mod payload;
 pub mod protect;
+pub mod protected;
 
 pub use address::{Address, AddressError, Mailbox};
 pub use compose::{ComposeError, Composed, Composition, Uniques, compose};
