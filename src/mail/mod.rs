@@ -8,6 +8,7 @@ mod character;
 mod compose;
 mod draft;
 mod envelope;
+mod header;
 mod mailbox;
 pub mod parse;
 mod payload;
