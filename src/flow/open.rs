@@ -14,6 +14,9 @@ use crate::crypt::{
 /// The most plaintext that one message may hold, in bytes: 100 MiB of attachments in base64, and some.
 pub const MAX_PLAINTEXT: usize = 192 << 20;
 
+/// The largest message that is opened, in bytes; a caller need not read further.
+pub const MAX_MESSAGE: usize = 288 << 20;
+
 /// With what to open, and what to require.
 pub struct Opening<'a> {
     /// Unlocked keys.
@@ -51,6 +54,9 @@ impl Opening<'_> {
     /// # }
     /// ```
     pub fn open(&self, message: Vec<u8>) -> Result<Outcome, OpenError> {
+        if message.len() > MAX_MESSAGE {
+            return Err(OpenError::Limit("a message of more than 288 MiB"));
+        }
         let reader =
             pgp::Reader { keys: self.keys, certificates: self.certificates, at: self.at, limit: MAX_PLAINTEXT };
         let opened = crate::crypt::open::open(message, &reader, self.at)?;

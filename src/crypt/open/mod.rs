@@ -87,8 +87,6 @@ pub struct Withheld {
 struct Readable {
     content: Readables,
     headers: MailHeaders,
-    /// Whether there was any layer: else the message is its own source.
-    enveloped: bool,
     encrypted: bool,
 }
 
@@ -133,7 +131,7 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
         caution::complaint(reader.complaint(&key), &mut warnings);
     }
     let summary = Summary { suite, encrypted, signature, headers: Headers(shown), warnings };
-    Ok(Opened { summary, readable: Readable { content, headers, enveloped: suite.is_some(), encrypted } })
+    Ok(Opened { summary, readable: Readable { content, headers, encrypted } })
 }
 
 impl Opened {

@@ -111,7 +111,7 @@ impl Released {
     /// had no layer comes as it was.
     pub fn write_message(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let (bytes, tree, root) = match &self.readable.content {
-            Readables::Entity { bytes, .. } if !self.readable.enveloped => return out.write_all(bytes),
+            Readables::Entity { bytes, root: 0, .. } if !self.readable.encrypted => return out.write_all(bytes),
             Readables::Entity { bytes, tree, root } => (bytes, tree, *root),
             Readables::Text(_) => {
                 self.write_outer(out, "\r\n")?;

@@ -479,6 +479,10 @@ fn the_message_can_be_had_as_it_was() {
     );
     assert!(whole.contains("Subject: Dinner plans") && !whole.contains("multipart/encrypted"));
     assert!(whole.ends_with("\n\nLet's eat\n"));
+    let one = signed(OUTER, "alice", &payload("")).replace("--s\nContent-Type: application/pgp-signature", "");
+    assert_eq!(write(&one), one);
+    let clear = write(&signed(OUTER, "alice", &payload("; hp=clear")));
+    assert!(clear.starts_with("To: bob@example.org") && clear.ends_with("\n\nLet's eat\n"), "{clear}");
     assert!(write(&format!("{OUTER}\n{ARMOR}")).ends_with("\r\n\r\nsecret"));
 }
 
