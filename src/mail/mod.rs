@@ -4,8 +4,8 @@
 //! arguments. Nothing here knows a key.
 
 mod address;
-mod character;
 pub mod body;
+mod character;
 mod compose;
 mod draft;
 mod envelope;
