@@ -98,7 +98,22 @@ pub fn decode(bytes: &[u8], charset: Option<&str>) -> String {
 
 /// LF for CRLF and for a lone CR.
 pub fn line_breaks(text: String) -> String {
-    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
+    if !text.contains('\r') {
+        return text;
+    }
+    // In place: a text may be large.
+    let mut bytes = text.into_bytes();
+    let mut end = 0;
+    for at in 0..bytes.len() {
+        match bytes[at] {
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => continue,
+            b'\r' => bytes[end] = b'\n',
+            byte => bytes[end] = byte,
+        }
+        end += 1;
+    }
+    bytes.truncate(end);
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Without everything through the first empty line (RFC 9788, 4.5.3.2).

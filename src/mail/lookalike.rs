@@ -15,7 +15,7 @@ enum Script {
 }
 
 /// Cyrillic, Greek and Armenian letters that look like Latin ones.
-const LATIN_LOOKING: &str = "аеорсухіјѕһԁԛԝѵгкпмтвнАВЕКМНОРСТУХІЈЅԌԚԜοαρυνκιτχΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոհցզ";
+const LATIN_LOOKING: &str = "аеорсухіјѕһԁԛԝѵӏкмтвнАВЕКМНОРСТУХІЈЅԌԚԜοαρυνκιτχΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոհցզ";
 
 /// Whether an address may be taken for another.
 pub fn is_lookalike(address: &Address) -> bool {

@@ -4,9 +4,12 @@
 //! `protected-headers="v1"` and the message/rfc822 wrapping (4.10) tell nothing of the outside, so that the outer
 //! header section is compared.
 
+use std::collections::HashSet;
+
 use super::{
-    Mailbox,
-    parse::{MediaType, Part, Tree, decode_text, fields, harmless},
+    Address, Mailbox,
+    character::decode_words,
+    parse::{MediaType, Part, Tree, fields, harmless},
 };
 
 /// The fields that are shown, in the order shown.
@@ -173,7 +176,7 @@ impl Headers {
                 continue;
             }
             let inside = self.inside(name);
-            let confidential = inside && encrypted && values.iter().all(|value| self.is_confidential(name, value));
+            let confidential = inside && encrypted && self.is_confidential(name, &values);
             let protection = match (inside && signed, confidential) {
                 (true, true) => Protection::SignedAndEncrypted,
                 (true, false) => Protection::Signed,
@@ -185,18 +188,21 @@ impl Headers {
         all
     }
 
-    /// Whether the outside did not show a protected value.
-    fn is_confidential(&self, name: &str, value: &str) -> bool {
+    /// Whether the outside showed none of the protected values of a field.
+    fn is_confidential(&self, name: &str, values: &[&str]) -> bool {
         let Some((scheme, inner)) = &self.inner else { return false };
-        match scheme {
-            Scheme::Clear => false,
-            Scheme::Older => !self.outer.all(name).any(|outer| same(outer, value)),
-            Scheme::Cipher => !inner.all("hp-outer").any(|field| {
-                field.split_once(':').is_some_and(|(known, exposed)| {
-                    known.trim().eq_ignore_ascii_case(name) && same(exposed.trim(), value)
-                })
-            }),
-        }
+        let exposed: HashSet<String> = match scheme {
+            Scheme::Clear => return false,
+            Scheme::Older => self.outer.all(name).map(reading).collect(),
+            Scheme::Cipher => {
+                let fields = inner.all("hp-outer").filter_map(|field| field.split_once(':'));
+                fields
+                    .filter(|(known, _)| known.trim().eq_ignore_ascii_case(name))
+                    .map(|(_, value)| reading(value))
+                    .collect()
+            }
+        };
+        !values.iter().any(|value| exposed.contains(&reading(value)))
     }
 
     /// The outer fields that still count once the payload stands alone: neither MIME fields nor those that the
@@ -253,30 +259,49 @@ fn author(values: &[&str]) -> Author {
     let [value] = values else {
         return if values.is_empty() { Author::None } else { Author::Several };
     };
-    match Mailbox::parse_list(value).map(|list| (list.len(), list.into_iter().next())) {
-        Ok((1, Some(mailbox))) => Author::One(mailbox),
-        Ok((0, _)) | Err(_) => Author::None,
-        Ok(_) => Author::Several,
+    let mut list = mailboxes(value).unwrap_or_default();
+    match list.len() {
+        0 => Author::None,
+        1 => list.pop().map_or(Author::None, Author::One),
+        _ => Author::Several,
     }
 }
 
-/// Two values are the same if they read the same.
-fn same(one: &str, other: &str) -> bool {
-    one == other || harmless(&decode_text(one)) == harmless(&decode_text(other))
+/// Reads a list of mailboxes. Strangers write display names that no draft may have, bare addresses and controls
+/// among them: of one such mailbox the name is made harmless, and the address is still read strictly.
+fn mailboxes(value: &str) -> Option<Vec<Mailbox>> {
+    if let Ok(list) = Mailbox::parse_list(value) {
+        return Some(list);
+    }
+    let (name, address) = value.trim().strip_suffix('>')?.split_once('<')?;
+    let name = name.trim();
+    let quoted = name.len() > 1 && name.starts_with('"') && name.ends_with('"');
+    let inner = if quoted { &name[1..name.len() - 1] } else { name };
+    let apart = |c: char| matches!(c, '"' | '<' | '>' | '\\') || !quoted && matches!(c, ',' | ';' | ':');
+    if inner.contains(apart) {
+        return None;
+    }
+    let name = Some(harmless(&decode_words(inner))).filter(|name| !name.is_empty());
+    Some(vec![Mailbox { name, address: Address::parse(address.trim()).ok()? }])
+}
+
+/// A value as it reads: two that read the same are the same.
+fn reading(value: &str) -> String {
+    harmless(&decode_words(value))
 }
 
 /// A value as it is shown. Addresses are taken apart before encoded words are decoded, so that no word can pass
 /// for an address; a list that cannot be read stays as it stands.
 fn shown(name: &str, values: &[&str]) -> String {
     if ADDRESSES.contains(&name) {
-        let lists = values.iter().map(|value| match Mailbox::parse_list(value) {
-            Ok(list) => list.iter().map(mailbox).collect::<Vec<_>>().join(", "),
-            Err(_) => harmless(value),
+        let lists = values.iter().map(|value| match mailboxes(value) {
+            Some(list) => list.iter().map(mailbox).collect::<Vec<_>>().join(", "),
+            None => harmless(value),
         });
         return lists.collect::<Vec<_>>().join(", ");
     }
     let value = values.first().copied().unwrap_or_default();
-    if name == "subject" { harmless(&decode_text(value)) } else { harmless(value) }
+    if name == "subject" { reading(value) } else { harmless(value) }
 }
 
 fn mailbox(mailbox: &Mailbox) -> String {
@@ -289,6 +314,3 @@ fn mailbox(mailbox: &Mailbox) -> String {
         format!("{name} <{}>", mailbox.address)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,6 +12,7 @@ use crate::{
     mail::{
         Address, Mailbox,
         lookalike::is_lookalike,
+        parse::harmless,
         protected::{Author, Headers},
     },
 };
@@ -87,7 +88,7 @@ fn warn(warnings: &mut Vec<Warning>, kind: WarningKind, text: String) {
 fn misleading_name(mailbox: &Mailbox) -> Option<&str> {
     let name = mailbox.name.as_deref()?;
     // Full-width and small forms of the sign look like it.
-    let plain = name.replace(['\u{ff20}', '\u{fe6b}'], "@");
+    let plain = harmless(name).replace(['\u{ff20}', '\u{fe6b}'], "@");
     let words = plain.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c));
     let foreign = |word: &str| {
         let word = word.trim_matches('.');

@@ -101,6 +101,3 @@ fn signers<'a>(facts: impl Iterator<Item = &'a SignatureFact>, author: &Author) 
     }
     all
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,7 +17,7 @@ use crate::{
 
 /// The most layers in one envelope.
 const MAX_LAYERS: usize = 8;
-/// The most errant signatures that are verified in one message.
+/// The most errant and inline signatures that are verified in one message.
 const MAX_ERRANT: usize = 8;
 
 const BEGIN_MESSAGE: &[u8] = b"-----BEGIN PGP MESSAGE-----";
@@ -116,7 +116,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
             Layer::Inline => {
                 let part = tree.part(root);
                 let charset = part.media.parameter("charset").map(str::to_owned);
-                let text = found.inline(&part.decoded(&bytes), reader)?;
+                let text = found.inline(part.decoded(&bytes).trim_ascii(), reader)?;
                 return Ok(found.into_unwrapped(outer, Content::Text { bytes: text, charset }));
             }
         }
@@ -252,6 +252,14 @@ fn lines_with<'a>(body: &'a [u8], start: &'a [u8]) -> impl Iterator<Item = usize
     })
 }
 
+/// Whether a part's content begins as an armored message.
+fn is_armor(part: &Part, bytes: &[u8]) -> bool {
+    let body = &bytes[part.body.clone()];
+    let mut begin = Vec::new();
+    part.encoding.decode(&body[..body.len().min(1024)], &mut |piece| begin.extend_from_slice(piece));
+    begin.trim_ascii_start().starts_with(BEGIN_MESSAGE)
+}
+
 /// What was found on the way.
 #[derive(Default)]
 struct Found {
@@ -306,7 +314,7 @@ impl Found {
 
     /// Looks for layers below the payload's root: they are named, never decrypted, and give no status.
     fn errant(&mut self, tree: &Tree, root: usize, bytes: &[u8], reader: &dyn Reads) -> Result<(), OpenError> {
-        let mut verified = 0;
+        let mut left = MAX_ERRANT;
         for index in tree.subtree(root) {
             let part = tree.part(index);
             let layer = match part.media.essence() {
@@ -315,7 +323,8 @@ impl Found {
                 | "application/pkcs7-mime"
                 | "application/x-pkcs7-mime"
                 | "application/pgp-encrypted" => index != root || part.ambiguous || !self.ended_at_root(part),
-                "text/plain" => self.inline_texts(part, bytes, reader),
+                "application/octet-stream" | "application/pgp" => is_armor(part, bytes),
+                media if media.starts_with("text/") => self.inline_texts(part, bytes, reader, &mut left),
                 _ => false,
             };
             if !layer {
@@ -328,11 +337,11 @@ impl Found {
             if part.media.essence() == "multipart/signed"
                 && !part.ambiguous
                 && self.signatures.is_empty()
-                && verified < MAX_ERRANT
+                && left > 0
                 && let Layer::Signed { suite: SuiteName::OpenPgp, form: Ok((payload, signature)) } = signed(tree, part)
                 && !tree.inside_message(root, index)
             {
-                verified += 1;
+                left -= 1;
                 let facts = verify(tree, payload, signature, bytes, SuiteName::OpenPgp, reader)?;
                 self.holds_in_part(facts.unwrap_or_default());
             }
@@ -346,16 +355,19 @@ impl Found {
     }
 
     /// Whether a text holds an armored message. A clear-signed text is verified, and named.
-    fn inline_texts(&mut self, part: &Part, bytes: &[u8], reader: &dyn Reads) -> bool {
+    fn inline_texts(&mut self, part: &Part, bytes: &[u8], reader: &dyn Reads, left: &mut usize) -> bool {
         let body = part.decoded(bytes);
         if let Some(begin) = lines_with(&body, BEGIN_SIGNED).next() {
             self.warn(WarningKind::InlineSignature, "a clear-signed text covers no header and counts for nothing");
             let end = lines_with(&body, END_SIGNATURE).find(|end| *end > begin);
             if let Some(end) = end
                 && self.signatures.is_empty()
-                && let Ok((_, layers)) = reader.verify_inline(&body[begin..end + END_SIGNATURE.len()])
+                && *left > 0
             {
-                self.holds_in_part(layers.into_iter().flatten().collect());
+                *left -= 1;
+                if let Ok((_, layers)) = reader.verify_inline(&body[begin..end + END_SIGNATURE.len()]) {
+                    self.holds_in_part(layers.into_iter().flatten().collect());
+                }
             }
         }
         lines_with(&body, BEGIN_MESSAGE).next().is_some()

@@ -40,12 +40,14 @@ pub trait Reads {
     fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError>;
 
     /// Reads a signed message that is not encrypted.
-    #[allow(clippy::type_complexity, reason = "text, and layers of signatures")]
-    fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError>;
+    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError>;
 
     /// What is wrong by now with a key at hand, if anything.
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
 }
+
+/// A signed text, and its signature layers from the outermost.
+pub type Inline = (Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>);
 
 /// What must hold before a text is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +180,7 @@ impl Reads for pgp::Reader<'_> {
         pgp::Reader::verify_detached(self, signatures, over)
     }
 
-    fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
+    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
         pgp::Reader::verify_inline(self, message)
     }
 

@@ -35,5 +35,8 @@ fn shorten(name: &str) -> String {
         Some(dot) if name.len() - dot <= 16 => name.split_at(dot),
         _ => (name, ""),
     };
-    format!("{}{extension}", &stem[..stem.floor_char_boundary(LONGEST - extension.len())])
+    let room = LONGEST - extension.len();
+    let end =
+        stem.char_indices().map(|(at, character)| at + character.len_utf8()).take_while(|end| *end <= room).last();
+    format!("{}{extension}", &stem[..end.unwrap_or_default()])
 }

@@ -1,8 +1,8 @@
-//! Header fields as they stand, and their values made readable and harmless (RFC 5322, 2.2; RFC 2047).
+//! Header fields as they stand, and their values made harmless (RFC 5322, 2.2).
 
 use std::borrow::Cow;
 
-use mail_parser::{HeaderValue, parsers::MessageStream};
+use crate::mail::character::{is_control, is_invisible};
 
 /// One header field as it stands: its name without the colon, its value with its folds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,34 +79,20 @@ pub fn unfold(value: &[u8]) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&joined).into_owned())
 }
 
-/// An unfolded unstructured value with its encoded words decoded (RFC 2047).
-pub fn decode_text(value: &str) -> String {
-    if !value.contains("=?") {
-        return value.to_owned();
-    }
-    let line = format!("{}\n", value.replace(['\r', '\n'], " "));
-    match MessageStream::new(line.as_bytes()).parse_unstructured() {
-        HeaderValue::Text(text) => text.into_owned(),
-        _ => String::new(),
-    }
-}
-
-/// A text without characters that move, hide or reorder others: controls, bidi controls, zero-width characters;
-/// tabs and line breaks become spaces.
+/// A text without characters that command, hide or reorder: controls, bidi controls, what is of zero width and
+/// joins nothing; tabs and line breaks become spaces.
 pub fn harmless(text: &str) -> String {
     let visible = text.chars().filter_map(|character| match character {
         '\t' | '\r' | '\n' | '\u{2028}' | '\u{2029}' | '\u{85}' => Some(' '),
-        _ if character.is_control() || is_hidden(character) => None,
+        _ if is_control(character) || is_hidden(character) => None,
         _ => Some(character),
     });
     visible.collect::<String>().trim().to_owned()
 }
 
-/// Format characters that are not seen, or change what is seen around them.
+/// Format characters that pass in a draft and are not shown. Joiners and variation selectors shape emoji and
+/// whole scripts: they stay.
 fn is_hidden(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    )
+    is_invisible(character)
+        && !matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0020}'..='\u{e007f}')
 }

@@ -11,7 +11,7 @@ mod transfer;
 
 use std::{borrow::Cow, collections::HashMap, io::BufRead, ops::Range};
 
-pub use fields::{RawField, decode_text, fields, harmless, unfold};
+pub use fields::{RawField, fields, harmless, unfold};
 pub use media::MediaType;
 pub use transfer::TransferEncoding;
 
