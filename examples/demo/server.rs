@@ -81,12 +81,6 @@ impl Server {
     pub fn sessions(&self) -> Vec<Session> {
         lock(&self.sessions).clone()
     }
-
-    /// Forgets what it saw.
-    #[allow(dead_code, reason = "the benches need it, the demonstration does not")]
-    pub fn forget(&self) {
-        lock(&self.sessions).iter_mut().for_each(|session| *session = Session::default());
-    }
 }
 
 /// Writes into the session that is going on.
