@@ -69,3 +69,6 @@ impl Account {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,3 +191,6 @@ fn parse_domain(domain: &str, entry: &Entry<'_>) -> Result<String, ConfigError> 
     let malformed = |_| entry.bad_value(AddressError::Malformed(format!("@{domain}")).into());
     Address::parse(&format!("any@{domain}")).map(|address| address.domain().to_owned()).map_err(malformed)
 }
+
+#[cfg(test)]
+mod tests;
