@@ -9,6 +9,7 @@ mod character;
 mod compose;
 mod draft;
 mod envelope;
+mod header;
 pub mod lookalike;
 mod mailbox;
 pub mod parse;
