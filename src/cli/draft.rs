@@ -86,7 +86,7 @@ pub fn compose(
     at: Timestamp,
     stdin: &mut Stdin,
 ) -> Result<Draft, Failure> {
-    let subject = text.subject.as_deref().map(|subject| Field::new("Subject", subject)).transpose().map_err(usage)?;
+    let subject = text.subject.as_deref().map(Draft::checked_subject).transpose().map_err(usage)?;
     let fields = text.header.iter().map(|line| Field::parse(line)).collect::<Result<_, _>>().map_err(usage)?;
     let in_reply_to = text.in_reply_to.iter().map(|id| MessageId::parse(id)).collect::<Result<_, _>>().map_err(usage)?;
     let references = text.references.iter().flat_map(|ids| ids.split_whitespace());
@@ -114,7 +114,7 @@ pub fn compose(
         to: mailboxes.to,
         cc: mailboxes.cc,
         bcc: mailboxes.bcc,
-        subject: subject.map(|field| field.value().to_owned()),
+        subject,
         date: at,
         in_reply_to,
         references,
@@ -125,8 +125,12 @@ pub fn compose(
 
 /// Takes a whole message.
 pub fn whole(bytes: Zeroizing<Vec<u8>>, at: Timestamp) -> Result<Draft, Failure> {
-    // The Message-ID's domain is From's, which stands in the message: it is made again below.
     Ok(Draft::from_message(bytes, at, random()?)?)
+}
+
+/// The bytes of a message that says that it is encrypted already, as they would go on the wire.
+pub fn sealed_already(message: &[u8]) -> Option<Vec<u8>> {
+    crate::crypt::Sealed::is_announced(message).then(|| crate::mail::parse::canonical(message).into_owned())
 }
 
 fn message_id(from: &Address) -> Result<MessageId, Failure> {

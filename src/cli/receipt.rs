@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::printable::Printable;
-use crate::crypt::SuiteName;
+use crate::{crypt::SuiteName, submit};
 
 /// What became of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -96,11 +96,10 @@ pub struct AttemptJson {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// One of the words of CLI.md.
-    pub outcome: String,
+    /// One of the words of CLI.md; null if the message may have been taken.
+    pub outcome: Option<submit::Outcome>,
     /// What was seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub detail: String,
 }
 
 /// An endpoint that would be tried.
@@ -125,8 +124,7 @@ pub struct WarningJson {
 
 impl fmt::Display for AttemptJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", Printable(&self.host), self.port, self.outcome)?;
-        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, " ({})", Printable(detail)))
+        write!(f, "{}:{}: {}", Printable(&self.host), self.port, Printable(&self.detail))
     }
 }
 

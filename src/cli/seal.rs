@@ -33,19 +33,18 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
     let known = place.recipients()?;
     let mailboxes = Mailboxes::read(&arguments.recipients, &known)?;
     let mut stdin = Stdin::default();
-    let from = arguments.sealing.from.as_deref();
     let (draft, account, sealed) = if composing {
         if arguments.message.is_some() {
             return Err(Failure::new(Kind::Usage, "--message and --body exclude each other"));
         }
-        let account = place.account(global, from, None)?;
-        let from = composition::author(&account, from)?;
+        let account = place.account(global, &arguments.sealing, None, None)?;
+        let from = composition::author(&account)?;
         (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
     } else {
         let bytes = stdin.file(arguments.message.as_deref().unwrap_or(Path::new("-")), "the message")?;
         let sealed = draft::sealed_already(&bytes);
         let mut draft = draft::whole(bytes, at)?;
-        let account = place.account(global, from, Some(&draft.from.address))?;
+        let account = place.account(global, &arguments.sealing, None, Some(&draft.from.address))?;
         if !mailboxes.is_empty() {
             (draft.to, draft.cc, draft.bcc) = (mailboxes.to, mailboxes.cc, mailboxes.bcc);
         }
@@ -72,7 +71,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         Some(bytes) => vec![decided.pass(&draft.from.address, bytes)?],
         None => {
             let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
-            decided.seal(draft, signer.as_ref(), &account.composition(), at)?
+            decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
         }
     };
     receipt.status = Status::Sealed;

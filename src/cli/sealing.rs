@@ -45,7 +45,7 @@ impl CertificateSource for Certificates<'_> {
         if !given.is_empty() {
             return Ok(given.into_iter().map(|one| candidate(one, Binding::Named, Trust::Given)).collect());
         }
-        let pins = self.pins.pins_for(address);
+        let pins = fingerprints(self.pins, address);
         if !pins.is_empty() {
             let mut pinned = Vec::new();
             for pin in pins {
@@ -56,6 +56,11 @@ impl CertificateSource for Certificates<'_> {
         let stored = self.store.certificates_for(address, self.at)?;
         Ok(stored.iter().map(|one| candidate(one, Binding::Named, Trust::Imported)).collect())
     }
+}
+
+/// The certificates that recipients.toml allows for an address; none if it says nothing.
+fn fingerprints<'a>(recipients: &'a config::Recipients, address: &Address) -> &'a [Fingerprint] {
+    recipients.pins_for(address).map_or(&[], |pin| &pin.fingerprints)
 }
 
 fn candidate(certificate: &Certificate, binding: Binding, trust: Trust) -> Candidate {
@@ -82,7 +87,7 @@ impl<'a> Certificates<'a> {
                 }
                 _ => (argument.as_str(), None),
             };
-            let read = Certificate::parse_all(&input::file(Path::new(path))?)?;
+            let read = composition::certificate_file(Path::new(path))?;
             match fingerprint {
                 None => given.extend(read),
                 Some(full) => {
@@ -140,9 +145,11 @@ pub fn decide(
 }
 
 fn warning(assigned: &Assigned) -> Option<WarningJson> {
-    let weak = assigned.recipient.usable().certificate().weakness()?;
-    let text = format!("the certificate of {} is weak: {weak}", assigned.recipient.address());
-    Some(WarningJson { kind: "weak-key", text })
+    let certificate = assigned.recipient.usable().certificate();
+    certificate.weak_key().then(|| WarningJson {
+        kind: "weak-key",
+        text: format!("the certificate of {} is weak by now: {}", assigned.recipient.address(), certificate.algorithms()),
+    })
 }
 
 fn refused(missing: &[Missing], recipients: &config::Recipients) -> Failure {
@@ -153,7 +160,7 @@ fn refused(missing: &[Missing], recipients: &config::Recipients) -> Failure {
     );
     for one in missing {
         let mut reason = one.reason.to_string();
-        let pins = recipients.pins_for(&one.address);
+        let pins = fingerprints(recipients, &one.address);
         if one.reason == MissingReason::NoCertificate && !pins.is_empty() {
             reason = MissingReason::PinnedAbsent(pins.to_vec()).to_string();
         }
@@ -291,22 +298,17 @@ pub fn signer(
         Some(path) => composition::key_file(path)?,
         None => place.keystore.keys_for(from, at)?,
     };
-    let mut refused = None;
-    let mut usable: Vec<_> = keys
-        .into_iter()
-        .filter(|key| match key.can_sign(from, at) {
-            Ok(()) => true,
-            Err(reason) => {
-                refused = Some(reason.to_string());
-                false
-            }
-        })
-        .collect();
-    usable.sort_by_key(|key| std::cmp::Reverse(key.certificate().created()));
-    let Some(key) = usable.into_iter().next() else {
-        return Err(no_key(refused.unwrap_or_else(|| "there is none in the store".to_owned())));
+    let named = keys.into_iter().filter(|key| key.certificate().addresses(at).contains(from));
+    // The newest that still counts; where none does, the newest says why.
+    let newest = named.max_by_key(|key| {
+        let certificate = key.certificate();
+        let counts = certificate.revoked(at).is_none() && certificate.expires(at).is_none_or(|expiry| expiry > at);
+        (counts, certificate.created())
+    });
+    let Some(key) = newest else {
+        let there = if arguments.key.is_some() { "the file of --key holds none that names it" } else { "the store has none" };
+        return Err(no_key(there.to_owned()));
     };
-    let passphrase = arguments.passphrase.as_deref();
-    let key = composition::unlocked(key, passphrase, account.passphrase.as_ref())?;
+    let key = composition::unlocked(&key, account.passphrase.as_ref())?;
     key.signer(at).map(Some).map_err(|reason| no_key(reason.to_string()))
 }

@@ -33,7 +33,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
             let bytes = stdin.file(path, "the message")?;
             let sealed = draft::sealed_already(&bytes);
             let draft = draft::whole(bytes, at)?;
-            let account = place.account(global, arguments.sealing.from.as_deref(), Some(&draft.from.address))?;
+            let account = place.account(global, &arguments.sealing, Some(&arguments.submission), Some(&draft.from.address))?;
             (draft, account, sealed)
         }
         None => {
@@ -42,8 +42,8 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
                 let failure = Failure::new(Kind::Usage, "no recipient: give -t, --cc or --bcc, or --message");
                 return Err(failure.hint(["sealpost", "send", "--help"]));
             }
-            let account = place.account(global, arguments.sealing.from.as_deref(), None)?;
-            let from = composition::author(&account, arguments.sealing.from.as_deref())?;
+            let account = place.account(global, &arguments.sealing, Some(&arguments.submission), None)?;
+            let from = composition::author(&account)?;
             (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
         }
     };
@@ -71,7 +71,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
         Some(bytes) => vec![decided.pass(&draft.from.address, bytes)?],
         None => {
             let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
-            decided.seal(draft, signer.as_ref(), &account.composition(), at)?
+            decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
         }
     };
     let settings = place.remembered(settings);

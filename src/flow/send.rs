@@ -222,3 +222,37 @@ pub fn seal(
     messages.push(one(last, PayloadUse::Owned(composed.payload))?);
     Ok(messages)
 }
+
+/// What became of a run of messages.
+#[derive(Debug)]
+pub struct Submitted {
+    /// One for each message that a server took, in order.
+    pub accepted: Vec<Accepted>,
+    /// The endpoints that were tried before the one that took them.
+    pub attempts: Vec<Attempt>,
+    /// What ended the run before the last message.
+    pub failure: Option<submit::Failure>,
+}
+
+/// Submits all messages over one session, in order; the first failure ends the run.
+pub async fn submit(messages: &[Sealed], settings: &Settings, secrets: &mut impl Secrets) -> Submitted {
+    let mut submitted = Submitted { accepted: Vec::new(), attempts: Vec::new(), failure: None };
+    let mut session = match Session::connect(settings, secrets).await {
+        Ok(session) => session,
+        Err(failure) => return Submitted { failure: Some(failure), ..submitted },
+    };
+    for sealed in messages {
+        match session.submit(sealed).await {
+            Ok(accepted) => {
+                submitted.attempts.clone_from(&accepted.attempts);
+                submitted.accepted.push(accepted);
+            }
+            Err(failure) => {
+                submitted.failure = Some(failure);
+                break;
+            }
+        }
+    }
+    session.quit().await;
+    submitted
+}

@@ -4,7 +4,7 @@
 //! `protected-headers="v1"` and the message/rfc822 wrapping (4.10) tell nothing of the outside, so that the outer
 //! header section is compared.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use super::{
     Address, Mailbox,
@@ -47,6 +47,17 @@ pub enum Protection {
     Encrypted,
     /// Both.
     SignedAndEncrypted,
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unprotected => "unprotected",
+            Self::Signed => "signed",
+            Self::Encrypted => "encrypted",
+            Self::SignedAndEncrypted => "signed and encrypted",
+        })
+    }
 }
 
 /// The outer header section, and the protected one where there is one.

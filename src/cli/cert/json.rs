@@ -7,7 +7,7 @@ use crate::{
     cli::printable::Printable,
     crypt::{
         PublicCertificate, Suite,
-        pgp::{Certificate, Pgp},
+        pgp::{Certificate, KeyDescription, Pgp},
     },
 };
 
@@ -23,20 +23,9 @@ pub struct CertificateJson {
     pub expires: Option<String>,
     pub usable: bool,
     pub reason: Option<String>,
-    pub subkeys: Vec<SubkeyJson>,
+    pub keys: Vec<KeyDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
-}
-
-/// A key of a certificate, its primary key first.
-#[derive(Serialize)]
-pub struct SubkeyJson {
-    pub fingerprint: String,
-    pub algorithm: String,
-    pub uses: Vec<&'static str>,
-    pub created: String,
-    pub expires: Option<String>,
-    pub revoked: bool,
 }
 
 impl CertificateJson {
@@ -47,23 +36,12 @@ impl CertificateJson {
             fingerprint: certificate.fingerprint().to_string(),
             user_ids: certificate.user_ids(),
             addresses: certificate.addresses(at).iter().map(ToString::to_string).collect(),
-            algorithm: certificate.algorithm(),
+            algorithm: certificate.algorithms(),
             created: certificate.created().to_string(),
             expires: certificate.expires(at).map(|expiry| expiry.to_string()),
             usable: refused.is_none(),
             reason: refused.map(|reason| reason.to_string()),
-            subkeys: certificate
-                .subkeys(at)
-                .into_iter()
-                .map(|key| SubkeyJson {
-                    fingerprint: key.fingerprint.to_string(),
-                    algorithm: key.algorithm,
-                    uses: key.uses,
-                    created: key.created.to_string(),
-                    expires: key.expires.map(|expiry| expiry.to_string()),
-                    revoked: key.revoked,
-                })
-                .collect(),
+            keys: certificate.keys(at),
             outcome: None,
         }
     }
@@ -86,9 +64,9 @@ impl CertificateJson {
         }
         out += &format!("created      {}\n", self.created);
         out += &format!("expires      {}\n", self.expires.as_deref().unwrap_or("never"));
-        for key in &self.subkeys {
+        for key in &self.keys {
             let revoked = if key.revoked { ", revoked" } else { "" };
-            out += &format!("key          {} {} ({}{revoked})\n", key.fingerprint, key.algorithm, key.uses.join(", "));
+            out += &format!("key          {} {} ({}{revoked})\n", key.fingerprint, key.algorithm, key.flags.join(", "));
         }
         match &self.reason {
             None => out + "usable       yes\n",

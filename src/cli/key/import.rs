@@ -19,8 +19,8 @@ pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) ->
     let bytes = Stdin::default().file(&arguments.file, "the key")?;
     let keys = Key::parse_all(&bytes)?;
     let opening = composition::source(arguments.lock.passphrase.as_deref())?;
-    let opening = opening.map(|source| source.read_key_passphrase()).transpose()?;
-    let locking = composition::lock(&arguments.lock)?;
+    let opening = opening.map(|source| source.read_or_empty()).transpose()?;
+    let locking = composition::locking(&arguments.lock)?;
 
     let mut imported = Vec::new();
     for key in keys {

@@ -47,7 +47,7 @@ impl KeyJson {
             addresses: certificate.addresses(at).iter().map(ToString::to_string).collect(),
             created: certificate.created().to_string(),
             expires: certificate.expires(at).map(|expiry| expiry.to_string()),
-            algorithm: certificate.algorithm(),
+            algorithm: certificate.algorithms(),
             outcome,
         }
     }
