@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     config,
-    mail::{Address, Attachment, Content, Draft, DraftError, Field, Mailbox, MessageId},
+    mail::{
+        Address, Attachment, Content, Draft, DraftError, Field, Mailbox, MessageId,
+        parse::{MediaType, canonical, fields},
+    },
 };
 
 /// To, Cc and Bcc with groups spelled out.
@@ -130,7 +133,12 @@ pub fn whole(bytes: Zeroizing<Vec<u8>>, at: Timestamp) -> Result<Draft, Failure>
 
 /// The bytes of a message that says that it is encrypted already, as they would go on the wire.
 pub fn sealed_already(message: &[u8]) -> Option<Vec<u8>> {
-    crate::crypt::Sealed::is_announced(message).then(|| crate::mail::parse::canonical(message).into_owned())
+    let blank = message.windows(2).position(|pair| pair == b"\n\n");
+    let blank = blank.into_iter().chain(message.windows(4).position(|line| line == b"\r\n\r\n")).min();
+    let header = &message[..blank.map_or(message.len(), |at| at + 1)];
+    let encrypted = fields(header)
+        .any(|field| field.is("Content-Type") && MediaType::parse(field.value).essence() == "multipart/encrypted");
+    encrypted.then(|| canonical(message).into_owned())
 }
 
 fn message_id(from: &Address) -> Result<MessageId, Failure> {
