@@ -4,6 +4,7 @@
 //! crypto library's own. OpenPGP lives in [`pgp`] only.
 
 mod fact;
+pub mod open;
 pub mod pgp;
 mod recipients;
 mod sealed;

@@ -1,0 +1,76 @@
+//! The settings that count for one run.
+
+use super::{
+    Config, ConfigError, Origin, Overrides, Submission,
+    layer::{Layer, Place},
+};
+use crate::{
+    mail::{Mailbox, protect::HeaderPolicy},
+    secret::Source,
+};
+
+/// An account with environment and flags laid over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name in config.toml; none if no account was chosen.
+    pub name: Option<String>,
+    /// Who writes.
+    pub from: Option<Mailbox>,
+    /// Whether to sign; true unless told otherwise.
+    pub sign: bool,
+    /// The passphrase of the signing key.
+    pub passphrase: Option<Source>,
+    /// Which fields servers see.
+    pub header_policy: HeaderPolicy,
+    /// Whether to write legacy display elements.
+    pub legacy_display: bool,
+    /// Whether S/MIME recipients are to get AES-GCM.
+    pub gcm: bool,
+    /// How mail is handed to its server.
+    pub submission: Submission,
+}
+
+impl Account {
+    /// Chooses the account (`--account`, else by `--from`, else `default`, else the only one, else an empty one)
+    /// and lays the environment over it, and the flags over both.
+    ///
+    /// # Errors
+    /// An unknown account, or a value that means nothing; its [`Origin`] tells a flag from the environment.
+    pub fn resolve(config: Config, environment: &Overrides, flags: &Overrides) -> Result<Self, ConfigError> {
+        let named = match (&flags.account, &environment.account) {
+            (Some(name), _) => Some((name.as_str(), Origin::Flag("--account"))),
+            (None, Some(name)) => Some((name.as_str(), Origin::Environment("SEALPOST_ACCOUNT"))),
+            (None, None) => None,
+        };
+        let over = flags.typed(Place::Flags)?.over(environment.typed(Place::Environment)?);
+        let (name, file) = config.choose(named, over.from.as_ref().map(|mailbox| &mailbox.address))?;
+        Ok(Self::new(name, over.over(file)))
+    }
+
+    fn new(name: Option<String>, layer: Layer) -> Self {
+        Self {
+            name,
+            from: layer.from,
+            sign: layer.sign.unwrap_or(true),
+            passphrase: layer.passphrase,
+            header_policy: layer.header_policy.unwrap_or_default(),
+            legacy_display: layer.legacy_display.unwrap_or_default(),
+            gcm: layer.gcm.unwrap_or_default(),
+            submission: Submission {
+                host: layer.host,
+                ports: layer.ports.unwrap_or_else(|| Submission::PORTS.to_vec()),
+                user: layer.user,
+                auth: layer.auth.unwrap_or_default(),
+                password: layer.password,
+                token: layer.token,
+                ca_file: layer.ca_file,
+                client_cert: layer.client_cert,
+                client_key: layer.client_key,
+                timeout: layer.timeout.unwrap_or(Submission::TIMEOUT),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

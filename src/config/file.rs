@@ -1,0 +1,104 @@
+//! config.toml.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{
+    ConfigError, Origin,
+    document::{Document, Section},
+    error::nearest,
+    layer::{ACCOUNT_KEYS, Layer, parse_path},
+};
+use crate::mail::Address;
+
+/// All accounts of the file, typed. A file that is not there has none.
+#[derive(Default)]
+pub struct Config {
+    accounts: BTreeMap<String, Layer>,
+    default: Option<String>,
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// All of [`ConfigError`] that have a file as their origin.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::from_document(&Document::read(path)?)
+    }
+
+    fn from_document(document: &Document) -> Result<Self, ConfigError> {
+        let table = document.parse()?;
+        let root = document.root(table.get_ref(), &["default", "account", "smime"])?;
+        let mut accounts = BTreeMap::new();
+        for (name, entry) in root.named("account")? {
+            accounts.insert(name.to_owned(), Layer::from_account(&entry.section(&ACCOUNT_KEYS)?)?);
+        }
+        if let Some(smime) = root.section("smime", &["trust_anchors", "crl", "system_roots", "ocsp"])? {
+            check_smime(&smime)?;
+        }
+        let default = match root.entry("default") {
+            None => None,
+            Some(entry) => {
+                let name = entry.typed(|text| Ok(text.to_owned()))?;
+                if !accounts.contains_key(&name) {
+                    let nearest = nearest(&name, accounts.keys().map(String::as_str));
+                    return Err(ConfigError::UnknownAccount { origin: entry.origin(), name, nearest });
+                }
+                Some(name)
+            }
+        };
+        Ok(Self { accounts, default })
+    }
+
+    /// The names of all accounts.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str)
+    }
+
+    /// Chooses an account: the one named, else the one whose `from` is the address given (the default one if it
+    /// is among several), else the default, else the only one; none if there is no such.
+    pub(super) fn choose(
+        self,
+        named: Option<(&str, Origin)>,
+        from: Option<&Address>,
+    ) -> Result<(Option<String>, Layer), ConfigError> {
+        let Self { mut accounts, default } = self;
+        let name = match named {
+            Some((name, _)) if accounts.contains_key(name) => Some(name.to_owned()),
+            Some((name, origin)) => {
+                let nearest = nearest(name, accounts.keys().map(String::as_str));
+                return Err(ConfigError::UnknownAccount { origin, name: name.to_owned(), nearest });
+            }
+            None => {
+                let writes_as = |name: &&String| {
+                    let mailbox = accounts.get(*name).and_then(|account| account.from.as_ref());
+                    from.is_some() && mailbox.map(|mailbox| &mailbox.address) == from
+                };
+                let only = accounts.keys().next().filter(|_| accounts.len() == 1);
+                let by_from = default.iter().chain(accounts.keys()).find(writes_as);
+                by_from.or(default.as_ref()).or(only).cloned()
+            }
+        };
+        let layer = name.as_ref().and_then(|name| accounts.remove(name)).unwrap_or_default();
+        Ok((name, layer))
+    }
+}
+
+/// S/MIME will want these; until then they are only kept from being wrong.
+fn check_smime(smime: &Section<'_>) -> Result<(), ConfigError> {
+    for key in ["trust_anchors", "crl"] {
+        for path in smime.list(key)?.unwrap_or_default() {
+            path.typed(parse_path)?;
+        }
+    }
+    smime.flag("system_roots")?;
+    smime.flag("ocsp")?;
+    Ok(())
+}
+
+#[cfg(test)]
+impl Config {
+    pub(super) fn from_text(text: &str) -> Result<Self, ConfigError> {
+        Self::from_document(&Document::new(Path::new("config.toml"), text.to_owned()))
+    }
+}

@@ -1,0 +1,196 @@
+//! recipients.toml: pins, preferences and groups, kept in git by its users.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+};
+
+use super::{
+    ConfigError, ValueError,
+    document::{Document, Entry, Section},
+    error::nearest,
+};
+use crate::{
+    crypt::{Fingerprint, SuiteName},
+    mail::{Address, AddressError, Mailbox},
+};
+
+/// What is laid down for an address, or for all addresses of a domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pin {
+    /// Only these certificates, also if they do not name the address; empty if any usable one will do.
+    pub fingerprints: Vec<Fingerprint>,
+    /// The suite preferred when certificates of both are usable.
+    pub suite: Option<SuiteName>,
+    /// Whether the reader takes AES-GCM in S/MIME.
+    pub gcm: Option<bool>,
+    /// Whether to write legacy display elements for this reader.
+    pub legacy_display: Option<bool>,
+    /// The user's own words.
+    pub note: Option<String>,
+}
+
+/// All pins and groups of the file. A file that is not there has none.
+#[derive(Clone, Debug, Default)]
+pub struct Recipients {
+    addresses: HashMap<Address, Pin>,
+    domains: BTreeMap<String, Pin>,
+    groups: BTreeMap<String, Vec<Member>>,
+}
+
+#[derive(Clone, Debug)]
+enum Member {
+    Address(Address),
+    Group(String),
+}
+
+impl Recipients {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// All of [`ConfigError`] that have a file as their origin, among them a fingerprint that is not full, a
+    /// member that is no known group, and a group that contains itself.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::from_document(&Document::read(path)?)
+    }
+
+    /// The members of a group, with or without its `@`, those of its groups too, each once, in order.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownGroup`].
+    pub fn expand(&self, group: &str) -> Result<Vec<Address>, ConfigError> {
+        let name = group.strip_prefix('@').unwrap_or(group);
+        let members = self.groups.get(name).ok_or_else(|| ConfigError::UnknownGroup {
+            origin: None,
+            name: name.to_owned(),
+            nearest: nearest(name, self.groups.keys().map(String::as_str)),
+        })?;
+        let (mut addresses, mut seen, mut groups_seen) = (Vec::new(), HashSet::new(), HashSet::from([name]));
+        let mut waiting: Vec<&Member> = members.iter().rev().collect();
+        while let Some(member) = waiting.pop() {
+            match member {
+                Member::Address(address) => {
+                    if seen.insert(address) {
+                        addresses.push(address.clone());
+                    }
+                }
+                Member::Group(name) => {
+                    if groups_seen.insert(name) {
+                        waiting.extend(self.groups.get(name).into_iter().flatten().rev());
+                    }
+                }
+            }
+        }
+        Ok(addresses)
+    }
+
+    /// What is laid down for an address: its own entry, else that of its domain.
+    pub fn pins_for(&self, address: &Address) -> Option<&Pin> {
+        self.addresses.get(address).or_else(|| self.domains.get(address.domain()))
+    }
+
+    /// The names of all groups.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
+    fn from_document(document: &Document) -> Result<Self, ConfigError> {
+        let table = document.parse()?;
+        let root = document.root(table.get_ref(), &["recipient", "group"])?;
+        let mut recipients = Self::default();
+        for (name, entry) in root.named("recipient")? {
+            let pin = Pin::from_section(&entry.section(&["pin", "suite", "gcm", "legacy_display", "note"])?)?;
+            // two spellings of one address would hide each other's pins
+            let twice = match name.strip_prefix('@') {
+                Some(domain) => recipients.domains.insert(parse_domain(domain, &entry)?, pin).is_some(),
+                None => {
+                    let address = Address::parse(name).map_err(|error| entry.bad_value(error.into()))?;
+                    recipients.addresses.insert(address, pin).is_some()
+                }
+            };
+            if twice {
+                return Err(entry.bad_value(ValueError::Twice));
+            }
+        }
+        let mut memberships = BTreeMap::new();
+        for (name, entry) in root.named("group")? {
+            if name.is_empty() || name.contains(|letter: char| letter == '@' || letter == ',' || letter.is_control()) {
+                return Err(entry.bad_value(ValueError::GroupName(name.to_owned())));
+            }
+            let members = entry.section(&["members"])?.list("members")?.unwrap_or_default();
+            let typed = members.iter().map(|member| member.typed(Member::parse)).collect::<Result<_, _>>()?;
+            recipients.groups.insert(name.to_owned(), typed);
+            memberships.insert(name, (entry, members));
+        }
+        recipients.check_groups(&memberships)?;
+        Ok(recipients)
+    }
+
+    /// Every group that is a member exists, and none contains itself. Without recursion: a chain may be long.
+    fn check_groups(&self, entries: &BTreeMap<&str, (Entry<'_>, Vec<Entry<'_>>)>) -> Result<(), ConfigError> {
+        let mut finished: HashSet<&str> = HashSet::new();
+        for start in self.groups.keys() {
+            let mut way: Vec<(&str, usize)> = vec![(start, 0)];
+            while let Some((group, index)) = way.pop() {
+                if finished.contains(group) {
+                    continue;
+                }
+                let Some(member) = self.groups.get(group).and_then(|members| members.get(index)) else {
+                    finished.insert(group);
+                    continue;
+                };
+                way.push((group, index + 1));
+                let Member::Group(next) = member else { continue };
+                let origin = || entries.get(group).and_then(|(_, members)| members.get(index)).map(Entry::origin);
+                if !self.groups.contains_key(next) {
+                    let nearest = nearest(next, self.groups.keys().map(String::as_str));
+                    return Err(ConfigError::UnknownGroup { origin: origin(), name: next.clone(), nearest });
+                }
+                if let Some(first) = way.iter().position(|(group, _)| group == next) {
+                    let mut groups: Vec<String> =
+                        way.iter().skip(first).map(|(group, _)| (*group).to_owned()).collect();
+                    groups.push(next.clone());
+                    return Err(ConfigError::GroupLoop { origin: origin(), groups });
+                }
+                way.push((next, 0));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pin {
+    fn from_section(section: &Section<'_>) -> Result<Self, ConfigError> {
+        let full = |text: &str| Fingerprint::parse(text).ok_or_else(|| ValueError::Fingerprint(text.to_owned()));
+        let pins = section.list("pin")?.unwrap_or_default();
+        Ok(Self {
+            fingerprints: pins.iter().map(|pin| pin.typed(full)).collect::<Result<_, _>>()?,
+            suite: section.typed("suite", |text| match text {
+                "openpgp" => Ok(SuiteName::OpenPgp),
+                "smime" => Ok(SuiteName::Smime),
+                _ => Err(ValueError::Suite(text.to_owned())),
+            })?,
+            gcm: section.flag("gcm")?,
+            legacy_display: section.flag("legacy_display")?,
+            note: section.typed("note", |text| Ok(text.to_owned()))?,
+        })
+    }
+}
+
+impl Member {
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        match text.strip_prefix('@') {
+            Some(group) => Ok(Self::Group(group.to_owned())),
+            None => Ok(Self::Address(Mailbox::parse(text)?.address)),
+        }
+    }
+}
+
+/// The domain in the form that addresses have it.
+fn parse_domain(domain: &str, entry: &Entry<'_>) -> Result<String, ConfigError> {
+    let malformed = |_| entry.bad_value(AddressError::Malformed(format!("@{domain}")).into());
+    Address::parse(&format!("any@{domain}")).map(|address| address.domain().to_owned()).map_err(malformed)
+}
+
+#[cfg(test)]
+mod tests;
