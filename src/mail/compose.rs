@@ -1,13 +1,25 @@
 //! A draft becomes a Cryptographic Payload and the few fields that servers may see (RFC 9788, 5.2).
 
-use super::{Draft, Field, Payload, protect::HeaderPolicy};
+mod entity;
+mod legacy;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use mail_builder::{headers::content_type::ContentType, writer::Writer};
+use zeroize::Zeroizing;
+
+use super::{
+    Content, Draft, DraftError, Field, Payload,
+    protect::{HeaderPolicy, Protected},
+};
 
 /// How to compose.
 #[derive(Clone, Debug, Default)]
 pub struct Composition {
     /// Which fields servers see, and how.
     pub policy: HeaderPolicy,
-    /// Whether to write legacy display elements (RFC 9788, 5.2.2).
+    /// Whether to write legacy display elements (RFC 9788, 5.2.2). A finished MIME entity gets none: it is kept.
     pub legacy_display: bool,
 }
 
@@ -33,7 +45,8 @@ impl Uniques {
 pub struct Composed {
     /// The cleartext, with all protected fields on its root.
     pub payload: Payload,
-    /// The fields that servers see, in order, as printable ASCII; no MIME fields.
+    /// The fields that servers see, in order, encoded; no MIME fields. Printable ASCII, but for the local parts of
+    /// addresses that need SMTPUTF8, which RFC 6532 writes as they are. [`Field::folded`] gives the lines.
     pub outer: Vec<Field>,
     /// The true subject if it is confidential, for the last look at the final bytes.
     pub confidential_subject: Option<String>,
@@ -42,13 +55,75 @@ pub struct Composed {
 /// Why a draft cannot be composed.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
-    /// Writing the MIME entity failed.
-    #[error("cannot compose the message: {0}")]
-    Write(#[from] std::io::Error),
+    /// A text in the draft that its types would have refused.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// A NUL in a multipart entity, which no transfer encoding there can carry (RFC 2045, 2.7 and 2.8).
+    #[error("the message holds a NUL byte at {0}, in a part that is not encoded")]
+    Nul(usize),
+}
+
+impl Composed {
+    /// Whether the outer header needs SMTPUTF8 (RFC 6531): an address in it has a local part that is not ASCII.
+    pub fn needs_smtputf8(&self) -> bool {
+        self.outer.iter().any(|field| !field.value().is_ascii())
+    }
 }
 
 /// Composes a draft. The same arguments give the same bytes.
+///
+/// # Errors
+/// [`ComposeError`]; nothing of the draft is lost.
 pub fn compose(draft: &Draft, how: &Composition, uniques: &mut Uniques) -> Result<Composed, ComposeError> {
-    let _ = (draft, how, uniques);
-    Ok(Composed { payload: Payload::new(), outer: Vec::new(), confidential_subject: None })
+    draft.check()?;
+    let protected = how.policy.protect(draft);
+    let outer: Vec<Field> = protected.iter().filter_map(|field| field.outer.clone()).collect();
+    let mut payload = Sink(Payload::new());
+    for field in &protected {
+        payload.write(field.inner.folded().as_bytes());
+    }
+    for field in &outer {
+        let copy = Field::encoded("HP-Outer", format!("{}: {}", field.name(), field.value()));
+        payload.write(copy.folded().as_bytes());
+    }
+    match &draft.content {
+        Content::Parts { text, html, attachments } => {
+            let hidden: Vec<&Protected> = match how.legacy_display {
+                true => protected.iter().filter(|field| field.is_hidden_from_people()).collect(),
+                false => Vec::new(),
+            };
+            parts::write(text, html.as_ref().map(|html| html.as_str()), attachments, &hidden, uniques, &mut payload);
+        }
+        Content::Entity { fields, body } => entity::write(fields, body, &mut payload)?,
+    }
+    let confidential_subject = draft.subject.clone().filter(|subject| !subject.is_empty());
+    Ok(Composed { payload: payload.0, outer, confidential_subject })
+}
+
+/// Marks the Content-Type of the payload's root: as that of an encrypted message with protected headers (RFC 9788,
+/// 2.1.1), and for older readers.
+fn marked(content_type: ContentType<'_>) -> ContentType<'_> {
+    content_type.attribute("hp", "cipher").attribute("protected-headers", "v1")
+}
+
+/// A payload that mail-builder writes into; what passes between them is wiped.
+struct Sink(Payload);
+
+impl Writer for Sink {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.append(bytes);
+    }
+
+    fn write_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+        let mut buffer = Zeroizing::new(vec![0; len]);
+        let written = fill(&mut buffer).min(len);
+        self.write(&buffer[..written]);
+    }
+
+    fn append_with<T>(&mut self, len: usize, append: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let mut buffer = Zeroizing::new(Vec::with_capacity(len));
+        let result = append(&mut buffer);
+        self.write(&buffer);
+        result
+    }
 }

@@ -1,11 +1,23 @@
 //! What the sender meant: the only home of Bcc.
 
+mod attachment;
+mod field;
+mod message_id;
+mod received;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{Address, AddressError, Mailbox};
+use super::{Address, AddressError, Mailbox, character::holds_control};
+
+pub use attachment::Attachment;
+pub use field::Field;
+pub(in crate::mail) use field::Syntax;
+pub use message_id::MessageId;
 
 /// A message before it is composed. Every text in it is free of control characters: the types refuse them.
 #[derive(Debug)]
@@ -46,7 +58,8 @@ pub enum Content {
         attachments: Vec<Attachment>,
     },
     /// A finished MIME entity: its MIME fields (`Content-*`) and its body, kept byte for byte but for line
-    /// breaks, which become CRLF.
+    /// breaks, which become CRLF. A root that is no multipart and holds 8-bit bytes, NUL or lines of over 998
+    /// bytes is encoded as base64; below a multipart they stay, since inside the encryption no line is limited.
     Entity {
         /// `Content-Type` and the other `Content-*` fields as they stood.
         fields: Vec<Field>,
@@ -54,28 +67,6 @@ pub enum Content {
         body: Zeroizing<Vec<u8>>,
     },
 }
-
-/// A file that goes along.
-pub struct Attachment {
-    /// A base name, any Unicode but control characters and separators.
-    pub name: String,
-    /// The media type, `type/subtype`; none guesses it from the name.
-    pub media_type: Option<String>,
-    /// Its bytes.
-    pub bytes: Zeroizing<Vec<u8>>,
-}
-
-/// A header field whose name is an RFC 5322 field name and whose value is unfolded Unicode without control
-/// characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    name: String,
-    value: String,
-}
-
-/// A Message-ID with its angle brackets (RFC 5322, 3.6.4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageId(String);
 
 /// Why something cannot be part of a draft.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,60 +121,31 @@ impl Draft {
         all
     }
 
-    /// Takes a whole RFC 5322 message apart: its To, Cc and Bcc are the recipients, its structure is kept.
-    /// Date and Message-ID are its own where it has valid ones, else those given.
+    /// Checks a subject, and gives it back without white space around it.
     ///
     /// # Errors
-    /// Two From fields or none, control characters, a malformed address.
-    pub fn from_message(bytes: Zeroizing<Vec<u8>>, date: Timestamp, message_id: MessageId) -> Result<Self, DraftError> {
-        let _ = (bytes, date, message_id);
-        Err(DraftError::Count { name: "From", count: 0 })
-    }
-}
-
-impl Field {
-    /// Checks a name and a value.
-    pub fn new(name: &str, value: &str) -> Result<Self, DraftError> {
-        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    /// [`DraftError::Control`] for a control character, also within an encoded word.
+    pub fn checked_subject(text: &str) -> Result<String, DraftError> {
+        if holds_control(text) {
+            return Err(DraftError::Control { what: "subject", text: text.to_owned() });
+        }
+        Ok(text.trim().to_owned())
     }
 
-    /// Reads `Name: value`, as given by `--header`; reserved names are refused.
-    pub fn parse(line: &str) -> Result<Self, DraftError> {
-        Err(DraftError::Malformed { what: "header", text: line.to_owned() })
-    }
-
-    /// The name as written.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The value, unfolded and decoded.
-    pub fn value(&self) -> &str {
-        &self.value
-    }
-}
-
-impl MessageId {
-    /// Reads one, with or without angle brackets.
-    pub fn parse(text: &str) -> Result<Self, DraftError> {
-        Err(DraftError::Malformed { what: "Message-ID", text: text.to_owned() })
-    }
-
-    /// Makes one from random bytes and the domain of the author, so that nothing tells the machine.
-    pub fn from_random(random: [u8; 16], from: &Address) -> Self {
-        Self(format!("<{:032x}@{}>", u128::from_be_bytes(random), from.domain()))
-    }
-
-    /// With its angle brackets.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Attachment {
-    /// Checks the name: a base name of at most 255 bytes without control characters or separators.
-    pub fn new(name: &str, bytes: Zeroizing<Vec<u8>>) -> Result<Self, DraftError> {
-        Ok(Self { name: name.to_owned(), media_type: None, bytes })
+    /// Checks all texts once more, for the fields are open: nothing that breaks a line is ever composed.
+    pub(in crate::mail) fn check(&self) -> Result<(), DraftError> {
+        if let Some(subject) = &self.subject {
+            Self::checked_subject(subject)?;
+        }
+        for mailbox in std::iter::once(&self.from).chain(&self.to).chain(&self.cc) {
+            if let Some(name) = mailbox.name.as_ref().filter(|name| holds_control(name)) {
+                return Err(DraftError::Control { what: "display name", text: name.clone() });
+            }
+        }
+        match &self.content {
+            Content::Parts { attachments, .. } => attachments.iter().try_for_each(Attachment::check),
+            Content::Entity { .. } => Ok(()),
+        }
     }
 }
 

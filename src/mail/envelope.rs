@@ -39,6 +39,12 @@ impl Envelope {
         &self.from
     }
 
+    /// Whether a path needs SMTPUTF8 (RFC 6531). The header may need it too: see
+    /// [`Composed::needs_smtputf8`](super::Composed::needs_smtputf8).
+    pub fn needs_smtputf8(&self) -> bool {
+        self.from.needs_smtputf8() || self.to.iter().any(Address::needs_smtputf8)
+    }
+
     /// The forward paths, in the order given, each once, at least one.
     pub fn to(&self) -> &[Address] {
         &self.to

@@ -4,15 +4,19 @@
 //! arguments. Nothing here knows a key.
 
 mod address;
+mod character;
 mod compose;
 mod draft;
 mod envelope;
+mod header;
+mod mailbox;
 pub mod parse;
 mod payload;
 pub mod protect;
 
-pub use address::{Address, AddressError, Mailbox};
+pub use address::{Address, AddressError};
 pub use compose::{ComposeError, Composed, Composition, Uniques, compose};
 pub use draft::{Attachment, Content, Draft, DraftError, Field, MessageId};
 pub use envelope::{EmptyEnvelope, Envelope};
+pub use mailbox::Mailbox;
 pub use payload::Payload;

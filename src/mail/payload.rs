@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 /// How much one chunk holds, in bytes.
 const CHUNK: usize = 1 << 20;
 
-/// A cleartext MIME entity, 7-bit with CRLF line breaks, in chunks that can be wiped one by one.
+/// A cleartext MIME entity with CRLF line breaks, in chunks that can be wiped one by one. It is 7-bit, but for a
+/// multipart that came as a whole message, which is kept, and addresses that need SMTPUTF8.
 ///
 /// It is wiped when dropped, shows nothing in `Debug`, has no `Display` and no serde, so that it can reach
 /// neither a log nor a file:
@@ -33,6 +34,28 @@ impl Payload {
         Self::default()
     }
 
+    /// Writes bytes behind those it has.
+    pub(in crate::mail) fn append(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = match self.chunks.last() {
+                Some(chunk) if chunk.len() < CHUNK => CHUNK - chunk.len(),
+                _ => {
+                    let capacity = if self.chunks.is_empty() { rest.len().clamp(4096, CHUNK) } else { CHUNK };
+                    self.chunks.push(Zeroizing::new(Vec::with_capacity(capacity)));
+                    CHUNK
+                }
+            };
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            if let Some(chunk) = self.chunks.last_mut() {
+                grow(chunk, now.len());
+                chunk.extend_from_slice(now);
+            }
+            rest = later;
+        }
+        self.len += bytes.len();
+    }
+
     /// Its size in bytes.
     pub fn len(&self) -> usize {
         self.len
@@ -56,24 +79,7 @@ impl Payload {
 
 impl io::Write for Payload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let room = match self.chunks.last() {
-                Some(chunk) if chunk.len() < CHUNK => CHUNK - chunk.len(),
-                _ => {
-                    let capacity = if self.chunks.is_empty() { rest.len().clamp(4096, CHUNK) } else { CHUNK };
-                    self.chunks.push(Zeroizing::new(Vec::with_capacity(capacity)));
-                    CHUNK
-                }
-            };
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            if let Some(chunk) = self.chunks.last_mut() {
-                grow(chunk, now.len());
-                chunk.extend_from_slice(now);
-            }
-            rest = later;
-        }
-        self.len += bytes.len();
+        self.append(bytes);
         Ok(bytes.len())
     }
 
