@@ -215,7 +215,8 @@ impl Key {
         let packets: Vec<Packet> = self
             .cert
             .clone()
-            .into_tsk_packets()
+            .into_tsk()
+            .into_packets()
             .filter(|packet| !matches!(packet, Packet::Signature(signature) if asks_for_gnupg_ocb(signature)))
             .collect();
         let cert = Cert::from_packets(packets.into_iter()).map_err(library)?;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use openpgp::{
     Cert, Packet,
+    cert::amalgamation::key::PrimaryKey,
     crypto::{Password, S2K, random},
     packet::{self, key},
     types::{AEADAlgorithm, HashAlgorithm, SymmetricAlgorithm},

@@ -9,9 +9,9 @@ use sequoia_openpgp as openpgp;
 use openpgp::{
     Cert, KeyHandle,
     cert::prelude::*,
-    packet::{Key, Signature, key, signature::SignatureBuilder},
+    packet::{Key, Signature, key},
     policy::{AsymmetricAlgorithm, HashAlgoSecurity, Policy, StandardPolicy},
-    types::{HashAlgorithm, PublicKeyAlgorithm, RevocationStatus, SignatureType, SymmetricAlgorithm},
+    types::{HashAlgorithm, PublicKeyAlgorithm, RevocationStatus},
 };
 
 use super::{Fingerprint, Unusable};
@@ -28,10 +28,6 @@ pub(super) fn strict(at: Timestamp) -> StandardPolicy<'static> {
     for algorithm in AsymmetricAlgorithm::variants().filter(is_discrete_logarithm) {
         policy.reject_asymmetric_algo(algorithm);
     }
-    policy.reject_symmetric_algo(SymmetricAlgorithm::TripleDES);
-    policy.reject_symmetric_algo(SymmetricAlgorithm::IDEA);
-    policy.reject_symmetric_algo(SymmetricAlgorithm::CAST5);
-    policy.reject_symmetric_algo(SymmetricAlgorithm::Blowfish);
     policy
 }
 
@@ -98,7 +94,7 @@ fn unbound(fingerprint: Fingerprint, cert: &Cert, at: Timestamp) -> Unusable {
         .primary_key()
         .self_signatures()
         .chain(cert.userids().flat_map(|user_id| user_id.bundle().self_signatures()))
-        .filter_map(Signature::signature_creation_time)
+        .filter_map(|signature| signature.signature_creation_time())
         .min();
     match first {
         Some(first) if first > system_time(at) => Unusable::NotYetValid { fingerprint, at: timestamp(first) },
@@ -289,11 +285,6 @@ pub(super) fn hash_for<P: key::KeyParts, R: key::KeyRole>(key: &Key<P, R>) -> Ha
             _ => HashAlgorithm::SHA512,
         },
     }
-}
-
-/// The template of every signature made: over exact bytes.
-pub(super) fn template() -> SignatureBuilder {
-    SignatureBuilder::new(SignatureType::Binary)
 }
 
 /// A time as Sequoia takes it, within what OpenPGP can say: 1970 to 2106, whole seconds.

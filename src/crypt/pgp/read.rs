@@ -1,7 +1,7 @@
 //! Reading: decrypting and verifying. Nothing comes out before the end of a message is proven (RFC 9580, 13.7),
 //! and every failure below the packets that name the recipients is the same (13.4, 13.5).
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
@@ -73,9 +73,9 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|decryptor| read_all(decryptor, self.limit));
+            .and_then(|decryptor| read_all(decryptor, message.len(), self.limit));
         match opened {
-            Ok(Read_::Whole(plaintext)) => match helper.opened_by {
+            Ok(Content::Whole(plaintext)) => match helper.opened_by {
                 Some(opened_by) => Ok(Decrypted {
                     plaintext,
                     signatures: helper.layers,
@@ -83,7 +83,7 @@ impl Reader<'_> {
                 }),
                 None => Err(OpenError::Malformed("it is not encrypted")),
             },
-            Ok(Read_::TooLarge) => Err(OpenError::Limit("its content is too large")),
+            Ok(Content::TooLarge) => Err(OpenError::Limit("its content is too large")),
             Err(()) => Err(helper.failure()),
         }
     }
@@ -126,11 +126,11 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|verifier| read_all(verifier, self.limit));
+            .and_then(|verifier| read_all(verifier, message.len(), self.limit));
         match (read, helper.refused) {
             (_, Some(Refusal::Limit(what))) => Err(OpenError::Limit(what)),
-            (Ok(Read_::TooLarge), _) => Err(OpenError::Limit("its content is too large")),
-            (Ok(Read_::Whole(text)), None) if !helper.layers.is_empty() => Ok((text, helper.layers)),
+            (Ok(Content::TooLarge), _) => Err(OpenError::Limit("its content is too large")),
+            (Ok(Content::Whole(text)), None) if !helper.layers.is_empty() => Ok((text, helper.layers)),
             _ => Err(NOT_ONE),
         }
     }
@@ -363,32 +363,34 @@ fn is_rsa(algorithm: PublicKeyAlgorithm) -> bool {
     }
 }
 
-enum Read_ {
+/// What a reader gave.
+enum Content {
     Whole(Zeroizing<Vec<u8>>),
     TooLarge,
 }
 
-/// Collects everything; the reader fails at its end unless all of it is proven.
-fn read_all(mut reader: impl Read, limit: usize) -> Result<Read_, ()> {
-    let mut all = Zeroizing::new(Vec::new());
+/// Collects everything; the reader fails at its end unless all of it is proven. `guess` is the size expected.
+fn read_all(mut reader: impl Read, guess: usize, limit: usize) -> Result<Content, ()> {
+    let most = limit.saturating_add(1);
+    let mut all = Zeroizing::new(vec![0u8; guess.clamp(4096, 1 << 30).min(most)]);
     let mut filled = 0;
     loop {
-        if filled == all.len() {
-            if filled > limit {
-                return Ok(Read_::TooLarge);
-            }
-            grow(&mut all, limit);
-        }
         match reader.read(&mut all[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => (),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
             Err(_) => return Err(()),
         }
-    }
-    if filled > limit {
-        return Ok(Read_::TooLarge);
+        if filled > limit {
+            return Ok(Content::TooLarge);
+        }
+        if filled == all.len() {
+            // By hand, so that no unwiped copy stays behind.
+            let mut larger = Zeroizing::new(vec![0u8; all.len().saturating_mul(2).min(most)]);
+            larger[..filled].copy_from_slice(&all);
+            all = larger;
+        }
     }
     all.truncate(filled);
-    Ok(Read_::Whole(all))
+    Ok(Content::Whole(all))
 }

@@ -103,7 +103,7 @@ fn targets(recipients: &Recipients<Pgp>) -> Result<Vec<Target>, SealError> {
         if keys.is_empty() {
             return Err(Unusable::CannotEncrypt { fingerprint: policy::fingerprint_of(cert) }.into());
         }
-        targets.extend(keys.into_iter().filter(|target| known.insert(target.handle())));
+        targets.extend(keys.into_iter().filter(|target| known.insert(target.key.fingerprint())));
     }
     Ok(targets)
 }
