@@ -4,6 +4,7 @@
 //! crypto library's own. OpenPGP lives in [`pgp`] only.
 
 mod fact;
+mod look;
 pub mod pgp;
 mod recipients;
 mod sealed;
@@ -90,6 +91,13 @@ pub trait Suite: Sized {
 
     /// Signs and encrypts a payload, looks at the final bytes once more, and gives the wire message.
     fn seal(sealing: Sealing<'_, Self>) -> Result<Sealed, SealError>;
+
+    /// Re-reads finished wire bytes, and gives their outer header.
+    ///
+    /// # Errors
+    /// What is wrong, unless they are a message of this suite, encrypted to just these recipients, with nothing
+    /// beside the ciphertext.
+    fn look(pieces: &[Vec<u8>], recipients: &Recipients<Self>) -> Result<look::Header, &'static str>;
 }
 
 /// All that one message needs to be sealed.
