@@ -85,6 +85,14 @@ impl Certificate {
         self.cert.export_to_vec().unwrap_or_default()
     }
 
+    /// The binary form with local signatures too, for a store that other programs share; never to be sent.
+    ///
+    /// # Errors
+    /// [`CertificateError::Broken`].
+    pub fn to_stored_bytes(&self) -> Result<Vec<u8>, CertificateError> {
+        self.cert.to_vec().map_err(|_| CertificateError::Broken)
+    }
+
     /// The armored form; nothing in it names a program.
     pub fn to_armored(&self) -> String {
         armor::write(Kind::PublicKey, &self.to_bytes())
@@ -229,7 +237,9 @@ pub(super) fn parse_certs(bytes: &[u8]) -> Result<Vec<Cert>, CertificateError> {
     let mut other = None;
     for block in &blocks {
         match armor::kind(block) {
-            Some(Kind::PublicKey | Kind::SecretKey) => certs.extend(CertParser::from_bytes(block).into_iter().flatten()),
+            Some(Kind::PublicKey | Kind::SecretKey) => {
+                certs.extend(CertParser::from_bytes(block).into_iter().flatten())
+            }
             kind => other = other.or(Some(name(kind))),
         }
     }

@@ -89,11 +89,7 @@ impl Key {
                 .set_primary_key_flags(KeyFlags::empty().set_certification())
                 .add_userid(user_id(user))
                 .add_signing_subkey()
-                .add_subkey(
-                    KeyFlags::empty().set_transport_encryption().set_storage_encryption(),
-                    None,
-                    None,
-                )
+                .add_subkey(KeyFlags::empty().set_transport_encryption().set_storage_encryption(), None, None)
                 .generate()
         };
         let (cert, revocation) = build().map_err(library)?;
@@ -164,7 +160,8 @@ impl Key {
     pub fn signer(&self, at: Timestamp) -> Result<Signer, Unusable> {
         policy::check_certificate(&self.cert, at)?;
         let strict = policy::strict(at);
-        let valid = || self.cert.keys().with_policy(&strict, policy::system_time(at)).supported().alive().revoked(false);
+        let valid =
+            || self.cert.keys().with_policy(&strict, policy::system_time(at)).supported().alive().revoked(false);
         let newest = valid().for_signing().unencrypted_secret().max_by_key(|key| key.key().creation_time());
         match newest {
             Some(key) => match key.key().clone().into_keypair() {

@@ -128,7 +128,10 @@ fn sealed_bytes_pass_again_and_nothing_else_does() {
         ("no header field", format!("hello\r\n{text}")),
         ("text in the armor", text.replace("-----END", "hello world\r\n-----END")),
         ("comment", text.replace("MESSAGE-----\r\n\r\n", "MESSAGE-----\r\nComment: hello\r\n\r\n")),
-        ("text behind the armor", text.replace("-----END PGP MESSAGE-----\r\n", "-----END PGP MESSAGE-----\r\nhello\r\n")),
+        (
+            "text behind the armor",
+            text.replace("-----END PGP MESSAGE-----\r\n", "-----END PGP MESSAGE-----\r\nhello\r\n"),
+        ),
         ("second armor", text.replace(&armor, &format!("{armor}{armor}"))),
         ("part field", text.replace("Content-Disposition", "Subject: hello\r\nContent-Disposition")),
         ("wrong type", text.replace("multipart/encrypted", "multipart/mixed")),
