@@ -27,7 +27,7 @@ pub struct Header {
 /// Calls `see` with each line and the offset of its first byte, the CRLF cut off.
 ///
 /// # Errors
-/// A lone CR or LF, a NUL, a byte over 127, a line over 998 bytes, a last line without CRLF; what `see` says.
+/// A lone CR or LF, a NUL, a line over 998 bytes, a last line without CRLF; what `see` says.
 pub(in crate::crypt) fn each_line(
     pieces: &[Vec<u8>],
     mut see: impl FnMut(usize, &[u8]) -> Result<(), &'static str>,
@@ -35,9 +35,6 @@ pub(in crate::crypt) fn each_line(
     let mut begun: Vec<u8> = Vec::new();
     let mut offset = 0;
     for piece in pieces {
-        if !piece.is_ascii() {
-            return Err("it is not 7-bit");
-        }
         if piece.contains(&0) {
             return Err("it holds a NUL");
         }
@@ -81,7 +78,7 @@ impl Header {
         if self.raw.len() > MOST_HEADER {
             return Err("its header is too long");
         }
-        let Ok(text) = std::str::from_utf8(line) else { return Err("it is not 7-bit") };
+        let Ok(text) = std::str::from_utf8(line) else { return Err("its header is not UTF-8") };
         if text.chars().any(|c| c.is_control() && c != '\t') {
             return Err("its header holds a control character");
         }
@@ -96,6 +93,11 @@ impl Header {
         }
         self.fields.push((name.to_ascii_lowercase(), value.to_owned()));
         Ok(())
+    }
+
+    /// Whether it holds addresses that need SMTPUTF8 (RFC 6531, 3.6).
+    pub(in crate::crypt) fn needs_smtputf8(&self) -> bool {
+        !self.raw.is_ascii()
     }
 
     /// The one field of a name, given in lower case; none, or several, is an error.

@@ -13,7 +13,7 @@ use crate::mail::Envelope;
 ///
 /// ```compile_fail
 /// # use sealpost::{crypt::{Sealed, SuiteName}, mail::Envelope};
-/// fn forge(envelope: Envelope) -> Sealed { Sealed { suite: SuiteName::OpenPgp, envelope, pieces: vec![b"hello".to_vec()] } }
+/// fn forge(envelope: Envelope) -> Sealed { Sealed { suite: SuiteName::OpenPgp, envelope, pieces: vec![b"hello".to_vec()], smtputf8: false } }
 /// ```
 ///
 /// ```
@@ -24,6 +24,7 @@ pub struct Sealed {
     suite: SuiteName,
     envelope: Envelope,
     pieces: Vec<Vec<u8>>,
+    smtputf8: bool,
 }
 
 /// Why a message cannot be sealed.
@@ -52,16 +53,18 @@ impl Sealed {
         recipients: &Recipients<S>,
         hidden: Hidden<'_>,
     ) -> Result<Self, SealError> {
-        let look = || -> Result<(), &'static str> {
+        let look = || -> Result<Header, &'static str> {
             let sealed_for: HashSet<_> = recipients.iter().map(|recipient| recipient.address()).collect();
             if sealed_for != envelope.to().iter().collect() {
                 return Err("its envelope and its recipients are not the same");
             }
             let header: Header = S::look(&pieces, recipients)?;
-            header.look(hidden)
+            header.look(hidden)?;
+            Ok(header)
         };
-        look().map_err(SealError::LastLook)?;
-        Ok(Self { suite: S::NAME, envelope, pieces })
+        let header = look().map_err(SealError::LastLook)?;
+        let smtputf8 = header.needs_smtputf8() || envelope.needs_smtputf8();
+        Ok(Self { suite: S::NAME, envelope, pieces, smtputf8 })
     }
 
     /// Takes bytes that are said to be sealed already: the input of `seal`, or what leaves the outbox.
@@ -81,6 +84,11 @@ impl Sealed {
     /// Who hands it on and to whom.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    /// Whether the server must offer SMTPUTF8: an address in the envelope or the header is not ASCII (RFC 6531).
+    pub fn needs_smtputf8(&self) -> bool {
+        self.smtputf8
     }
 
     /// The wire bytes in order; a piece may end in mid-line.

@@ -11,7 +11,6 @@ use tokio::{
 use super::{Attempt, Cause, Endpoint, Failure, Port, Settings, Tls, door::Door};
 use crate::net::{
     Heard,
-    dns::Dns,
     tls::Context,
 };
 
@@ -30,11 +29,11 @@ struct Runner {
 pub(super) async fn race(
     endpoints: Vec<Endpoint>,
     context: &Context,
-    timeout: Duration,
+    settings: &Settings,
     deadline: Instant,
 ) -> Result<(Door, Vec<Attempt>), Failure> {
-    let share = timeout / u32::try_from(endpoints.len() + 1).unwrap_or(u32::MAX);
-    let head_start = HEAD_START.min(share);
+    let share = settings.timeout / u32::try_from(endpoints.len() + 1).unwrap_or(u32::MAX);
+    let head_start = settings.head_start.unwrap_or(HEAD_START.min(share));
     let mut runners: Vec<Runner> = endpoints
         .into_iter()
         .map(|endpoint| Runner { endpoint, heard: Heard::default(), abort: None, ended: None })
@@ -116,7 +115,7 @@ pub(super) async fn endpoints(settings: &Settings, deadline: Instant) -> Result<
             let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
             settings.ports.iter().map(|port| endpoint(&host, *port)).collect()
         }
-        None => by_service(&settings.domain, deadline).await?,
+        None => by_service(settings, deadline).await?,
     };
     if let Some(position) = settings.remembered.as_ref().and_then(|last| all.iter().position(|one| one == last)) {
         all[..=position].rotate_right(1);
@@ -130,14 +129,14 @@ fn endpoint(host: &str, port: Port) -> Endpoint {
 
 /// What the domain says by SRV (RFC 6186, 3.1; RFC 8314, 5.1): `_submission` begins with STARTTLS, `_submissions`
 /// with TLS. A target outside of the domain is not followed, since nothing proves it (RFC 6186, 6).
-async fn by_service(domain: &str, deadline: Instant) -> Result<Vec<Endpoint>, Failure> {
+async fn by_service(settings: &Settings, deadline: Instant) -> Result<Vec<Endpoint>, Failure> {
+    let domain = settings.domain.as_str();
     let unknown = |detail: String| Failure::early(Cause::NoServer { domain: domain.to_owned(), detail });
-    let dns = Dns::default();
     let mut found = Vec::new();
     let mut foreign = None;
     for (service, tls) in [("_submission", Tls::StartTls), ("_submissions", Tls::Implicit)] {
         let name = format!("{service}._tcp.{domain}");
-        let answer = tokio::time::timeout_at(deadline, dns.services(&name)).await;
+        let answer = tokio::time::timeout_at(deadline, settings.dns.services(&name)).await;
         let answer = answer.map_err(|_| unknown(format!("{name} was not answered in time")))?;
         for service in answer.map_err(|error| unknown(error.to_string()))? {
             if service.target == domain || service.target.ends_with(&format!(".{domain}")) {

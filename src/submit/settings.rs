@@ -1,156 +1,148 @@
-//! What a submission needs to know.
+//! What a submission needs to know, typed.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use zeroize::Zeroizing;
+use super::{Cause, Endpoint, Port};
+use crate::net::{dns::Dns, tls::Identity};
 
-use super::{Endpoint, Port, SecretFailure};
-
-/// How mail is handed in.
+/// How to submit.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The server; none asks for the SRV records of `domain` (RFC 6186, RFC 8314).
+    /// The server; none asks the SRV records of `domain` (RFC 6186, RFC 8314 5.1), which then give the ports too.
     pub host: Option<String>,
-    /// The mail domain of the author.
+    /// The domain of the account's address.
     pub domain: String,
-    /// In the order of trying; at least one.
+    /// The ports in the order of trying.
     pub ports: Vec<Port>,
-    /// Who logs in; none is no login.
+    /// Who logs in; none does not, save by a certificate.
     pub user: Option<String>,
-    /// How.
+    /// By which mechanism.
     pub auth: Auth,
-    /// PEM file of further roots.
+    /// PEM file of roots besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// PEM files of a client certificate and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// The most time that everything may take, name resolution included; a transfer adds its size at 64 KiB a second.
+    /// Client certificate and key, for EXTERNAL.
+    pub identity: Option<Identity>,
+    /// The total deadline over name resolution, all endpoints, and the first message; each further message has it
+    /// for itself. While a message is sent it grows with its size.
     pub timeout: Duration,
-    /// The endpoint that worked the last time: it is tried first.
-    pub remembered: Option<Endpoint>,
-    /// Delivery notices.
+    /// How long an endpoint may stay silent before the next is tried beside it; none: two seconds, less where the
+    /// deadline is short.
+    pub head_start: Option<Duration>,
+    /// What notice is asked for, where the server offers DSN.
     pub dsn: Option<Dsn>,
+    /// The endpoint that worked last: tried first, if it is among those to be tried.
+    pub remembered: Option<Endpoint>,
+    /// Where SRV records are looked up.
+    pub dns: Dns,
 }
 
-/// Which login mechanism (RFC 4954).
+/// A login mechanism.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
-    /// The strongest that both sides and the given secrets allow.
+    /// The strongest that both sides and the secrets at hand allow.
     #[default]
     Auto,
-    /// SCRAM-SHA-256 (RFC 7677), with channel binding where offered.
+    /// SCRAM-SHA-256 (RFC 7677), bound to the channel where the server offers it (-PLUS).
     ScramSha256,
     /// PLAIN (RFC 4616).
     Plain,
     /// LOGIN.
     Login,
     /// OAUTHBEARER (RFC 7628).
-    OauthBearer,
-    /// XOAUTH2.
-    Xoauth2,
-    /// EXTERNAL (RFC 4422, appendix A), by client certificate.
+    OAuthBearer,
+    /// XOAUTH2, of Google and Microsoft.
+    XOAuth2,
+    /// EXTERNAL (RFC 4422, appendix A): by client certificate.
     External,
     /// No login.
     None,
 }
 
-/// Which delivery notices are asked for (RFC 3461); only headers come back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Delivery status notifications (RFC 3461).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dsn {
-    notify: String,
-    envelope_id: String,
+    /// When to notify; empty leaves it to the server.
+    pub notify: Vec<Notify>,
+    /// Whether a notice brings the headers alone (RET=HDRS).
+    pub headers_only: bool,
+    /// ENVID: a name for the envelope, given back in notices.
+    pub envelope_id: Option<String>,
 }
 
-/// Where secrets come from when a login wants them.
-pub trait Secrets {
-    /// The password.
-    fn password(&mut self) -> Result<Zeroizing<String>, SecretFailure>;
-    /// An OAuth token; asked for once more after a refusal.
-    fn token(&mut self) -> Result<Zeroizing<String>, SecretFailure>;
-    /// Whether there is a password.
-    fn has_password(&self) -> bool;
-    /// Whether there is a token.
-    fn has_token(&self) -> bool;
+/// When to notify (RFC 3461, 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// Never; alone.
+    Never,
+    /// On delivery.
+    Success,
+    /// On failure.
+    Failure,
+    /// On delay.
+    Delay,
 }
 
-/// Not a login mechanism.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a login mechanism")]
-pub struct AuthError(pub String);
-
-impl Auth {
-    /// All of them, by their names.
-    pub const ALL: [Self; 8] = [
-        Self::Auto,
-        Self::ScramSha256,
-        Self::Plain,
-        Self::Login,
-        Self::OauthBearer,
-        Self::Xoauth2,
-        Self::External,
-        Self::None,
-    ];
-
-    /// The name in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::ScramSha256 => "scram-sha-256",
-            Self::Plain => "plain",
-            Self::Login => "login",
-            Self::OauthBearer => "oauthbearer",
-            Self::Xoauth2 => "xoauth2",
-            Self::External => "external",
-            Self::None => "none",
+impl Settings {
+    /// The usual: the default ports, a minute, no login, no notices.
+    pub fn new(host: Option<String>, domain: String) -> Self {
+        Self {
+            host,
+            domain,
+            ports: Port::DEFAULT.to_vec(),
+            user: None,
+            auth: Auth::Auto,
+            ca_file: None,
+            identity: None,
+            timeout: Duration::from_secs(60),
+            head_start: None,
+            dsn: None,
+            remembered: None,
+            dns: Dns::default(),
         }
+    }
+
+    /// Refuses what would be unsafe on the wire, before there is one.
+    pub(super) fn check(&self) -> Result<(), Cause> {
+        if let Some(user) = self.user.as_ref().filter(|user| user.is_empty() || user.chars().any(char::is_control)) {
+            return Err(Cause::User(user.clone()));
+        }
+        if let Some(host) = self.host.as_ref().filter(|host| !is_host(host)) {
+            return Err(Cause::Host(host.clone()));
+        }
+        Ok(())
     }
 }
 
-impl FromStr for Auth {
-    type Err = AuthError;
+/// Letters, digits, hyphens, underscores and dots, or an address: nothing that could end a command or name a file.
+fn is_host(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok()
+        || (!host.is_empty()
+            && host.len() <= 253
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
+}
 
-    fn from_str(text: &str) -> Result<Self, AuthError> {
-        Self::ALL.into_iter().find(|auth| auth.name() == text).ok_or_else(|| AuthError(text.to_owned()))
+impl Notify {
+    pub(super) fn keyword(self) -> &'static str {
+        match self {
+            Self::Never => "NEVER",
+            Self::Success => "SUCCESS",
+            Self::Failure => "FAILURE",
+            Self::Delay => "DELAY",
+        }
     }
 }
 
 impl fmt::Display for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::ScramSha256 => "scram-sha-256",
+            Self::Plain => "plain",
+            Self::Login => "login",
+            Self::OAuthBearer => "oauthbearer",
+            Self::XOAuth2 => "xoauth2",
+            Self::External => "external",
+            Self::None => "none",
+        })
     }
-}
-
-impl Dsn {
-    /// `never`, or a list of `success`, `failure` and `delay`; none if it is something else. The envelope ID is what
-    /// the notice will name.
-    pub fn parse(list: &str, envelope_id: &str) -> Option<Self> {
-        let words: Vec<_> = list.split(',').map(|word| word.trim().to_ascii_uppercase()).collect();
-        let known = words.iter().all(|word| matches!(word.as_str(), "SUCCESS" | "FAILURE" | "DELAY"));
-        (known || words == ["NEVER"]).then(|| Self { notify: words.join(","), envelope_id: xtext(envelope_id) })
-    }
-
-    /// The value of NOTIFY.
-    pub(super) fn notify(&self) -> &str {
-        &self.notify
-    }
-
-    /// The value of ENVID.
-    pub(super) fn envelope_id(&self) -> &str {
-        &self.envelope_id
-    }
-}
-
-/// RFC 3461, 4: printable ASCII but `+` and `=`, all else as `+HH`; at most 100 characters.
-fn xtext(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        let piece = match byte {
-            b'+' | b'=' | 0..=b' ' | 0x7f.. => format!("+{byte:02X}"),
-            _ => char::from(byte).to_string(),
-        };
-        if out.len() + piece.len() > 100 {
-            break;
-        }
-        out += &piece;
-    }
-    out
 }

@@ -16,15 +16,12 @@ use std::{
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    Reply, ReplyFault,
-    reply::Replies,
-};
+use super::{Cause, Endpoint, Reply, ReplyFault, Step, reply::Replies};
 use crate::net::tls::TlsStream;
 
 /// What came and was not taken yet.
 #[derive(Debug, Default)]
-struct Inbox {
+struct Unread {
     replies: VecDeque<Reply>,
     unfinished: Replies,
     fault: Option<ReplyFault>,
@@ -32,24 +29,34 @@ struct Inbox {
 
 /// The replies, shared between the stream and the session.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<Mutex<Inbox>>);
+pub(super) struct Inbox(Arc<Mutex<Unread>>);
 
 /// The stream.
 pub(super) struct ReplyStream {
     tls: TlsStream,
-    heard: Heard,
+    inbox: Inbox,
     /// What lettre is to read.
     lines: VecDeque<u8>,
 }
 
-impl Heard {
-    fn lock(&self) -> MutexGuard<'_, Inbox> {
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, Unread> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The oldest reply that was not taken yet.
     pub(super) fn take(&self) -> Option<Reply> {
         self.lock().replies.pop_front()
+    }
+
+    /// The oldest reply, or why there is none.
+    pub(super) fn reply(&self, endpoint: &Endpoint, step: Step) -> Result<Reply, Cause> {
+        let endpoint = || endpoint.clone();
+        match (self.take(), self.fault()) {
+            (Some(reply), _) => Ok(reply),
+            (None, Some(fault)) => Err(Cause::Protocol { endpoint: endpoint(), step, fault: fault.into() }),
+            (None, None) => Err(Cause::Lost { endpoint: endpoint(), step }),
+        }
     }
 
     /// What came and is no reply.
@@ -59,18 +66,18 @@ impl Heard {
 
     /// Whether something came that nothing asked for.
     pub(super) fn is_ahead(&self) -> bool {
-        let inbox = self.lock();
-        !inbox.replies.is_empty() || inbox.unfinished.has_begun()
+        let unread = self.lock();
+        !unread.replies.is_empty() || unread.unfinished.has_begun()
     }
 }
 
 impl ReplyStream {
     /// The stream, and what it hears.
-    pub(super) fn new(tls: TlsStream) -> (Self, Heard) {
-        let heard = Heard::default();
+    pub(super) fn new(tls: TlsStream) -> (Self, Inbox) {
+        let inbox = Inbox::default();
         // The greeting that lettre awaits came before it.
         let lines = b"220 .\r\n".iter().copied().collect();
-        (Self { tls, heard: heard.clone(), lines }, heard)
+        (Self { tls, inbox: inbox.clone(), lines }, inbox)
     }
 }
 
@@ -84,17 +91,17 @@ impl AsyncRead for ReplyStream {
             if read.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let mut inbox = this.heard.lock();
-            inbox.unfinished.push(read.filled());
+            let mut unread = this.inbox.lock();
+            unread.unfinished.push(read.filled());
             loop {
-                match inbox.unfinished.next() {
+                match unread.unfinished.next() {
                     Ok(None) => break,
                     Ok(Some(reply)) => {
                         this.lines.extend(format!("{} .\r\n", reply.code()).bytes());
-                        inbox.replies.push_back(reply);
+                        unread.replies.push_back(reply);
                     }
                     Err(fault) => {
-                        inbox.fault = Some(fault.clone());
+                        unread.fault = Some(fault.clone());
                         return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
                     }
                 }

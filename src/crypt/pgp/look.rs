@@ -37,6 +37,10 @@ pub(super) fn look(pieces: &[Vec<u8>], recipients: &Recipients<Pgp>) -> Result<H
     let mut place = Place::Header;
     let (mut start, mut end) = (0, 0);
     each_line(pieces, |offset, line| {
+        // Addresses alone may be other text, and they stand in the header (RFC 6532).
+        if !matches!(place, Place::Header) && !line.is_ascii() {
+            return Err("it is not 7-bit");
+        }
         place = match std::mem::replace(&mut place, Place::Epilogue) {
             Place::Header if line.is_empty() => {
                 delimiter = format!("--{}", boundary(&header)?);
