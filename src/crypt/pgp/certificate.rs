@@ -85,6 +85,14 @@ impl Certificate {
         self.cert.export_to_vec().unwrap_or_default()
     }
 
+    /// The binary form with local signatures too, for a store that other programs share; never to be sent.
+    ///
+    /// # Errors
+    /// [`CertificateError::Broken`].
+    pub fn to_stored_bytes(&self) -> Result<Vec<u8>, CertificateError> {
+        self.cert.to_vec().map_err(|_| CertificateError::Broken)
+    }
+
     /// The armored form; nothing in it names a program.
     pub fn to_armored(&self) -> String {
         armor::write(Kind::PublicKey, &self.to_bytes())
