@@ -1,8 +1,83 @@
 //! Layer 6: the grammar, one file for each verb; composition; words, JSON, hints and exit codes.
 
+mod cert;
+mod composition;
+mod completions;
+mod draft;
+mod exit;
+mod failure;
+mod grammar;
+mod guard;
+mod input;
+mod key;
+mod man;
+mod open;
+mod printable;
+mod receipt;
+mod seal;
+mod sealing;
+mod send;
+mod voice;
+mod words;
+
 use std::process::ExitCode;
 
-/// Runs the command line of this process.
+use clap::{Parser, error::ErrorKind};
+use jiff::Timestamp;
+
+use exit::Kind;
+use failure::Failure;
+use grammar::{Arguments, Verb};
+use voice::Voice;
+
+/// Runs the command line of this process and gives its exit code.
 pub fn run() -> ExitCode {
-    ExitCode::from(70)
+    guard::raise();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
+    let voice = Voice { json: arguments.global.json, quiet: arguments.global.quiet };
+    match dispatch(arguments, voice) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            voice.fail(&failure, None);
+            ExitCode::from(failure.kind.exit())
+        }
+    }
+}
+
+/// Runs one verb. What it gives is the exit code; a failure is printed by the caller.
+fn dispatch(Arguments { global, verb }: Arguments, voice: Voice) -> Result<u8, Failure> {
+    let at = match &global.at {
+        Some(text) => text.parse().map_err(|_| {
+            Failure::new(Kind::Usage, format!("--at {text:?} is not a time such as 2026-11-24T12:00:00Z"))
+        })?,
+        None => Timestamp::now(),
+    };
+    match verb {
+        Verb::Send(arguments) => send::run(*arguments, &global, at, voice),
+        Verb::Seal(arguments) => seal::run(*arguments, &global, at, voice),
+        Verb::Open(arguments) => open::run(&arguments, &global, at, voice),
+        Verb::Key(verb) => key::run(verb, &global, at, voice),
+        Verb::Cert(verb) => cert::run(verb, &global, at, voice),
+        Verb::Completions { shell } => completions::run(shell, voice),
+        Verb::Man { dir } => man::run(&dir, voice),
+    }
+}
+
+/// Help and version go to stdout; everything else is a usage error.
+fn refused(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(Kind::Io.exit()) };
+    }
+    let before_data = || std::env::args_os().take_while(|argument| argument != "--");
+    let voice = Voice { json: before_data().any(|argument| argument == "--json"), quiet: false };
+    let rendered = error.render().to_string();
+    let fact = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " ");
+    let verb = before_data().nth(1).and_then(|word| word.into_string().ok());
+    let verb = verb.filter(|word| word.bytes().all(|b| b.is_ascii_lowercase()) && grammar::is_verb(word));
+    let hint = ["sealpost".to_owned()].into_iter().chain(verb).chain(["--help".to_owned()]);
+    voice.fail(&Failure::new(Kind::Usage, fact).hint(hint), None);
+    ExitCode::from(Kind::Usage.exit())
 }

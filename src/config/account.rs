@@ -64,6 +64,8 @@ impl Account {
                 password: layer.password,
                 token: layer.token,
                 ca_file: layer.ca_file,
+                client_cert: layer.client_cert,
+                client_key: layer.client_key,
                 timeout: layer.timeout.unwrap_or(Submission::TIMEOUT),
             },
         }

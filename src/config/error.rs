@@ -100,6 +100,30 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Whether the command line is at fault, not a file or the environment.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::UnknownKey { origin, .. }
+            | Self::WrongType { origin, .. }
+            | Self::BadValue { origin, .. }
+            | Self::UnknownAccount { origin, .. } => matches!(origin, Origin::Flag(_)),
+            Self::UnknownGroup { origin, .. } | Self::GroupLoop { origin, .. } => origin.is_none(),
+            Self::NoHome | Self::Read { .. } | Self::Syntax { .. } => false,
+        }
+    }
+
+    /// The known name that is nearest to the unknown one.
+    pub fn nearest(&self) -> Option<&str> {
+        match self {
+            Self::UnknownKey { nearest, .. }
+            | Self::UnknownAccount { nearest, .. }
+            | Self::UnknownGroup { nearest, .. } => nearest.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong with a value.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {

@@ -38,6 +38,10 @@ pub struct Overrides {
     pub token: Option<String>,
     /// `--ca-file`, `SEALPOST_CA_FILE`.
     pub ca_file: Option<PathBuf>,
+    /// `--client-cert`, `SEALPOST_CLIENT_CERT`.
+    pub client_cert: Option<PathBuf>,
+    /// `--client-key`, `SEALPOST_CLIENT_KEY`.
+    pub client_key: Option<PathBuf>,
     /// `--timeout`, `SEALPOST_TIMEOUT`.
     pub timeout: Option<String>,
 }
@@ -58,6 +62,8 @@ pub(super) struct Layer {
     pub(super) password: Option<Source>,
     pub(super) token: Option<Source>,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) client_cert: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -81,6 +87,7 @@ impl Overrides {
                 .map(Some)
                 .map_err(|_| ConfigError::BadValue { origin: Origin::Environment(name), error: ValueError::NotText }),
         };
+        let path = |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Ok(Self {
             account: text("SEALPOST_ACCOUNT")?,
             from: text("SEALPOST_FROM")?,
@@ -92,7 +99,9 @@ impl Overrides {
             auth: text("SEALPOST_AUTH")?,
             password: text("SEALPOST_PASSWORD")?,
             token: text("SEALPOST_TOKEN")?,
-            ca_file: environment("SEALPOST_CA_FILE").filter(|value| !value.is_empty()).map(PathBuf::from),
+            ca_file: path("SEALPOST_CA_FILE"),
+            client_cert: path("SEALPOST_CLIENT_CERT"),
+            client_key: path("SEALPOST_CLIENT_KEY"),
             timeout: text("SEALPOST_TIMEOUT")?,
         })
     }
@@ -113,6 +122,8 @@ impl Overrides {
             password: read(&self.password, at("SEALPOST_PASSWORD", "--password"), parse_source)?,
             token: read(&self.token, at("SEALPOST_TOKEN", "--token"), parse_source)?,
             ca_file: self.ca_file.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
             timeout: read(&self.timeout, at("SEALPOST_TIMEOUT", "--timeout"), parse_duration)?,
             ..Layer::default()
         })
@@ -158,6 +169,8 @@ impl Layer {
         self.password = server.typed("password", parse_source)?;
         self.token = server.typed("token", parse_source)?;
         self.ca_file = server.typed("ca_file", parse_path)?;
+        self.client_cert = server.typed("client_cert", parse_path)?;
+        self.client_key = server.typed("client_key", parse_path)?;
         self.timeout = server.typed("timeout", parse_duration)?;
         Ok(())
     }
@@ -180,6 +193,8 @@ impl Layer {
             password,
             token,
             ca_file: self.ca_file.or(lower.ca_file),
+            client_cert: self.client_cert.or(lower.client_cert),
+            client_key: self.client_key.or(lower.client_key),
             timeout: self.timeout.or(lower.timeout),
         }
     }
@@ -189,10 +204,33 @@ impl Layer {
 pub(super) const ACCOUNT_KEYS: [&str; 8] =
     ["from", "sign", "passphrase", "header_policy", "legacy_display", "gcm", "submission", "imap"];
 
-const SERVER_KEYS: [&str; 8] = ["host", "ports", "user", "auth", "password", "token", "ca_file", "timeout"];
+const SERVER_KEYS: [&str; 10] = [
+    "host",
+    "ports",
+    "user",
+    "auth",
+    "password",
+    "token",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "timeout",
+];
 
-const IMAP_KEYS: [&str; 10] =
-    ["host", "ports", "user", "auth", "password", "token", "ca_file", "timeout", "folder", "sent"];
+const IMAP_KEYS: [&str; 12] = [
+    "host",
+    "ports",
+    "user",
+    "auth",
+    "password",
+    "token",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "timeout",
+    "folder",
+    "sent",
+];
 
 fn read<T>(
     text: &Option<String>,

@@ -62,6 +62,10 @@ pub struct Submission {
     pub token: Option<Source>,
     /// Trust anchors besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// PEM file of a client certificate, for EXTERNAL.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key: Option<PathBuf>,
     /// For all endpoints together.
     pub timeout: Duration,
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Fingerprint;
+use super::{Fingerprint, SuiteName};
 use crate::mail::Address;
 
 /// One signature as cryptography and certificate policy see it; whether it speaks for the message is judged
@@ -96,6 +96,9 @@ pub enum OpenError {
     /// A form that only GnuPG knows: packet 20, its own AEAD.
     #[error("the message is encrypted in a form that only GnuPG reads (packet 20, OCB)")]
     GnupgOnly,
+    /// A layer of a suite that is not read yet.
+    #[error("the message has an {} layer, which is not supported yet", match .0 { SuiteName::Smime => "S/MIME", SuiteName::OpenPgp => "OpenPGP" })]
+    Unsupported(SuiteName),
     /// Larger, deeper or more than allowed.
     #[error("the message exceeds a limit: {0}")]
     Limit(&'static str),

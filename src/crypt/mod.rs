@@ -5,6 +5,7 @@
 
 mod fact;
 mod look;
+pub mod open;
 pub mod pgp;
 mod recipients;
 mod sealed;

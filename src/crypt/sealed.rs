@@ -1,6 +1,6 @@
 //! The only thing that can be submitted: an envelope and the bytes of a sealed message.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::{
     Recipients, Suite, SuiteName, Unusable,
@@ -53,10 +53,8 @@ impl Sealed {
         hidden: Hidden<'_>,
     ) -> Result<Self, SealError> {
         let look = || -> Result<(), &'static str> {
-            let addresses = || recipients.iter().map(|recipient| recipient.address());
-            if !addresses().all(|address| envelope.to().contains(address))
-                || !envelope.to().iter().all(|path| addresses().any(|address| address == path))
-            {
+            let sealed_for: HashSet<_> = recipients.iter().map(|recipient| recipient.address()).collect();
+            if sealed_for != envelope.to().iter().collect() {
                 return Err("its envelope and its recipients are not the same");
             }
             let header: Header = S::look(&pieces, recipients)?;
@@ -71,11 +69,7 @@ impl Sealed {
     /// # Errors
     /// [`SealError::LastLook`] at any doubt: they are not encrypted, or to others than just these recipients, or they
     /// carry anything beside the ciphertext.
-    pub fn parse<S: Suite>(
-        bytes: Vec<u8>,
-        envelope: Envelope,
-        recipients: &Recipients<S>,
-    ) -> Result<Self, SealError> {
+    pub fn parse<S: Suite>(bytes: Vec<u8>, envelope: Envelope, recipients: &Recipients<S>) -> Result<Self, SealError> {
         Self::new(vec![bytes], envelope, recipients, Hidden::default())
     }
 

@@ -4,15 +4,18 @@
 //! arguments. Nothing here knows a key.
 
 mod address;
+pub mod body;
 mod character;
 mod compose;
 mod draft;
 mod envelope;
 mod header;
+pub mod lookalike;
 mod mailbox;
 pub mod parse;
 mod payload;
 pub mod protect;
+pub mod protected;
 
 pub use address::{Address, AddressError};
 pub use compose::{ComposeError, Composed, Composition, Uniques, compose};

@@ -1,1 +1,9 @@
 //! Layer 3: one TLS policy for all protocols, the STARTTLS upgrade, DNS.
+//!
+//! No protocol of mail is spoken here, and nothing decides here what a failure means for a message.
+
+pub mod dns;
+mod socket;
+pub mod tls;
+
+pub use socket::{Heard, Socket};

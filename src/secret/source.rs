@@ -69,6 +69,14 @@ impl Source {
         }
     }
 
+    /// The file that it names, if it names one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Gets the secret; an empty one is an error.
     pub fn read(&self) -> Result<Zeroizing<String>, SecretError> {
         let secret = self.read_or_empty()?;

@@ -1,1 +1,11 @@
-fn main() {}
+//! The one integration binary: the program and its peers as their users meet them.
+//!
+//! One file per verb, named like it; `forgotten.rs` fails when a file here is not listed below.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod corpus;
+mod forgotten;
+mod layers;
+mod licences;
+mod peers;
+mod support;

@@ -40,6 +40,11 @@ impl MessageId {
         Self(format!("<{:032x}@{}>", u128::from_be_bytes(random), from.domain()))
     }
 
+    /// What stands behind the last `@`.
+    pub fn domain(&self) -> &str {
+        self.0.trim_end_matches('>').rsplit('@').next().unwrap_or_default()
+    }
+
     /// With its angle brackets.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -54,7 +54,8 @@ struct Header {
 
 impl Draft {
     /// Takes a whole RFC 5322 message apart: its To, Cc and Bcc are the recipients, its structure is kept.
-    /// Date and Message-ID are its own where it has valid ones, else those given.
+    /// Date and Message-ID are its own where it has valid ones, else the date given and an ID from the random bytes;
+    /// an ID of another domain than From's would tell the machine, and is replaced too.
     ///
     /// Line breaks may be LF; a first line `From ` of an mbox is passed over. Several To, Cc or Bcc fields count as
     /// one. Left out are Resent-*, trace fields (Received, Return-Path, Delivered-To, DKIM-Signature, ARC-* ...) and
@@ -66,7 +67,7 @@ impl Draft {
     /// [`DraftError::Control`] for control characters in the header; [`DraftError::Address`]; and
     /// [`DraftError::Malformed`] for a line that is no field, a header that is not UTF-8, and a body that is neither
     /// UTF-8 nor has a Content-Type.
-    pub fn from_message(bytes: Zeroizing<Vec<u8>>, date: Timestamp, message_id: MessageId) -> Result<Self, DraftError> {
+    pub fn from_message(bytes: Zeroizing<Vec<u8>>, date: Timestamp, random: [u8; 16]) -> Result<Self, DraftError> {
         let header = Header::read(&bytes)?;
         let mut from = header.mailboxes("From")?;
         let count = header.all("From").count();
@@ -81,16 +82,19 @@ impl Draft {
         let references = |name| Ok(header.one(name)?.map(MessageId::find_all).unwrap_or_default());
         let stated =
             header.one("Date")?.and_then(|text| DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok());
+        let stated_id = header.one("Message-ID")?.and_then(|id| MessageId::parse(id).ok());
         let draft = Self {
-            from: author,
             to: header.mailboxes("To")?,
             cc: header.mailboxes("Cc")?,
             bcc: header.mailboxes("Bcc")?,
             subject: subject.map(|subject| Self::checked_subject(&subject)).transpose()?,
             date: stated.unwrap_or(date),
-            message_id: header.one("Message-ID")?.and_then(|id| MessageId::parse(id).ok()).unwrap_or(message_id),
+            message_id: stated_id
+                .filter(|id| id.domain().eq_ignore_ascii_case(author.address.domain()))
+                .unwrap_or_else(|| MessageId::from_random(random, &author.address)),
             in_reply_to: references("In-Reply-To")?,
             references: references("References")?,
+            from: author,
             fields: header.further(|name| !name.starts_with("content-"))?,
             content: Content::Entity {
                 fields: header.further(|name| name.starts_with("content-"))?,

@@ -1,0 +1,38 @@
+# Each target does its own set-up: on Debian missing packages are installed, elsewhere they are named.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# rustup's folder, where a shell that has not been opened anew does not know it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: all demo test bench install needs-build needs-test needs-bench
+
+all: needs-build
+	$(CARGO) build --locked --release
+
+# From the shell to the reader, and what the server between saw.
+demo: needs-build
+	$(CARGO) build --locked --bin sealpost --example demo
+	$(CARGO) run --quiet --locked --example demo
+
+# Everything: units, properties, documentation, the program against itself and against real peers.
+test: needs-test
+	$(CARGO) test --locked
+
+# Ratios against what people use today (benches/rivals.rs).
+bench: needs-bench
+	$(CARGO) bench --locked --bench rivals
+
+install: needs-build
+	$(CARGO) install --locked --no-track --force --path . --root "$(DESTDIR)$(PREFIX)"
+	mkdir -p "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" \
+		"$(DESTDIR)$(PREFIX)/share/zsh/site-functions" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	"$(DESTDIR)$(PREFIX)/bin/sealpost" man "$(DESTDIR)$(PREFIX)/share/man/man1"
+	"$(DESTDIR)$(PREFIX)/bin/sealpost" completions bash > "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sealpost"
+	"$(DESTDIR)$(PREFIX)/bin/sealpost" completions zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sealpost"
+	"$(DESTDIR)$(PREFIX)/bin/sealpost" completions fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sealpost.fish"
+
+needs-build needs-test needs-bench: needs-%:
+	@.ci/needs $*

@@ -1,0 +1,242 @@
+//! Composition: from settings to the adapters that a verb works with.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{
+    exit::Kind,
+    failure::Failure,
+    grammar::{self, Global},
+    input,
+    voice::Voice,
+};
+use crate::{
+    config::{self, Account, Config, Environment, Home, Overrides},
+    crypt::{
+        Fingerprint, PublicCertificate,
+        pgp::{self, Certificate, Key, Strength},
+    },
+    keystore::Keystore,
+    mail::{Address, Composition, Mailbox, Uniques},
+    secret::{self, Destination, Source},
+};
+
+const ENVIRONMENT: Environment<'static> = &|name| std::env::var_os(name);
+
+/// Where everything lies, and the store that lies there.
+pub struct Place {
+    pub home: Home,
+    pub keystore: Keystore,
+}
+
+impl Place {
+    pub fn open(global: &Global) -> Result<Self, Failure> {
+        let home = Home::find(global.home.as_deref(), ENVIRONMENT)?;
+        let keystore = Keystore::open(&home.certificates, &home.keys);
+        Ok(Self { home, keystore })
+    }
+
+    /// recipients.toml.
+    pub fn recipients(&self) -> Result<config::Recipients, Failure> {
+        Ok(config::Recipients::read(&self.home.recipients)?)
+    }
+
+    /// The account for this run, with environment and flags laid over it. `author` is the From of a whole message.
+    pub fn account(
+        &self,
+        global: &Global,
+        sealing: &grammar::Sealing,
+        submission: Option<&grammar::Submission>,
+        author: Option<&Address>,
+    ) -> Result<Account, Failure> {
+        let mut flags = Overrides {
+            account: global.account.clone(),
+            from: sealing.from.clone().or_else(|| author.map(ToString::to_string)),
+            sign: sealing.no_sign.then_some(false),
+            passphrase: sealing.passphrase.clone(),
+            ..Overrides::default()
+        };
+        if let Some(given) = submission {
+            flags.host = given.host.clone();
+            flags.ports = given.ports.clone();
+            flags.user = given.user.clone();
+            flags.auth = given.auth.clone();
+            flags.password = given.password.clone();
+            flags.token = given.token.clone();
+            flags.ca_file = given.ca_file.clone();
+            flags.client_cert = given.client_cert.clone();
+            flags.client_key = given.client_key.clone();
+            flags.timeout = given.timeout.clone();
+        }
+        let config = Config::read(&self.home.config)?;
+        Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?)
+    }
+}
+
+/// Who writes.
+pub fn author(account: &Account) -> Result<Mailbox, Failure> {
+    account.from.clone().ok_or_else(|| {
+        let text = "no author: give --from, or from in the account of config.toml";
+        Failure::new(Kind::Config, text).hint(["sealpost", "send", "--help"])
+    })
+}
+
+/// How the account composes.
+pub fn how(account: &Account) -> Composition {
+    Composition { policy: account.header_policy, legacy_display: account.legacy_display }
+}
+
+/// Random bytes from the crypto library.
+pub fn random() -> Result<[u8; 16], Failure> {
+    let mut bytes = [0; 16];
+    openssl::rand::rand_bytes(&mut bytes)
+        .map_err(|error| Failure::new(Kind::System, format!("no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// The random texts of one message.
+pub fn uniques() -> Result<Uniques, Failure> {
+    // A counter under a random start never gives the same text twice, and cannot fail half-way.
+    let mut next = u128::from_be_bytes(random()?);
+    Ok(Uniques::new(move || {
+        next = next.wrapping_add(1);
+        openssl::sha::sha256(&next.to_be_bytes())[..16].try_into().unwrap_or([0; 16])
+    }))
+}
+
+/// Reads the text of a secret's source.
+pub fn source(text: Option<&str>) -> Result<Option<Source>, Failure> {
+    Ok(text.map(Source::parse).transpose()?)
+}
+
+/// How a key is to be locked.
+pub struct Locking {
+    pub passphrase: Zeroizing<String>,
+    pub strength: Strength,
+}
+
+/// The passphrase that a key gets; a new one is put where it was asked for before it is used.
+pub fn locking(lock: &grammar::Lock) -> Result<Option<Locking>, Failure> {
+    if let Some(place) = &lock.new_passphrase {
+        let place = Destination::parse(place)?;
+        let passphrase = pgp::random_passphrase()?;
+        place.write(&passphrase)?;
+        return Ok(Some(Locking { passphrase, strength: Strength::Generated }));
+    }
+    let Some(source) = source(lock.passphrase.as_deref())? else { return Ok(None) };
+    Ok(Some(Locking { passphrase: source.read()?, strength: Strength::Human }))
+}
+
+/// Keys of a file that only its owner may read.
+pub fn key_file(path: &Path) -> Result<Vec<Key>, Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let shown = path.display().to_string();
+    let meta = std::fs::metadata(path).map_err(|error| input::unreadable(&shown, &error))?;
+    let mode = meta.permissions().mode() & 0o7777;
+    if meta.is_file() && mode & 0o044 != 0 {
+        let text = format!("the key file {shown} can be read by others (mode {mode:04o})");
+        return Err(Failure::new(Kind::Permission, text).hint(["chmod", "600", &shown]));
+    }
+    Ok(Key::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))?)
+}
+
+/// Certificates of a file.
+pub fn certificate_file(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let shown = path.display().to_string();
+    Ok(Certificate::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))?)
+}
+
+fn words_for_file(error: pgp::CertificateError, file: &str) -> Failure {
+    let failure = Failure::from(error);
+    Failure { text: format!("{file}: {}", failure.text), ..failure }
+}
+
+/// A key that can be used: unlocked with the passphrase where it is locked.
+pub fn unlocked(key: &Key, passphrase: Option<&Source>) -> Result<Key, Failure> {
+    if !key.is_locked() {
+        return Ok(key.clone());
+    }
+    let passphrase = match passphrase {
+        Some(source) => source.read()?,
+        None => secret::ask(&format!("passphrase of key {}", key.fingerprint())).map_err(|error| {
+            let failure = Failure::from(error);
+            let text = format!("key {} is locked: {}; give --passphrase", key.fingerprint(), failure.text);
+            Failure { text, ..failure }
+        })?,
+    };
+    Ok(key.unlock(&passphrase)?)
+}
+
+/// The one key of an address or a full fingerprint.
+pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<Key, Failure> {
+    let found = match named(name)? {
+        Name::Fingerprint(fingerprint) => place.keystore.key(&fingerprint)?.into_iter().collect(),
+        Name::Address(address) => place.keystore.keys_for(&address, at)?,
+    };
+    one(found, name, "key", |key| key.fingerprint())
+}
+
+/// The one certificate of an address or a full fingerprint.
+pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Certificate, Failure> {
+    let found = match named(name)? {
+        Name::Fingerprint(fingerprint) => place.keystore.certificate(&fingerprint)?.into_iter().collect(),
+        Name::Address(address) => place.keystore.certificates_for(&address, at)?,
+    };
+    one(found, name, "cert", PublicCertificate::fingerprint)
+}
+
+enum Name {
+    Fingerprint(Fingerprint),
+    Address(Address),
+}
+
+fn named(name: &str) -> Result<Name, Failure> {
+    if let Some(fingerprint) = Fingerprint::parse(name) {
+        return Ok(Name::Fingerprint(fingerprint));
+    }
+    let address = Address::parse(name)
+        .map_err(|_| Failure::new(Kind::Usage, format!("{name:?} is neither an address nor a full fingerprint")))?;
+    Ok(Name::Address(address))
+}
+
+fn one<T>(
+    mut found: Vec<T>,
+    name: &str,
+    what: &str,
+    fingerprint: impl Fn(&T) -> Fingerprint,
+) -> Result<T, Failure> {
+    if found.len() > 1 {
+        let all: Vec<_> = found.iter().map(|one| fingerprint(one).to_string()).collect();
+        let text = format!("there are several for {name}: {}; name one by its fingerprint", all.join(", "));
+        return Err(Failure::new(Kind::Usage, text));
+    }
+    found.pop().ok_or_else(|| {
+        Failure::new(Kind::NoInput, format!("there is none for {name} in the store")).hint(["sealpost", what, "list"])
+    })
+}
+
+/// Writes an armored export to stdout, to a new file, or into the JSON.
+pub fn export(armored: &str, what: &'static str, output: Option<&Path>, voice: Voice) -> Result<u8, Failure> {
+    match output {
+        Some(path) => {
+            crate::keystore::write_new(path, std::iter::once(armored.as_bytes()))?;
+            voice.say(format_args!("wrote the {what} to {}", super::printable::Printable(&path.display().to_string())));
+            if voice.json {
+                voice.object(&serde_json::json!({ "version": 1, "file": path.display().to_string() }))?;
+            }
+        }
+        None if voice.json => voice.object(&serde_json::json!({ "version": 1, what: armored }))?,
+        None => voice.data(armored.as_bytes())?,
+    }
+    Ok(0)
+}
+
+/// The runtime that drives sockets: one thread.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Kind::System, format!("cannot start: {error}")))
+}

@@ -1,0 +1,190 @@
+//! From arguments to a [`Draft`], and from a whole message.
+
+use std::{ffi::OsStr, path::Path};
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{
+    composition::random,
+    exit::Kind,
+    failure::Failure,
+    grammar::{Recipients, Text},
+    input::{self, Stdin},
+};
+use crate::{
+    config,
+    mail::{
+        Address, Attachment, Content, Draft, DraftError, Field, Mailbox, MessageId,
+        parse::{MediaType, canonical, fields},
+    },
+};
+
+/// To, Cc and Bcc with groups spelled out.
+#[derive(Debug, Default)]
+pub struct Mailboxes {
+    pub to: Vec<Mailbox>,
+    pub cc: Vec<Mailbox>,
+    pub bcc: Vec<Mailbox>,
+}
+
+impl Mailboxes {
+    /// Reads what `-t`, `--cc` and `--bcc` say.
+    pub fn read(arguments: &Recipients, groups: &config::Recipients) -> Result<Self, Failure> {
+        Ok(Self {
+            to: mailboxes(&arguments.to, "-t", groups)?,
+            cc: mailboxes(&arguments.cc, "--cc", groups)?,
+            bcc: mailboxes(&arguments.bcc, "--bcc", groups)?,
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty()
+    }
+}
+
+fn mailboxes(texts: &[String], flag: &str, groups: &config::Recipients) -> Result<Vec<Mailbox>, Failure> {
+    let mut all = Vec::new();
+    for piece in texts.iter().flat_map(|text| split_at_commas(text)).map(str::trim).filter(|piece| !piece.is_empty()) {
+        if piece.starts_with('@') {
+            all.extend(groups.expand(piece)?.into_iter().map(Mailbox::from));
+        } else {
+            let read = Mailbox::parse_list(piece);
+            all.extend(read.map_err(|error| Failure::new(Kind::Usage, format!("{flag}: {error}")))?);
+        }
+    }
+    Ok(all)
+}
+
+/// Splits at the commas that stand outside of quotes, comments, angle brackets, address literals and RFC 5322 groups.
+fn split_at_commas(text: &str) -> Vec<&str> {
+    let (mut pieces, mut from) = (Vec::new(), 0);
+    let (mut quoted, mut escaped, mut literal, mut depth) = (false, false, false, 0_u32);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '[' | ']' => literal = c == '[',
+            _ if literal => {}
+            '(' | '<' | ':' => depth += 1,
+            ')' | '>' | ';' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                pieces.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    pieces.push(&text[from..]);
+    pieces
+}
+
+/// Composes a draft from the flags of `send`.
+pub fn compose(
+    text: &Text,
+    mailboxes: Mailboxes,
+    from: Mailbox,
+    at: Timestamp,
+    stdin: &mut Stdin,
+) -> Result<Draft, Failure> {
+    let subject = text.subject.as_deref().map(Draft::checked_subject).transpose().map_err(usage)?;
+    let fields = text.header.iter().map(|line| Field::parse(line)).collect::<Result<_, _>>().map_err(usage)?;
+    let in_reply_to = text.in_reply_to.iter().map(|id| MessageId::parse(id)).collect::<Result<_, _>>().map_err(usage)?;
+    let references = text.references.iter().flat_map(|ids| ids.split_whitespace());
+    let references = references.map(MessageId::parse).collect::<Result<_, _>>().map_err(usage)?;
+
+    let mut attachments = Vec::new();
+    for argument in &text.attach {
+        let (path, name) = file_and_name(argument)?;
+        let bytes = stdin.file(Path::new(path), "an attachment")?;
+        attachments.push(Attachment::new(&name, bytes).map_err(usage)?);
+    }
+    let stdin_attached = text.attach.iter().any(|argument| file_and_name(argument).is_ok_and(|(path, _)| path == "-"));
+    let body = match &text.body {
+        Some(path) => input::text(&stdin.file(path, "the text")?, "the text")?,
+        None if stdin_attached => Zeroizing::new(String::new()),
+        None => input::text(&stdin.read("the text")?, "the text")?,
+    };
+    let html = match &text.html {
+        Some(path) => Some(input::text(&stdin.file(path, "the HTML text")?, "the HTML text")?),
+        None => None,
+    };
+    Ok(Draft {
+        message_id: message_id(&from.address)?,
+        from,
+        to: mailboxes.to,
+        cc: mailboxes.cc,
+        bcc: mailboxes.bcc,
+        subject,
+        date: at,
+        in_reply_to,
+        references,
+        fields,
+        content: Content::Parts { text: body, html, attachments },
+    })
+}
+
+/// Takes a whole message.
+pub fn whole(bytes: Zeroizing<Vec<u8>>, at: Timestamp) -> Result<Draft, Failure> {
+    Ok(Draft::from_message(bytes, at, random()?)?)
+}
+
+/// The bytes of a message that says that it is encrypted already, as they would go on the wire.
+pub fn sealed_already(message: &[u8]) -> Option<Vec<u8>> {
+    let blank = message.windows(2).position(|pair| pair == b"\n\n");
+    let blank = blank.into_iter().chain(message.windows(4).position(|line| line == b"\r\n\r\n")).min();
+    let header = &message[..blank.map_or(message.len(), |at| at + 1)];
+    let encrypted = fields(header)
+        .any(|field| field.is("Content-Type") && MediaType::parse(field.value).essence() == "multipart/encrypted");
+    encrypted.then(|| canonical(message).into_owned())
+}
+
+fn message_id(from: &Address) -> Result<MessageId, Failure> {
+    Ok(MessageId::from_random(random()?, from))
+}
+
+/// Splits `FILE[:NAME]` at the last colon, unless FILE with the colon is itself the name of a file.
+fn file_and_name(argument: &str) -> Result<(&str, String), Failure> {
+    let (path, name) = match argument.rsplit_once(':') {
+        Some((path, name)) if !path.is_empty() && !Path::new(argument).exists() => (path, Some(name)),
+        _ => (argument, None),
+    };
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None if path == "-" => "attachment".to_owned(),
+        None => Path::new(path)
+            .file_name()
+            .and_then(OsStr::to_str)
+            .ok_or_else(|| Failure::new(Kind::Usage, format!("--attach {path:?}: the name is not UTF-8 text")))?
+            .to_owned(),
+    };
+    Ok((path, name))
+}
+
+fn usage(error: DraftError) -> Failure {
+    Failure { kind: Kind::Usage, ..error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{file_and_name, split_at_commas};
+
+    #[test]
+    fn commas_inside_names_do_not_split() {
+        assert_eq!(
+            split_at_commas(r#""Lee, Kim" <k@x.y>, @ops,team: a@b.c, d@e.f;, Z (x,y) <z@x.y>"#),
+            [r#""Lee, Kim" <k@x.y>"#, " @ops", "team: a@b.c, d@e.f;", " Z (x,y) <z@x.y>"]
+        );
+    }
+
+    #[test]
+    fn an_attachment_gets_the_name_behind_the_last_colon() {
+        let split = |argument| file_and_name(argument).ok();
+        assert_eq!(split("a/b.txt"), Some(("a/b.txt", "b.txt".to_owned())));
+        assert_eq!(split("a:b:c.txt"), Some(("a:b", "c.txt".to_owned())));
+        assert_eq!(split("-:x.tar"), Some(("-", "x.tar".to_owned())));
+        assert_eq!(split("-"), Some(("-", "attachment".to_owned())));
+    }
+}

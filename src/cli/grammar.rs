@@ -1,0 +1,348 @@
+//! The grammar: what may stand on the command line. It holds texts; the verbs give them types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Send and read end-to-end encrypted mail from scripts: sealed for every recipient, or not sent.
+#[derive(Debug, Parser)]
+#[command(name = "sealpost", version, propagate_version = true, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 accepted, sealed or opened   3 a required signature is missing or bad
+  4 unknown: the server may have it, do not send again unasked
+  64 usage   65 malformed or undecryptable input   66 no input
+  67 a recipient without a usable certificate, or refused by the server
+  68 host unknown   69 no port open, or refused for good
+  70 bug   71 system   73 cannot create   74 input or output
+  75 temporary, trying again is safe   76 TLS or protocol
+  77 credentials or permission   78 configuration";
+
+/// Flags that every verb has.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Print one JSON object on stdout, errors as one on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but errors
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// The account of config.toml to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Keep everything in this folder, instead of SEALPOST_HOME or the XDG folders
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Judge certificates and signatures at this time
+    #[arg(long, global = true, value_name = "RFC3339", hide = true)]
+    pub at: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Seal a message for all its recipients and submit it, or send nothing
+    Send(Box<Send>),
+    /// Seal an RFC 5322 message from stdin and write it, instead of submitting it
+    Seal(Box<Seal>),
+    /// Decrypt, verify and show a message
+    Open(Open),
+    /// Keys of one's own
+    #[command(subcommand)]
+    Key(Key),
+    /// Certificates of others
+    #[command(subcommand)]
+    Cert(Cert),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// The folder; made if it is not there
+        dir: PathBuf,
+    },
+}
+
+/// Suites as on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SuiteArgument {
+    Openpgp,
+    Smime,
+}
+
+#[derive(Debug, Args)]
+pub struct Recipients {
+    /// A recipient: an RFC 5322 mailbox, or @group of recipients.toml; commas allowed
+    #[arg(short = 't', long = "to", value_name = "ADDRESS")]
+    pub to: Vec<String>,
+    /// A recipient of a copy that everybody sees
+    #[arg(long, value_name = "ADDRESS")]
+    pub cc: Vec<String>,
+    /// A recipient of a copy that nobody else can tell
+    #[arg(long, value_name = "ADDRESS")]
+    pub bcc: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sealing {
+    /// The author; picks the account and the signing key
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// Encrypt only
+    #[arg(long)]
+    pub no_sign: bool,
+    /// Use certificates of this suite only
+    #[arg(long, value_name = "SUITE")]
+    pub suite: Option<SuiteArgument>,
+    /// Use these certificates besides the store, for this run; FILE#FINGERPRINT need not name the address
+    #[arg(long, value_name = "FILE[#FINGERPRINT]")]
+    pub cert: Vec<String>,
+    /// Sign with this key, for this run
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Where the passphrase of the signing key comes from (file:, fd:, command:, credential:, keyring:, env:)
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// Refuse if the plan is not the one in this file
+    #[arg(long, value_name = "FILE")]
+    pub expect_plan: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Text {
+    /// The subject; it is sealed, servers see [...]
+    #[arg(short, long, value_name = "TEXT")]
+    pub subject: Option<String>,
+    /// Attach a file, under another name if one is given; - is stdin
+    #[arg(short, long, value_name = "FILE[:NAME]")]
+    pub attach: Vec<String>,
+    /// Take the text from a file instead of stdin
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// Offer the text as HTML too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// An additional header field; it is sealed
+    #[arg(long, value_name = "'NAME: VALUE'")]
+    pub header: Vec<String>,
+    /// The Message-ID that this answers
+    #[arg(long, value_name = "ID")]
+    pub in_reply_to: Option<String>,
+    /// The Message-IDs of the thread
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub references: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Send {
+    #[command(flatten)]
+    pub recipients: Recipients,
+    #[command(flatten)]
+    pub text: Text,
+    /// Take a whole RFC 5322 message instead; its To, Cc and Bcc are the recipients
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["to", "cc", "bcc", "subject", "attach", "body", "html", "header", "in_reply_to", "references"])]
+    pub message: Option<PathBuf>,
+    #[command(flatten)]
+    pub sealing: Sealing,
+    /// Show who, which certificate, days left and which ports; send nothing
+    #[arg(short = 'n', long)]
+    pub plan: bool,
+    /// What to do when no server accepts now; the outbox, which the other values need, is not there yet
+    #[arg(long, value_name = "never", default_value = "never")]
+    pub queue: String,
+    #[command(flatten)]
+    pub submission: Submission,
+}
+
+#[derive(Debug, Args)]
+pub struct Submission {
+    /// The submission server; without it the SRV records of From's domain
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Ports in the order of trying: 465 is TLS from the first byte, others STARTTLS; N/tls and N/starttls say so
+    #[arg(long, value_name = "LIST")]
+    pub ports: Option<String>,
+    /// The login
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// auto, scram-sha-256, plain, login, oauthbearer, xoauth2, external or none
+    #[arg(long, value_name = "MECH")]
+    pub auth: Option<String>,
+    /// Where the password comes from
+    #[arg(long, value_name = "SOURCE")]
+    pub password: Option<String>,
+    /// Where the OAuth token comes from
+    #[arg(long, value_name = "SOURCE")]
+    pub token: Option<String>,
+    /// PEM file of a certificate authority to trust besides the system's
+    #[arg(long, value_name = "PEM")]
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the client certificate, for --auth external
+    #[arg(long, value_name = "PEM", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// PEM file of its key
+    #[arg(long, value_name = "PEM", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+    /// The most time that all may take, name resolution included
+    #[arg(long, value_name = "SECS")]
+    pub timeout: Option<String>,
+    /// Ask for a delivery notice: never, or a list of success, failure, delay
+    #[arg(long, value_name = "LIST")]
+    pub notify: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Seal {
+    #[command(flatten)]
+    pub recipients: Recipients,
+    #[command(flatten)]
+    pub text: Text,
+    /// Take the message from this file instead of stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub message: Option<PathBuf>,
+    #[command(flatten)]
+    pub sealing: Sealing,
+    /// Show who, which certificate and days left; write nothing
+    #[arg(short = 'n', long)]
+    pub plan: bool,
+    /// Write NAME.eml and NAME.json into this folder; needed for several messages
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Open {
+    /// RFC 5322 messages; - is stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A secret key to open with; only --key and --cert count then, not the store
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// A certificate held genuine for the addresses that it names
+    #[arg(long, value_name = "FILE")]
+    pub cert: Vec<PathBuf>,
+    /// Where the passphrase of the keys comes from
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// PEM file whose certificates are trust anchors for S/MIME
+    #[arg(long, value_name = "FILE")]
+    pub trust_anchor: Vec<PathBuf>,
+    /// Certificate revocation lists for S/MIME
+    #[arg(long, value_name = "FILE")]
+    pub crl: Vec<PathBuf>,
+    /// Require a good signature by this address, else exit 3 and release nothing
+    #[arg(long, value_name = "ADDR")]
+    pub signed_by: Option<String>,
+    /// Write the attachments into this folder, under new names where names are taken
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+    /// Write the decrypted message to this file, mode 0600
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key for an address
+    Make(KeyMake),
+    /// Take keys from a file
+    Import(KeyImport),
+    /// List the keys
+    List,
+    /// Show all of one key but its secrets
+    Show(Named),
+    /// Write a key, locked with its passphrase
+    Export(Export),
+}
+
+/// Which readers a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileArgument {
+    /// Version 4: every reader
+    Rfc4880,
+    /// Version 6: readers of RFC 9580
+    Rfc9580,
+    /// Version 6 with post-quantum algorithms (RFC 9980)
+    Pqc,
+}
+
+#[derive(Debug, Args)]
+pub struct KeyMake {
+    /// For whom: an address, or a mailbox with a name
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// For which readers
+    #[arg(long, value_enum, default_value = "rfc4880")]
+    pub profile: ProfileArgument,
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+#[derive(Debug, Args)]
+pub struct Lock {
+    /// Where the passphrase comes from
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// Make a random passphrase and keep it there: file:PATH or keyring:NAME
+    #[arg(long, value_name = "file:PATH|keyring:NAME")]
+    pub new_passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct KeyImport {
+    /// Armored or binary; - is stdin
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Write to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Cert {
+    /// Take certificates from a file
+    Import {
+        /// Armored or binary; - is stdin
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+    },
+    /// List the certificates
+    List,
+    /// Show all of one certificate, and whether and why it is usable
+    Show(Named),
+    /// Write a certificate
+    Export(Export),
+    /// Forget a certificate
+    Remove(Named),
+}
+
+/// Whether a word is the name of a verb.
+pub fn is_verb(word: &str) -> bool {
+    use clap::CommandFactory;
+    Arguments::command().find_subcommand(word).is_some()
+}

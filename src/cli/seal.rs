@@ -1,0 +1,134 @@
+//! `sealpost seal`: the filter for those who have a mail server already.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    composition::{self, Place},
+    draft::{self, Mailboxes},
+    exit::Kind,
+    failure::Failure,
+    grammar::{Global, Seal, Text},
+    input::Stdin,
+    receipt::Status,
+    sealing, send,
+    voice::{self, Voice},
+};
+use crate::{crypt::Sealed, keystore::write_new};
+
+pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    if voice.json && arguments.output.is_none() && !arguments.plan {
+        let text = "seal --json needs --output DIR: without it the message itself is on standard output";
+        return Err(Failure::new(Kind::Usage, text));
+    }
+    let composing = arguments.text.body.is_some();
+    if !composing && !is_bare(&arguments.text) {
+        let text = "seal takes a whole message: --subject, --attach, --html, --header, --in-reply-to and --references \
+                    go with --body FILE only";
+        return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "seal", "--help"]));
+    }
+    let place = Place::open(global)?;
+    let known = place.recipients()?;
+    let mailboxes = Mailboxes::read(&arguments.recipients, &known)?;
+    let mut stdin = Stdin::default();
+    let (draft, account, sealed) = if composing {
+        if arguments.message.is_some() {
+            return Err(Failure::new(Kind::Usage, "--message and --body exclude each other"));
+        }
+        let account = place.account(global, &arguments.sealing, None, None)?;
+        let from = composition::author(&account)?;
+        (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
+    } else {
+        let bytes = stdin.file(arguments.message.as_deref().unwrap_or(Path::new("-")), "the message")?;
+        let sealed = draft::sealed_already(&bytes);
+        let mut draft = draft::whole(bytes, at)?;
+        let account = place.account(global, &arguments.sealing, None, Some(&draft.from.address))?;
+        if !mailboxes.is_empty() {
+            (draft.to, draft.cc, draft.bcc) = (mailboxes.to, mailboxes.cc, mailboxes.bcc);
+        }
+        (draft, account, sealed)
+    };
+
+    let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
+    let mut receipt = decided.plan(at);
+    if let Some(file) = &arguments.sealing.expect_plan {
+        sealing::expect(&receipt, file)?;
+    }
+    if arguments.plan {
+        return send::print(&receipt, voice).map(|()| 0);
+    }
+    if arguments.output.is_none() && decided.groups.len() > 1 {
+        let text = format!(
+            "{} messages are to be written, one for each Bcc recipient apart: give --output DIR",
+            decided.groups.len()
+        );
+        return Err(Failure::new(Kind::Usage, text));
+    }
+    receipt.message_id = Some(draft.message_id.as_str().to_owned());
+    let messages = match sealed {
+        Some(bytes) => vec![decided.pass(&draft.from.address, bytes)?],
+        None => {
+            let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
+            decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
+        }
+    };
+    receipt.status = Status::Sealed;
+    for (line, sealed) in receipt.messages.iter_mut().zip(&messages) {
+        line.bytes = Some(sealed.len());
+    }
+    let Some(dir) = &arguments.output else {
+        for piece in messages.iter().flat_map(Sealed::pieces) {
+            voice.data(piece)?;
+        }
+        send::print(&receipt, Voice { json: false, ..voice })?;
+        return Ok(0);
+    };
+    let stem = receipt.message_id.as_deref().map(file_stem).unwrap_or_default();
+    for (index, (line, sealed)) in receipt.messages.iter_mut().zip(&messages).enumerate() {
+        let name = format!("{stem}-{}", index + 1);
+        write(dir, &name, sealed)?;
+        line.file = Some(dir.join(name + ".eml").display().to_string());
+    }
+    send::print(&receipt, voice)?;
+    Ok(0)
+}
+
+/// Whether no flag of a text to be composed is given.
+fn is_bare(text: &Text) -> bool {
+    text.subject.is_none()
+        && text.attach.is_empty()
+        && text.html.is_none()
+        && text.header.is_empty()
+        && text.in_reply_to.is_none()
+        && text.references.is_empty()
+}
+
+/// The envelope that goes beside a message.
+#[derive(Serialize)]
+struct EnvelopeJson {
+    version: u8,
+    from: String,
+    recipients: Vec<String>,
+}
+
+fn write(dir: &Path, name: &str, sealed: &Sealed) -> Result<(), Failure> {
+    let envelope = EnvelopeJson {
+        version: 1,
+        from: sealed.envelope().from().to_string(),
+        recipients: sealed.envelope().to().iter().map(ToString::to_string).collect(),
+    };
+    let json = voice::json(&envelope) + "\n";
+    // The envelope first: whoever sees a message there has its recipients too.
+    write_new(&dir.join(format!("{name}.json")), std::iter::once(json.as_bytes()))?;
+    write_new(&dir.join(format!("{name}.eml")), sealed.pieces())?;
+    Ok(())
+}
+
+/// A file name out of a Message-ID: its letters and digits before the `@`.
+fn file_stem(message_id: &str) -> String {
+    let local = message_id.split('@').next().unwrap_or_default();
+    let stem: String = local.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    if stem.is_empty() { "message".to_owned() } else { stem }
+}

@@ -1,0 +1,126 @@
+//! `sealpost send`: seal for every recipient and submit, or send nothing.
+
+use jiff::Timestamp;
+
+use super::{
+    composition::{self, Place},
+    draft::{self, Mailboxes},
+    exit::Kind,
+    failure::Failure,
+    grammar::{Global, Send},
+    input::Stdin,
+    receipt::{EndpointJson, PlannedEndpoint, Receipt, Status},
+    sealing,
+    voice::Voice,
+    words,
+};
+use crate::{
+    crypt::Sealed,
+    flow::send::{Submitted, submit},
+    submit::Accepted,
+};
+
+pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    if arguments.queue != "never" {
+        let text = format!("--queue {}: the outbox is not there yet, only never is", arguments.queue);
+        return Err(Failure::new(Kind::Usage, text));
+    }
+    let place = Place::open(global)?;
+    let known = place.recipients()?;
+    let mut stdin = Stdin::default();
+    let (draft, account, sealed) = match &arguments.message {
+        Some(path) => {
+            let bytes = stdin.file(path, "the message")?;
+            let sealed = draft::sealed_already(&bytes);
+            let draft = draft::whole(bytes, at)?;
+            let account = place.account(global, &arguments.sealing, Some(&arguments.submission), Some(&draft.from.address))?;
+            (draft, account, sealed)
+        }
+        None => {
+            let mailboxes = Mailboxes::read(&arguments.recipients, &known)?;
+            if mailboxes.is_empty() {
+                let failure = Failure::new(Kind::Usage, "no recipient: give -t, --cc or --bcc, or --message");
+                return Err(failure.hint(["sealpost", "send", "--help"]));
+            }
+            let account = place.account(global, &arguments.sealing, Some(&arguments.submission), None)?;
+            let from = composition::author(&account)?;
+            (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
+        }
+    };
+    let settings = composition::submission(&account, &arguments.submission, &draft.from.address)?;
+    let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
+
+    let mut receipt = decided.plan(at);
+    receipt.endpoints = Some(
+        settings
+            .ports
+            .iter()
+            .map(|port| PlannedEndpoint { host: settings.host.clone(), port: port.number(), tls: port.tls().word() })
+            .collect(),
+    );
+    if let Some(file) = &arguments.sealing.expect_plan {
+        sealing::expect(&receipt, file)?;
+    }
+    if arguments.plan {
+        return print(&receipt, voice).map(|()| 0);
+    }
+    receipt.endpoints = None;
+    receipt.message_id = Some(draft.message_id.as_str().to_owned());
+
+    let messages = match sealed {
+        Some(bytes) => vec![decided.pass(&draft.from.address, bytes)?],
+        None => {
+            let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
+            decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
+        }
+    };
+    let settings = place.remembered(settings);
+    let mut secrets = composition::Secrets::new(&account, &arguments.submission)?;
+    let submitted = composition::runtime()?.block_on(submit(&messages, &settings, &mut secrets));
+    place.remember(&settings, &submitted.accepted);
+    finish(receipt, &messages, submitted, voice)
+}
+
+fn finish(mut receipt: Receipt, messages: &[Sealed], submitted: Submitted, voice: Voice) -> Result<u8, Failure> {
+    for (line, sealed) in receipt.messages.iter_mut().zip(messages) {
+        line.bytes = Some(sealed.len());
+    }
+    for (line, accepted) in receipt.messages.iter_mut().zip(&submitted.accepted) {
+        line.endpoint = Some(endpoint(accepted));
+        line.reply = Some(accepted.reply.clone());
+    }
+    receipt.attempts = submitted.attempts.iter().map(words::attempt).collect();
+    let Some(failure) = submitted.failure else {
+        receipt.status = Status::Accepted;
+        return print(&receipt, voice).map(|()| 0);
+    };
+    let unknown = failure.is_unknown();
+    let failure = Failure::from(failure);
+    if submitted.accepted.is_empty() && !unknown {
+        return Err(failure);
+    }
+    receipt.status = if submitted.accepted.is_empty() { Status::Unknown } else { Status::Partly };
+    print(&receipt, voice)?;
+    Err(failure)
+}
+
+fn endpoint(accepted: &Accepted) -> EndpointJson {
+    let at = &accepted.endpoint;
+    EndpointJson {
+        host: at.host.clone(),
+        port: at.port,
+        tls: at.tls.word(),
+        protocol: at.protocol.clone(),
+        group: at.group.clone(),
+    }
+}
+
+/// The receipt as JSON on stdout or as words on stderr.
+pub fn print(receipt: &Receipt, voice: Voice) -> Result<(), Failure> {
+    if voice.json {
+        voice.object(receipt)
+    } else {
+        voice.say(receipt);
+        Ok(())
+    }
+}

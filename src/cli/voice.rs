@@ -1,0 +1,65 @@
+//! How a verb speaks: data to stdout, words to stderr, JSON when asked for.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::{exit::Kind, failure::Failure};
+
+/// Where words and data go.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice {
+    /// One object on stdout instead of words.
+    pub json: bool,
+    /// Errors only.
+    pub quiet: bool,
+}
+
+impl Voice {
+    /// Says something to a person; silent with `--json` and `--quiet`.
+    pub fn say(self, words: impl std::fmt::Display) {
+        if !self.json && !self.quiet {
+            // Nobody may be reading: that must not end the work.
+            let _ = writeln!(io::stderr(), "{words}");
+        }
+    }
+
+    /// Writes data to stdout, whole and flushed.
+    pub fn data(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| stdout_failed(&error))
+    }
+
+    /// Writes one object and a line break to stdout.
+    pub fn object(self, value: &impl Serialize) -> Result<(), Failure> {
+        self.data((json(value) + "\n").as_bytes())
+    }
+
+    /// Prints a failure on stderr; with several files, the one that it is about.
+    pub fn fail(self, failure: &Failure, file: Option<&str>) {
+        let text = if self.json {
+            failure.json(file) + "\n"
+        } else {
+            match file {
+                Some(file) => format!("{}: {}", super::printable::Printable(file), failure.words()),
+                None => failure.words(),
+            }
+        };
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// A value as JSON; the types that are printed cannot fail to serialise.
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| r#"{"version":1,"error":{"kind":"bug","exit":70}}"#.to_owned())
+}
+
+/// The failure to write to stdout.
+pub fn stdout_failed(error: &io::Error) -> Failure {
+    Failure::new(Kind::Io, format!("cannot write to standard output: {error}"))
+}
+
+/// Whether stdout is a terminal, where text from outside must not steer it.
+pub fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}

@@ -1,0 +1,215 @@
+//! Words: every error of the layers below becomes a [`Failure`]. The fact is the error's own; kind and hints are made
+//! here, and nowhere else.
+
+use super::{
+    exit::Kind,
+    failure::{Failure, RecipientReason},
+    receipt::AttemptJson,
+};
+use crate::{
+    config::ConfigError,
+    crypt::{
+        OpenError, SealError, SuiteName,
+        pgp::{CertificateError, KeyError, UnlockError},
+    },
+    flow::{open::save::SaveError, send::SealFailure},
+    keystore::StoreError,
+    mail::{ComposeError, DraftError},
+    secret::{DestinationError, SecretError},
+    net::tls::ContextError,
+    submit,
+};
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let kind = if error.is_usage() { Kind::Usage } else { Kind::Config };
+        let nearest = error.nearest().map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+        Self::new(kind, format!("{error}{nearest}"))
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        use SecretError as E;
+        let kind = match &error {
+            E::Malformed(_) => Kind::Usage,
+            E::Missing(_) | E::NoCredentials(_) => Kind::NoInput,
+            E::Empty(_) => Kind::Config,
+            E::Unreadable { .. }
+            | E::Exposed { .. }
+            | E::TooLong(_)
+            | E::NotText(_)
+            | E::Deadline { .. }
+            | E::CommandFailed { .. }
+            | E::NoKeyring(_)
+            | E::KeyringLocked(_)
+            | E::KeyringFailed { .. }
+            | E::NoTerminal
+            | E::Cancelled => Kind::Permission,
+            E::Terminal(_) => Kind::Io,
+        };
+        let failure = Self::new(kind, error.to_string());
+        match &error {
+            E::Exposed { from, .. } => match from.path() {
+                Some(path) => failure.hint(["chmod", "600", &path.display().to_string()]),
+                None => failure,
+            },
+            _ => failure,
+        }
+    }
+}
+
+impl From<DestinationError> for Failure {
+    fn from(error: DestinationError) -> Self {
+        let text = error.to_string();
+        match error {
+            DestinationError::Malformed => Self::new(Kind::Usage, text),
+            DestinationError::Occupied(_) | DestinationError::Write { .. } => Self::new(Kind::CannotCreate, text),
+            DestinationError::Keyring(error) => error.into(),
+        }
+    }
+}
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        Self::new(Kind::Malformed, error.to_string())
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let kind = match error {
+            KeyError::Library(_) => Kind::System,
+            KeyError::Locked(_) | KeyError::NotLocked(_) => Kind::Permission,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<UnlockError> for Failure {
+    fn from(error: UnlockError) -> Self {
+        Self::new(Kind::Permission, error.to_string())
+    }
+}
+
+impl From<DraftError> for Failure {
+    fn from(error: DraftError) -> Self {
+        Self::new(Kind::Malformed, error.to_string())
+    }
+}
+
+impl From<SealFailure> for Failure {
+    fn from(error: SealFailure) -> Self {
+        let kind = match &error {
+            SealFailure::Compose(ComposeError::Draft(_) | ComposeError::Nul(_)) => Kind::Malformed,
+            SealFailure::Seal(SealError::Signer(_)) => Kind::Permission,
+            SealFailure::Seal(SealError::Library(_)) => Kind::System,
+            SealFailure::Seal(SealError::LastLook(_)) => Kind::Bug,
+            SealFailure::NoRecipient => Kind::Usage,
+        };
+        Self::new(kind, format!("nothing was sent: {error}"))
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let text = error.to_string();
+        match error {
+            OpenError::Malformed(_) => Self::new(Kind::Malformed, text),
+            OpenError::NoKey { recipients } => {
+                let named = if recipients.is_empty() {
+                    text
+                } else {
+                    format!("{text}: it is encrypted to {}", recipients.join(", "))
+                };
+                Self::new(Kind::NoKey, named).hint(["sealpost", "key", "list"])
+            }
+            OpenError::Undecryptable | OpenError::Unsupported(SuiteName::OpenPgp | SuiteName::Smime) => {
+                Self::new(Kind::Undecryptable, text)
+            }
+            OpenError::GnupgOnly => Self::new(Kind::Undecryptable, text).hint(["gpg", "--decrypt", "FILE"]),
+            OpenError::Limit(_) => Self::new(Kind::Limit, text),
+        }
+    }
+}
+
+impl From<SaveError> for Failure {
+    fn from(error: SaveError) -> Self {
+        let kind = match error {
+            SaveError::Folder { .. } | SaveError::Create { .. } => Kind::CannotCreate,
+            SaveError::Write { .. } => Kind::Io,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<submit::Failure> for Failure {
+    fn from(failure: submit::Failure) -> Self {
+        let attempts = failure.attempts.iter().map(attempt).collect();
+        let recipients = failure.refused().iter().map(refusal).collect();
+        let text = failure.to_string();
+        let lost = if failure.unknown() { "" } else { "nothing was sent: " };
+        match *failure.cause {
+            submit::Cause::Secret(secret) => match secret.0.downcast::<SecretError>() {
+                Ok(error) => Self::from(*error),
+                Err(error) => Self::new(Kind::Permission, error.to_string()),
+            },
+            cause => {
+                let told = Self { attempts, recipients, ..Self::new(kind(&cause), format!("{lost}{text}")) };
+                cure(told, &cause)
+            }
+        }
+    }
+}
+
+/// The table of CLI.md: what each failure of a submission means.
+fn kind(cause: &submit::Cause) -> Kind {
+    use submit::Cause as C;
+    match cause {
+        C::Tls(ContextError::CaFile { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Kind::NoInput,
+        C::Tls(_) => Kind::Config,
+        C::User(_) | C::Host(_) | C::Incomplete { .. } => Kind::Config,
+        C::Secret(_) => Kind::Permission,
+        C::Unsendable(_) => Kind::Malformed,
+        C::NoServer { .. } | C::ForeignServer { .. } | C::Unresolved { .. } => Kind::HostUnknown,
+        C::Refused { .. } | C::Silent(_) => Kind::Unavailable,
+        C::Stripped { .. } | C::Protocol { .. } => Kind::Protocol,
+        C::BadTls { .. } | C::HungTls(_) => Kind::Tls,
+        C::NoMechanism { .. } | C::LoginRefused { .. } | C::Unproven { .. } => Kind::BadLogin,
+        C::Deferred { .. } | C::RecipientsDeferred { .. } | C::Lost { .. } | C::Silence { .. } => Kind::Temporary,
+        C::Rejected { .. } | C::TooLarge { .. } | C::NeedsSmtputf8 { .. } | C::NeedsEightBit(_) => Kind::Rejected,
+        C::RecipientsRefused { .. } => Kind::Recipients,
+        C::Unknown { .. } => Kind::Unknown,
+    }
+}
+
+/// Adds the command that helps.
+fn cure(failure: Failure, cause: &submit::Cause) -> Failure {
+    use submit::Cause as C;
+    match cause {
+        C::NoServer { .. } | C::ForeignServer { .. } | C::Incomplete { .. } => failure.hint(["sealpost", "send", "--help"]),
+        C::Unresolved { host, .. } => failure.hint(["getent", "hosts", host]),
+        C::Stripped { endpoint, .. } | C::BadTls { endpoint, .. } => {
+            let mut words = vec!["openssl".to_owned(), "s_client".into(), "-connect".into(), endpoint.to_string()];
+            if endpoint.tls == submit::Tls::StartTls {
+                words.extend(["-starttls".to_owned(), "smtp".into()]);
+            }
+            failure.hint(words)
+        }
+        _ => failure,
+    }
+}
+
+fn refusal(refusal: &submit::Refusal) -> RecipientReason {
+    RecipientReason { address: refusal.address.to_string(), reason: refusal.reply.to_string() }
+}
+
+/// An attempt as the receipt lists it.
+pub fn attempt(attempt: &submit::Attempt) -> AttemptJson {
+    AttemptJson {
+        host: attempt.endpoint.host.clone(),
+        port: attempt.endpoint.port,
+        outcome: attempt.outcome,
+        detail: attempt.detail.clone(),
+    }
+}

@@ -1,0 +1,112 @@
+//! What a reader should know besides the signature: names and dates that do not fit, keys that are past.
+
+use jiff::Timestamp;
+use mail_parser::DateTime;
+
+use super::{
+    layers::SignatureLayer,
+    summary::{Warning, WarningKind},
+};
+use crate::{
+    crypt::{BadReason, SignatureFact, Unusable, Verdict},
+    mail::{
+        Address, Mailbox,
+        lookalike::is_lookalike,
+        parse::harmless,
+        protected::{Author, Headers},
+    },
+};
+
+/// How far Date may be from the time of signing, in seconds.
+const DATE_TOLERANCE: i64 = 3600;
+
+/// What is looked at.
+pub(super) struct Cautions<'a> {
+    pub headers: &'a Headers,
+    pub author: &'a Author,
+    pub signatures: &'a [SignatureLayer],
+    /// The time of judging.
+    pub at: Timestamp,
+}
+
+impl Cautions<'_> {
+    /// Adds what there is to warn of.
+    pub(super) fn add(&self, warnings: &mut Vec<Warning>) {
+        if *self.author == Author::Several {
+            warn(warnings, WarningKind::SeveralFrom, "the message names several authors".to_owned());
+        }
+        if let Some(outside) = self.headers.from_mismatch() {
+            warn(warnings, WarningKind::FromMismatch, format!("outside, the message says it is from {outside}"));
+        }
+        if let Author::One(mailbox) = self.author {
+            if let Some(named) = misleading_name(mailbox) {
+                let text = format!("the display name {named:?} looks like an address other than {}", mailbox.address);
+                warn(warnings, WarningKind::DisplayName, text);
+            }
+            if is_lookalike(&mailbox.address) {
+                let text = format!("the address {} may be taken for another", mailbox.address);
+                warn(warnings, WarningKind::Lookalike, text);
+            }
+        }
+        let facts = || self.signatures.iter().flat_map(|layer| layer.facts.iter().flatten());
+        if let Some(date) = self.headers.date().and_then(timestamp)
+            && let Some(created) = facts().filter_map(signing_time).find(|created| distant(*created, date))
+        {
+            let text = format!("the message is dated {date}, its signature was made {created}");
+            warn(warnings, WarningKind::DateMismatch, text);
+        }
+        if facts().any(|fact| fact.verdict == Verdict::Bad(BadReason::Weak)) {
+            warn(
+                warnings,
+                WarningKind::WeakKey,
+                "a signature rests on an algorithm or a key that is too weak".to_owned(),
+            );
+        }
+        if facts().any(|fact| fact.verdict == Verdict::Bad(BadReason::Expired)) {
+            let text = format!("a signature or its key had expired by {}", self.at);
+            warn(warnings, WarningKind::ExpiredKey, text);
+        }
+    }
+}
+
+/// Warns of the key that opened a message, if it is past.
+pub(super) fn complaint(complaint: Option<Unusable>, warnings: &mut Vec<Warning>) {
+    match complaint {
+        Some(weak @ Unusable::Weak { .. }) => warn(warnings, WarningKind::WeakKey, weak.to_string()),
+        Some(expired @ Unusable::Expired { .. }) => warn(warnings, WarningKind::ExpiredKey, expired.to_string()),
+        _ => {}
+    }
+}
+
+fn warn(warnings: &mut Vec<Warning>, kind: WarningKind, text: String) {
+    if !warnings.iter().any(|warning| warning.kind == kind) {
+        warnings.push(Warning { kind, text });
+    }
+}
+
+/// The display name, if it holds an address that is not the mailbox's own.
+fn misleading_name(mailbox: &Mailbox) -> Option<&str> {
+    let name = mailbox.name.as_deref()?;
+    // Full-width and small forms of the sign look like it.
+    let plain = harmless(name).replace(['\u{ff20}', '\u{fe6b}'], "@");
+    let words = plain.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c));
+    let foreign = |word: &str| {
+        let word = word.trim_matches('.');
+        word.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+            && Address::parse(word).map_or(true, |address| address != mailbox.address)
+    };
+    words.into_iter().any(foreign).then_some(name)
+}
+
+fn timestamp(date: &str) -> Option<Timestamp> {
+    let read = DateTime::parse_rfc822(&format!("{date}\n")).filter(DateTime::is_valid)?;
+    Timestamp::from_second(read.to_timestamp()).ok()
+}
+
+fn signing_time(fact: &SignatureFact) -> Option<Timestamp> {
+    fact.created.filter(|_| fact.verdict != Verdict::Bad(BadReason::Invalid))
+}
+
+fn distant(one: Timestamp, other: Timestamp) -> bool {
+    (one.as_second() - other.as_second()).abs() > DATE_TOLERANCE
+}

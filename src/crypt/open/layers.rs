@@ -1,0 +1,386 @@
+//! The Cryptographic Envelope undone (RFC 9787, 4.4): the unbroken run of layers from the outermost part inwards,
+//! and nothing deeper. Signed means RFC 3156, 5, encrypted RFC 3156, 4.
+
+use zeroize::Zeroizing;
+
+use super::{
+    Reads,
+    summary::{Warning, WarningKind},
+};
+use crate::{
+    crypt::{BadReason, Fingerprint, OpenError, SignatureFact, SuiteName, UnknownReason, Verdict},
+    mail::{
+        parse::{Limit, Part, Tree},
+        protected::HeaderSection,
+    },
+};
+
+/// The most layers in one envelope.
+const MAX_LAYERS: usize = 8;
+/// The most errant and inline signatures that are verified in one message.
+const MAX_ERRANT: usize = 8;
+
+const BEGIN_MESSAGE: &[u8] = b"-----BEGIN PGP MESSAGE-----";
+const END_MESSAGE: &[u8] = b"-----END PGP MESSAGE-----";
+const BEGIN_SIGNED: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+const END_SIGNATURE: &[u8] = b"-----END PGP SIGNATURE-----";
+
+/// A message without its envelope.
+pub(super) struct Unwrapped {
+    /// The header section that servers saw.
+    pub outer: HeaderSection,
+    /// What the envelope held.
+    pub content: Content,
+    /// The suite of the innermost encryption, if there was one.
+    pub encrypted: Option<SuiteName>,
+    /// Whose keys decrypted it.
+    pub opened_by: Vec<Fingerprint>,
+    /// The signature layers inside the encryption, from the outermost.
+    pub signatures: Vec<SignatureLayer>,
+    /// Signatures that hold over a part only.
+    pub part: Vec<SignatureFact>,
+    /// What was noticed on the way.
+    pub warnings: Vec<Warning>,
+}
+
+/// What an envelope held.
+pub(super) enum Content {
+    /// A MIME entity, the payload's root at a part of it.
+    Entity { bytes: Zeroizing<Vec<u8>>, tree: Tree, root: usize },
+    /// The text of an inline OpenPGP message, in a character set.
+    Text { bytes: Zeroizing<Vec<u8>>, charset: Option<String> },
+}
+
+/// One signature layer.
+pub(super) struct SignatureLayer {
+    pub suite: SuiteName,
+    /// Its signatures, or what is wrong with its form.
+    pub facts: Result<Vec<SignatureFact>, BadReason>,
+}
+
+/// What a part is to the envelope.
+enum Layer {
+    /// Encrypted: the part that holds the ciphertext.
+    Encrypted { ciphertext: usize, repaired: bool },
+    /// Signed: the payload and the signature, or what is wrong with the form.
+    Signed { suite: SuiteName, form: Result<(usize, usize), BadReason> },
+    /// A body that is one armored message.
+    Inline,
+    /// A suite that cannot be read.
+    Unsupported(SuiteName),
+    /// No layer: the payload.
+    Payload,
+}
+
+/// Undoes the layers of a message.
+pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, OpenError> {
+    let mut bytes = Zeroizing::new(message);
+    let mut tree = parse(&bytes)?;
+    let outer = HeaderSection::read(&bytes[tree.part(0).header.clone()]);
+    if outer.is_empty() {
+        return Err(OpenError::Malformed("it has no header field"));
+    }
+    let mut root = 0;
+    let mut found = Found::default();
+    for depth in 0.. {
+        let layer = classify(&tree, root, &bytes, depth == 0)?;
+        if depth >= MAX_LAYERS && !matches!(layer, Layer::Payload) {
+            return Err(OpenError::Limit("more than 8 cryptographic layers"));
+        }
+        match layer {
+            Layer::Payload => break,
+            Layer::Unsupported(suite) => return Err(OpenError::Unsupported(suite)),
+            Layer::Encrypted { ciphertext, repaired } => {
+                let decrypted = reader.decrypt(&tree.part(ciphertext).decoded(&bytes))?;
+                found.decrypted(decrypted.opened_by, decrypted.signatures, repaired);
+                // The ciphertext is not held beside the plaintext.
+                bytes = decrypted.plaintext;
+                tree = parse(&bytes)?;
+                root = 0;
+            }
+            Layer::Signed { suite, form } => {
+                let facts = match form {
+                    Ok((payload, signature)) => {
+                        let facts = verify(&tree, payload, signature, &bytes, suite, reader)?;
+                        root = payload;
+                        facts
+                    }
+                    Err(reason) => Err(reason),
+                };
+                let ends = facts.is_err() && form.is_err();
+                found.signatures.push(SignatureLayer { suite, facts });
+                if ends {
+                    break;
+                }
+            }
+            Layer::Inline => {
+                let part = tree.part(root);
+                let charset = part.media.parameter("charset").map(str::to_owned);
+                let text = found.inline(part.decoded(&bytes).trim_ascii(), reader)?;
+                return Ok(found.into_unwrapped(outer, Content::Text { bytes: text, charset }));
+            }
+        }
+    }
+    found.errant(&tree, root, &bytes, reader)?;
+    Ok(found.into_unwrapped(outer, Content::Entity { bytes, tree, root }))
+}
+
+fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
+    Tree::parse(bytes).map_err(|limit| {
+        OpenError::Limit(match limit {
+            Limit::Parts => "too many parts",
+            Limit::Depth => "parts nested too deep",
+            Limit::Header => "a header section that is too large",
+        })
+    })
+}
+
+/// What a part is to the envelope. The repair and inline messages exist outermost only.
+fn classify(tree: &Tree, root: usize, bytes: &[u8], outermost: bool) -> Result<Layer, OpenError> {
+    let part = tree.part(root);
+    if part.ambiguous {
+        return Ok(Layer::Payload);
+    }
+    let children = &part.children[..];
+    match part.media.essence() {
+        "multipart/encrypted" => match part.media.parameter("protocol").map(str::to_ascii_lowercase).as_deref() {
+            Some("application/pgp-encrypted") => match children {
+                [control, ciphertext]
+                    if is_control(tree.part(*control), bytes) && is_octets(tree.part(*ciphertext)) =>
+                {
+                    Ok(Layer::Encrypted { ciphertext: *ciphertext, repaired: false })
+                }
+                _ => Err(OpenError::Malformed("multipart/encrypted without its two parts (RFC 3156, 4)")),
+            },
+            None => Err(OpenError::Malformed("multipart/encrypted without a protocol (RFC 1847, 2.2)")),
+            Some(_) => Ok(Layer::Payload),
+        },
+        "multipart/signed" => Ok(signed(tree, part)),
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" => Ok(Layer::Unsupported(SuiteName::Smime)),
+        "multipart/mixed" if outermost => match children {
+            [empty, control, ciphertext]
+                if is_empty_text(tree.part(*empty), bytes)
+                    && is_control(tree.part(*control), bytes)
+                    && is_octets(tree.part(*ciphertext)) =>
+            {
+                Ok(Layer::Encrypted { ciphertext: *ciphertext, repaired: true })
+            }
+            _ => Ok(Layer::Payload),
+        },
+        "text/plain" if outermost && is_one_message(&part.decoded(bytes)) => Ok(Layer::Inline),
+        _ => Ok(Layer::Payload),
+    }
+}
+
+/// The form of a multipart/signed.
+fn signed(tree: &Tree, part: &Part) -> Layer {
+    let protocol = part.media.parameter("protocol").unwrap_or_default().to_ascii_lowercase();
+    let suite = if protocol.contains("pkcs7") { SuiteName::Smime } else { SuiteName::OpenPgp };
+    let expected = |media: &str| match protocol.as_str() {
+        "application/pgp-signature" => media == "application/pgp-signature",
+        "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
+            matches!(media, "application/pkcs7-signature" | "application/x-pkcs7-signature")
+        }
+        _ => false,
+    };
+    let form = match part.children[..] {
+        [] | [_] => Err(BadReason::Missing),
+        [payload, signature] if expected(tree.part(signature).media.essence()) && !tree.part(signature).ambiguous => {
+            Ok((payload, signature))
+        }
+        _ => Err(BadReason::Malformed),
+    };
+    Layer::Signed { suite, form }
+}
+
+/// Verifies the signature of a well-formed multipart/signed.
+fn verify(
+    tree: &Tree,
+    payload: usize,
+    signature: usize,
+    bytes: &[u8],
+    suite: SuiteName,
+    reader: &dyn Reads,
+) -> Result<Result<Vec<SignatureFact>, BadReason>, OpenError> {
+    let signature = tree.part(signature).decoded(bytes);
+    if signature.trim_ascii().is_empty() {
+        return Ok(Err(BadReason::Missing));
+    }
+    if suite == SuiteName::Smime {
+        let verdict = Verdict::Unknown(UnknownReason::NoCertificate);
+        return Ok(Ok(vec![SignatureFact { verdict, certificate: None, issuer: String::new(), created: None }]));
+    }
+    match reader.verify_detached(&signature, &tree.part(payload).canonical(bytes)) {
+        Ok(facts) => Ok(Ok(facts)),
+        Err(OpenError::Limit(limit)) => Err(OpenError::Limit(limit)),
+        Err(_) => Ok(Err(BadReason::Malformed)),
+    }
+}
+
+/// `application/pgp-encrypted` with `Version: 1` and nothing else (RFC 3156, 4).
+fn is_control(part: &Part, bytes: &[u8]) -> bool {
+    part.media.essence() == "application/pgp-encrypted"
+        && !part.ambiguous
+        && part.decoded(bytes).trim_ascii().eq_ignore_ascii_case(b"Version: 1")
+}
+
+fn is_octets(part: &Part) -> bool {
+    part.media.essence() == "application/octet-stream" && !part.ambiguous
+}
+
+fn is_empty_text(part: &Part, bytes: &[u8]) -> bool {
+    part.media.essence() == "text/plain" && part.decoded(bytes).trim_ascii().is_empty()
+}
+
+/// Whether a body is exactly one armored message.
+fn is_one_message(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.starts_with(BEGIN_MESSAGE)
+        && body.ends_with(END_MESSAGE)
+        && lines_with(body, b"-----BEGIN ").count() == 1
+        && lines_with(body, b"-----END ").count() == 1
+}
+
+/// Where the lines begin that start with a text, white space and quote marks before it aside.
+fn lines_with<'a>(body: &'a [u8], start: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let mut at = 0;
+    body.split_inclusive(|byte| *byte == b'\n').filter_map(move |line| {
+        let from = at;
+        at += line.len();
+        let indent = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'>')).count();
+        line[indent..].starts_with(start).then_some(from + indent)
+    })
+}
+
+/// Whether a part's content begins as an armored message.
+fn is_armor(part: &Part, bytes: &[u8]) -> bool {
+    let body = &bytes[part.body.clone()];
+    let mut begin = Vec::new();
+    part.encoding.decode(&body[..body.len().min(1024)], &mut |piece| begin.extend_from_slice(piece));
+    begin.trim_ascii_start().starts_with(BEGIN_MESSAGE)
+}
+
+/// What was found on the way.
+#[derive(Default)]
+struct Found {
+    encrypted: Option<SuiteName>,
+    opened_by: Vec<Fingerprint>,
+    signatures: Vec<SignatureLayer>,
+    part: Vec<SignatureFact>,
+    warnings: Vec<Warning>,
+}
+
+impl Found {
+    fn warn(&mut self, kind: WarningKind, text: &str) {
+        if !self.warnings.iter().any(|warning| warning.kind == kind) {
+            self.warnings.push(Warning { kind, text: text.to_owned() });
+        }
+    }
+
+    /// Notes a layer that was decrypted. Signatures outside it cover ciphertext only.
+    fn decrypted(&mut self, by: Fingerprint, signatures: Vec<Vec<SignatureFact>>, repaired: bool) {
+        if !self.signatures.is_empty() {
+            self.signatures.clear();
+            self.warn(WarningKind::OuterSignature, "a signature outside the encryption covers ciphertext only");
+        }
+        if repaired {
+            self.warn(WarningKind::Repaired, "the message was mangled on its way (multipart/mixed), and mended");
+        }
+        self.encrypted = Some(SuiteName::OpenPgp);
+        self.opened_by.push(by);
+        let layers = signatures.into_iter().map(|facts| SignatureLayer { suite: SuiteName::OpenPgp, facts: Ok(facts) });
+        self.signatures.extend(layers);
+    }
+
+    /// Opens a body that is one armored message. Its signature covers no header, so it is about a part.
+    fn inline(&mut self, armor: &[u8], reader: &dyn Reads) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (text, layers) = match reader.decrypt(armor) {
+            Ok(decrypted) => {
+                self.encrypted = Some(SuiteName::OpenPgp);
+                self.opened_by.push(decrypted.opened_by);
+                (decrypted.plaintext, decrypted.signatures)
+            }
+            // Armored, but not encrypted: signed at most.
+            Err(OpenError::Malformed(what)) => {
+                let read = reader.verify_inline(armor).map_err(|_| OpenError::Malformed(what))?;
+                self.warn(WarningKind::InlineSignature, "an inline signature covers no header");
+                read
+            }
+            Err(other) => return Err(other),
+        };
+        self.holds_in_part(layers.into_iter().flatten().collect());
+        Ok(text)
+    }
+
+    /// Looks for layers below the payload's root: they are named, never decrypted, and give no status.
+    fn errant(&mut self, tree: &Tree, root: usize, bytes: &[u8], reader: &dyn Reads) -> Result<(), OpenError> {
+        let mut left = MAX_ERRANT;
+        for index in tree.subtree(root) {
+            let part = tree.part(index);
+            let layer = match part.media.essence() {
+                "multipart/signed"
+                | "multipart/encrypted"
+                | "application/pkcs7-mime"
+                | "application/x-pkcs7-mime"
+                | "application/pgp-encrypted" => index != root || part.ambiguous || !self.ended_at_root(part),
+                "application/octet-stream" | "application/pgp" => is_armor(part, bytes),
+                media if media.starts_with("text/") => self.inline_texts(part, bytes, reader, &mut left),
+                _ => false,
+            };
+            if !layer {
+                continue;
+            }
+            self.warn(
+                WarningKind::ErrantLayer,
+                "a cryptographic layer deeper inside is not opened and gives no status",
+            );
+            if part.media.essence() == "multipart/signed"
+                && !part.ambiguous
+                && self.signatures.is_empty()
+                && left > 0
+                && let Layer::Signed { suite: SuiteName::OpenPgp, form: Ok((payload, signature)) } = signed(tree, part)
+                && !tree.inside_message(root, index)
+            {
+                left -= 1;
+                let facts = verify(tree, payload, signature, bytes, SuiteName::OpenPgp, reader)?;
+                self.holds_in_part(facts.unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the root is a multipart/signed that was counted as a layer, though its form is wrong.
+    fn ended_at_root(&self, root: &Part) -> bool {
+        root.media.essence() == "multipart/signed" && self.signatures.last().is_some_and(|layer| layer.facts.is_err())
+    }
+
+    /// Whether a text holds an armored message. A clear-signed text is verified, and named.
+    fn inline_texts(&mut self, part: &Part, bytes: &[u8], reader: &dyn Reads, left: &mut usize) -> bool {
+        let body = part.decoded(bytes);
+        if let Some(begin) = lines_with(&body, BEGIN_SIGNED).next() {
+            self.warn(WarningKind::InlineSignature, "a clear-signed text covers no header and counts for nothing");
+            let end = lines_with(&body, END_SIGNATURE).find(|end| *end > begin);
+            if let Some(end) = end
+                && self.signatures.is_empty()
+                && *left > 0
+            {
+                *left -= 1;
+                if let Ok((_, layers)) = reader.verify_inline(&body[begin..end + END_SIGNATURE.len()]) {
+                    self.holds_in_part(layers.into_iter().flatten().collect());
+                }
+            }
+        }
+        lines_with(&body, BEGIN_MESSAGE).next().is_some()
+    }
+
+    fn holds_in_part(&mut self, facts: Vec<SignatureFact>) {
+        if facts.iter().all(|fact| fact.verdict == Verdict::Good) {
+            self.part.extend(facts);
+        }
+    }
+
+    fn into_unwrapped(self, outer: HeaderSection, content: Content) -> Unwrapped {
+        let Self { encrypted, opened_by, signatures, part, warnings } = self;
+        Unwrapped { outer, content, encrypted, opened_by, signatures, part, warnings }
+    }
+}

@@ -1,0 +1,199 @@
+//! Opening: the envelope undone, its signatures judged, and nothing read before that.
+//!
+//! A message goes through [`open`] to an [`Opened`], of which only the [`Summary`] can be seen, and through
+//! [`Opened::release`] to a [`Released`], which has the text (RFC 9787, RFC 9788, RFC 3156).
+
+mod caution;
+mod judge;
+mod layers;
+mod released;
+mod summary;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{Fingerprint, OpenError, SignatureFact, Suite, Unusable, pgp};
+use crate::mail::{
+    Address,
+    parse::Tree,
+    protected::{self, Headers as MailHeaders},
+};
+use layers::{Content, Unwrapped};
+
+pub use released::{Attachment, Released, Report};
+pub use summary::{Covers, Headers, Reason, Signature, Signer, State, Summary, Warning, WarningKind};
+
+/// What opening takes from a suite: OpenPGP's is [`pgp::Reader`].
+pub trait Reads {
+    /// Opens an encrypted message; nothing comes out before its end is proven.
+    ///
+    /// # Errors
+    /// [`OpenError::Malformed`] if it is not an encrypted message at all.
+    fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError>;
+
+    /// Verifies detached signatures over exact bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::Malformed`] if there are none.
+    fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError>;
+
+    /// Reads a signed message that is not encrypted.
+    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError>;
+
+    /// What is wrong by now with a key at hand, if anything.
+    fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
+}
+
+/// A signed text, and its signature layers from the outermost.
+pub type Inline = (Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>);
+
+/// What must hold before a text is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// Nothing.
+    None,
+    /// A good signature over the whole message by this address.
+    SignedBy(Address),
+}
+
+/// A message that was opened and judged, but not released: nothing of it can be read but its summary.
+///
+/// ```compile_fail
+/// # use sealpost::crypt::open::Opened;
+/// fn peek(opened: &Opened) -> &str { opened.text() }
+/// ```
+///
+/// ```
+/// # use sealpost::crypt::open::{Opened, Requirement};
+/// fn read(opened: Opened, requirement: &Requirement) -> Option<String> {
+///     opened.release(requirement).ok().map(|released| released.text().to_owned())
+/// }
+/// ```
+pub struct Opened {
+    summary: Summary,
+    readable: Readable,
+}
+
+/// A message whose requirement was not met. Its text is gone.
+#[derive(Clone, Debug)]
+pub struct Withheld {
+    summary: Summary,
+    required: Address,
+}
+
+/// What a reader may see once it is released.
+struct Readable {
+    content: Readables,
+    headers: MailHeaders,
+    encrypted: bool,
+}
+
+/// The payload, its header section found.
+enum Readables {
+    Entity { bytes: Zeroizing<Vec<u8>>, tree: Tree, root: usize },
+    Text(Zeroizing<String>),
+}
+
+/// Opens a message and judges it at a time.
+///
+/// The input is given up, so that ciphertext and plaintext need not be held together longer than decrypting takes.
+pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opened, OpenError> {
+    let unwrapped = layers::unwrap(message, reader)?;
+    let suite = unwrapped.encrypted.or_else(|| unwrapped.signatures.first().map(|layer| layer.suite));
+    let encrypted = unwrapped.encrypted.is_some();
+    let Unwrapped { outer, content, signatures, part, warnings, opened_by, .. } = unwrapped;
+    let enveloped = encrypted || signatures.iter().any(|layer| layer.facts.is_ok());
+
+    let (content, headers) = match content {
+        Content::Text { bytes, charset } => {
+            let text = crate::mail::body::decode(&bytes, charset.as_deref());
+            (Readables::Text(Zeroizing::new(crate::mail::body::line_breaks(text))), MailHeaders::outer(outer))
+        }
+        Content::Entity { bytes, tree, root } => {
+            let wrapped = if enveloped { protected::wrapped(&tree, root, &outer, &bytes) } else { None };
+            let headers = match wrapped {
+                Some(message) => MailHeaders::read_wrapped(outer, tree.part(message), &bytes),
+                None => MailHeaders::read(outer, tree.part(root), &bytes, enveloped),
+            };
+            (Readables::Entity { bytes, tree, root: wrapped.unwrap_or(root) }, headers)
+        }
+    };
+
+    let author = headers.author();
+    let signature = judge::judge(&signatures, &author, &part);
+    let shown = headers.shown(encrypted, signature.state == State::Good);
+    let cautions = caution::Cautions { headers: &headers, author: &author, signatures: &signatures, at };
+    let mut warnings = warnings;
+    cautions.add(&mut warnings);
+    for key in opened_by {
+        caution::complaint(reader.complaint(&key), &mut warnings);
+    }
+    let summary = Summary { suite, encrypted, signature, headers: Headers(shown), warnings };
+    Ok(Opened { summary, readable: Readable { content, headers, encrypted } })
+}
+
+impl Opened {
+    /// What is known of it.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Gives the text, if the requirement is met.
+    #[allow(clippy::result_large_err, reason = "withheld is an outcome, made once for a message")]
+    pub fn release(self, requirement: &Requirement) -> Result<Released, Withheld> {
+        match requirement {
+            Requirement::SignedBy(address) if !self.summary.is_signed_by(address) => {
+                Err(Withheld { summary: self.summary, required: address.clone() })
+            }
+            Requirement::None | Requirement::SignedBy(_) => Ok(Released::new(self.summary, self.readable)),
+        }
+    }
+}
+
+impl Withheld {
+    /// What is known of it.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Whose signature was required.
+    pub fn required(&self) -> &Address {
+        &self.required
+    }
+
+    /// Its JSON, without a body; `file` where several were opened.
+    pub fn report<'a>(&'a self, file: Option<&'a str>) -> Report<'a> {
+        Report::new(file, &self.summary, None, &[])
+    }
+}
+
+impl Reads for pgp::Reader<'_> {
+    fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError> {
+        pgp::Reader::decrypt(self, message)
+    }
+
+    fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+        pgp::Reader::verify_detached(self, signatures, over)
+    }
+
+    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
+        pgp::Reader::verify_inline(self, message)
+    }
+
+    fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
+        use super::PublicCertificate;
+        let certificate = self.certificates.iter().find(|certificate| certificate.fingerprint() == *key)?;
+        pgp::Pgp::check(certificate, self.at).err()
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("encrypted", &self.summary.encrypted).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! Opening one message: bytes, keys, certificates, a time and a requirement in; what may be read out. It reads no
+//! file and prints nothing; [`save`] writes attachments.
+
+pub mod save;
+
+use jiff::Timestamp;
+
+use crate::crypt::{
+    OpenError,
+    open::{Released, Report, Requirement, Summary, Withheld},
+    pgp,
+};
+
+/// The most plaintext that one message may hold, in bytes: 100 MiB of attachments in base64, and some.
+pub const MAX_PLAINTEXT: usize = 192 << 20;
+
+/// The largest message that is opened, in bytes; a caller need not read further.
+pub const MAX_MESSAGE: usize = 288 << 20;
+
+/// With what to open, and what to require.
+pub struct Opening<'a> {
+    /// Unlocked keys.
+    pub keys: &'a [pgp::Key],
+    /// Certificates held genuine, the public halves of the keys among them.
+    pub certificates: &'a [pgp::Certificate],
+    /// The time of judging.
+    pub at: Timestamp,
+    /// What must hold before anything is read.
+    pub requirement: &'a Requirement,
+}
+
+/// What opening comes to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It may be read (exit 0).
+    Released(Box<Released>),
+    /// The requirement is not met (exit 3, `signature-required`): there is a summary and no text.
+    Withheld(Box<Withheld>),
+}
+
+impl Opening<'_> {
+    /// Opens one RFC 5322 message.
+    ///
+    /// ```
+    /// # use sealpost::{crypt::open::Requirement, flow::open::{Opening, Outcome}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let opening =
+    ///     Opening { keys: &[], certificates: &[], at: jiff::Timestamp::UNIX_EPOCH, requirement: &Requirement::None };
+    /// let outcome = opening.open(b"Subject: hello\n\nworld\n".to_vec())?;
+    /// let Outcome::Released(message) = &outcome else { return Err("withheld".into()) };
+    /// assert_eq!(message.text(), "world\n");
+    /// assert!(serde_json::to_string(&outcome.report(None))?.starts_with(r#"{"version":1,"suite":null,"encrypted":false"#));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(&self, message: Vec<u8>) -> Result<Outcome, OpenError> {
+        if message.len() > MAX_MESSAGE {
+            return Err(OpenError::Limit("a message of more than 288 MiB"));
+        }
+        let reader =
+            pgp::Reader { keys: self.keys, certificates: self.certificates, at: self.at, limit: MAX_PLAINTEXT };
+        let opened = crate::crypt::open::open(message, &reader, self.at)?;
+        Ok(match opened.release(self.requirement) {
+            Ok(released) => Outcome::Released(Box::new(released)),
+            Err(withheld) => Outcome::Withheld(Box::new(withheld)),
+        })
+    }
+}
+
+impl Outcome {
+    /// What is known of the message.
+    pub fn summary(&self) -> &Summary {
+        match self {
+            Self::Released(released) => released.summary(),
+            Self::Withheld(withheld) => withheld.summary(),
+        }
+    }
+
+    /// The public JSON; `file` where several were opened.
+    pub fn report<'a>(&'a self, file: Option<&'a str>) -> Report<'a> {
+        match self {
+            Self::Released(released) => released.report(file),
+            Self::Withheld(withheld) => withheld.report(file),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a reader sees of a Cryptographic Payload: the one Main Body Part as text, and the rest as attachments
+//! (RFC 9787, 7.1; RFC 9788, 4.5.3). Parts are never joined, nothing is fetched.
+
+mod file_name;
+mod flowed;
+mod html;
+
+use mail_parser::decoders::charsets::map::charset_decoder;
+
+use super::parse::{Part, Tree};
+
+pub use file_name::safe_file_name;
+
+/// The Main Body Part below a root: the first text/plain or text/html that is not an attachment; of alternatives
+/// the plain one. Neither encrypted parts nor messages are looked into.
+pub fn main_body(tree: &Tree, root: usize) -> Option<usize> {
+    // As deep as the tree, which is bounded.
+    let part = tree.part(root);
+    if part.is_attachment() {
+        return None;
+    }
+    match part.media.essence() {
+        "text/plain" | "text/html" => Some(root),
+        "multipart/encrypted" => None,
+        "multipart/alternative" => {
+            let found: Vec<usize> = part.children.iter().filter_map(|child| main_body(tree, *child)).collect();
+            let plain = found.iter().find(|index| tree.part(**index).media.essence() == "text/plain");
+            plain.or(found.first()).copied()
+        }
+        _ if part.media.is_multipart() => part.children.iter().find_map(|child| main_body(tree, *child)),
+        _ => None,
+    }
+}
+
+/// The attachments below a root, in order: every leaf and every message but the body and its HTML alternative.
+pub fn attachments(tree: &Tree, root: usize, body: Option<usize>) -> Vec<usize> {
+    let alternatives = body.and_then(|body| enclosing_alternative(tree, root, body));
+    let mut found = Vec::new();
+    let mut below_message = root..root;
+    for index in tree.subtree(root) {
+        if below_message.contains(&index) || Some(index) == body {
+            continue;
+        }
+        let part = tree.part(index);
+        if part.media.is_message() && !part.children.is_empty() {
+            below_message = tree.subtree(index);
+        } else if part.media.is_multipart() && !part.children.is_empty() {
+            continue;
+        }
+        let alternative = alternatives.as_ref().is_some_and(|range| range.contains(&index));
+        if alternative && matches!(part.media.essence(), "text/html" | "text/plain") && !part.is_attachment() {
+            continue;
+        }
+        found.push(index);
+    }
+    found
+}
+
+/// The innermost multipart/alternative around the body.
+fn enclosing_alternative(tree: &Tree, root: usize, body: usize) -> Option<std::ops::Range<usize>> {
+    let mut at = body;
+    while at != root {
+        at = tree.part(at).parent?;
+        if tree.part(at).media.essence() == "multipart/alternative" {
+            return Some(tree.subtree(at));
+        }
+    }
+    None
+}
+
+/// A text part as text with LF line breaks.
+///
+/// `encrypted` says whether it stands inside an encrypting envelope: only there a legacy display element is left
+/// out, where the part says that it has one.
+pub fn text(part: &Part, bytes: &[u8], encrypted: bool) -> String {
+    let legacy = encrypted && part.media.says("hp-legacy-display", "1");
+    let text = decode(&part.decoded(bytes), part.media.parameter("charset"));
+    if part.media.essence() == "text/html" {
+        return html::to_text(&text, legacy);
+    }
+    let text = line_breaks(text);
+    let text = if legacy { without_first_paragraph(&text).to_owned() } else { text };
+    if part.media.says("format", "flowed") { flowed::unwrap(&text, part.media.says("delsp", "yes")) } else { text }
+}
+
+/// Bytes in a character set as text; UTF-8 where none or an unknown one is named. What cannot be read becomes
+/// U+FFFD.
+pub fn decode(bytes: &[u8], charset: Option<&str>) -> String {
+    let charset = charset.unwrap_or_default().trim().to_ascii_lowercase();
+    match charset.as_str() {
+        "" | "utf-8" | "utf8" | "us-ascii" | "ascii" => String::from_utf8_lossy(bytes).into_owned(),
+        other => match charset_decoder(other.as_bytes()) {
+            Some(decoder) => decoder(bytes),
+            None => String::from_utf8_lossy(bytes).into_owned(),
+        },
+    }
+}
+
+/// LF for CRLF and for a lone CR.
+pub fn line_breaks(text: String) -> String {
+    if !text.contains('\r') {
+        return text;
+    }
+    // In place: a text may be large.
+    let mut bytes = text.into_bytes();
+    let mut end = 0;
+    for at in 0..bytes.len() {
+        match bytes[at] {
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => continue,
+            b'\r' => bytes[end] = b'\n',
+            byte => bytes[end] = byte,
+        }
+        end += 1;
+    }
+    bytes.truncate(end);
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Without everything through the first empty line (RFC 9788, 4.5.3.2).
+fn without_first_paragraph(text: &str) -> &str {
+    match text.find("\n\n") {
+        _ if text.starts_with('\n') => &text[1..],
+        Some(at) => &text[at + 2..],
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! What the tests stand on: the program in a home of its own, a certificate authority, and real peers.
+//!
+//! Everything that is started here ends with its value, by process id, when a test panics too.
+
+mod ca;
+mod gpg;
+mod home;
+mod mail_server;
+mod sqop;
+
+pub use ca::{Ca, Flaw, Identity};
+pub use gpg::{Decryption, Gpg};
+pub use home::{Home, Outcome, Run, run};
+pub use mail_server::{Door, MailServer, curl};
+pub use sqop::Sqop;
+
+/// The folder of the package.
+pub fn package() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
