@@ -7,6 +7,7 @@ use super::{
 use crate::{
     mail::{Mailbox, protect::HeaderPolicy},
     secret::Source,
+    submit::Port,
 };
 
 /// An account with environment and flags laid over it.
@@ -58,7 +59,7 @@ impl Account {
             gcm: layer.gcm.unwrap_or_default(),
             submission: Submission {
                 host: layer.host,
-                ports: layer.ports.unwrap_or_else(|| Submission::PORTS.to_vec()),
+                ports: layer.ports.unwrap_or_else(|| Port::DEFAULT.to_vec()),
                 user: layer.user,
                 auth: layer.auth.unwrap_or_default(),
                 password: layer.password,

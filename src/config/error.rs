@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::{mail::AddressError, secret::SecretError};
+use crate::{mail::AddressError, secret::SecretError, submit::PortError};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,8 @@ impl ConfigError {
         match self {
             Self::UnknownKey { nearest, .. }
             | Self::UnknownAccount { nearest, .. }
-            | Self::UnknownGroup { nearest, .. } => nearest.as_deref(),
+            | Self::UnknownGroup { nearest, .. }
+            | Self::BadValue { error: ValueError::Auth { nearest, .. }, .. } => nearest.as_deref(),
             _ => None,
         }
     }
@@ -145,12 +146,9 @@ pub enum ValueError {
     /// A control character.
     #[error("{0:?} holds a control character")]
     Control(String),
-    /// Not a port.
-    #[error("{0:?} is not a port: it is a number, or a number with /tls or /starttls")]
-    Port(String),
-    /// Port 25 (RFC 6409, 3.1).
-    #[error("port 25 is for relaying between servers, not for submission")]
-    RelayPort,
+    /// Not a port, or not one for submission.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// Not a login mechanism.
     #[error("{text:?} is not a login mechanism")]
     Auth {

@@ -3,13 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Auth, ConfigError, Environment, Origin, Port, ValueError,
+    ConfigError, Environment, Origin, ValueError,
     document::Section,
-    submission::{parse_duration, parse_host, parse_user},
+    submission::{parse_auth, parse_duration, parse_host, parse_user},
 };
 use crate::{
     mail::{Mailbox, protect::HeaderPolicy},
     secret::Source,
+    submit::{Auth, Port},
 };
 
 /// Settings given as text, by flags or by the environment. Without `Debug`: what should be the source of a secret
@@ -116,9 +117,9 @@ impl Overrides {
             sign: self.sign,
             passphrase: read(&self.passphrase, at("SEALPOST_PASSPHRASE", "--passphrase"), parse_source)?,
             host: read(&self.host, at("SEALPOST_HOST", "--host"), parse_host)?,
-            ports: read(&self.ports, at("SEALPOST_PORTS", "--ports"), |text| Port::parse_list([text]))?,
+            ports: read(&self.ports, at("SEALPOST_PORTS", "--ports"), parse_ports)?,
             user: read(&self.user, at("SEALPOST_USER", "--user"), parse_user)?,
-            auth: read(&self.auth, at("SEALPOST_AUTH", "--auth"), str::parse)?,
+            auth: read(&self.auth, at("SEALPOST_AUTH", "--auth"), parse_auth)?,
             password: read(&self.password, at("SEALPOST_PASSWORD", "--password"), parse_source)?,
             token: read(&self.token, at("SEALPOST_TOKEN", "--token"), parse_source)?,
             ca_file: self.ca_file.clone(),
@@ -159,13 +160,13 @@ impl Layer {
         if let Some(entries) = server.list("ports")? {
             let mut ports: Vec<Port> = Vec::new();
             for entry in &entries {
-                let more = entry.typed(|text| Port::parse_list([text]))?;
+                let more = entry.typed(parse_ports)?;
                 ports.extend(more.into_iter().filter(|port| !ports.contains(port)).collect::<Vec<_>>());
             }
             self.ports = Some(ports);
         }
         self.user = server.typed("user", parse_user)?;
-        self.auth = server.typed("auth", str::parse)?;
+        self.auth = server.typed("auth", parse_auth)?;
         self.password = server.typed("password", parse_source)?;
         self.token = server.typed("token", parse_source)?;
         self.ca_file = server.typed("ca_file", parse_path)?;
@@ -204,18 +205,8 @@ impl Layer {
 pub(super) const ACCOUNT_KEYS: [&str; 8] =
     ["from", "sign", "passphrase", "header_policy", "legacy_display", "gcm", "submission", "imap"];
 
-const SERVER_KEYS: [&str; 10] = [
-    "host",
-    "ports",
-    "user",
-    "auth",
-    "password",
-    "token",
-    "ca_file",
-    "client_cert",
-    "client_key",
-    "timeout",
-];
+const SERVER_KEYS: [&str; 10] =
+    ["host", "ports", "user", "auth", "password", "token", "ca_file", "client_cert", "client_key", "timeout"];
 
 const IMAP_KEYS: [&str; 12] = [
     "host",
@@ -238,6 +229,10 @@ fn read<T>(
     parse: impl FnOnce(&str) -> Result<T, ValueError>,
 ) -> Result<Option<T>, ConfigError> {
     text.as_deref().map(parse).transpose().map_err(|error| ConfigError::BadValue { origin, error })
+}
+
+fn parse_ports(text: &str) -> Result<Vec<Port>, ValueError> {
+    Ok(Port::parse_list(text)?)
 }
 
 fn parse_mailbox(text: &str) -> Result<Mailbox, ValueError> {

@@ -19,7 +19,7 @@ pub use file::Config;
 pub use home::Home;
 pub use layer::Overrides;
 pub use recipients::{Pin, Recipients};
-pub use submission::{Auth, Port, Submission, Tls};
+pub use submission::Submission;
 
 /// The environment: the value of a variable, none if it is not set.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<std::ffi::OsString>;

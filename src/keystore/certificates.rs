@@ -5,10 +5,11 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    Found, Keystore, KeystoreError, Outcome,
+    Keystore, Outcome, StoreError,
     disk::{self, Lock},
     mention::Mention,
 };
@@ -19,20 +20,20 @@ use crate::{
 
 impl Keystore {
     /// Those that validly name an address at a time, of whatever use they are.
-    pub fn certificates_for(&self, address: &Address, at: Timestamp) -> Result<Found<Certificate>, KeystoreError> {
+    pub fn certificates_for(&self, address: &Address, at: Timestamp) -> Result<Vec<Certificate>, StoreError> {
         let mention = Mention::of(address);
         let mut found = self.scan(|bytes| mention.is_in(bytes))?;
-        found.items.retain(|certificate| certificate.addresses(at).contains(address));
+        found.retain(|certificate| certificate.addresses(at).contains(address));
         Ok(found)
     }
 
     /// All of them.
-    pub fn all_certificates(&self) -> Result<Found<Certificate>, KeystoreError> {
+    pub fn all_certificates(&self) -> Result<Vec<Certificate>, StoreError> {
         self.scan(|_| true)
     }
 
     /// One by its full fingerprint.
-    pub fn certificate(&self, fingerprint: &Fingerprint) -> Result<Option<Certificate>, KeystoreError> {
+    pub fn certificate(&self, fingerprint: &Fingerprint) -> Result<Option<Certificate>, StoreError> {
         match self.stored(fingerprint)? {
             None => Ok(None),
             Some(bytes) => self.parse(fingerprint, &bytes).map(Some),
@@ -40,15 +41,15 @@ impl Keystore {
     }
 
     /// Stores a certificate, joined with what is there of it.
-    pub fn insert(&self, certificate: Certificate) -> Result<Outcome, KeystoreError> {
+    pub fn insert(&self, certificate: &Certificate) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
         let path = self.path(&fingerprint)?;
-        let _lock = Lock::take(self.certificates.base_dir(), "writelock")?;
+        let _lock = Lock::take(&self.certificates, "writelock")?;
         let (merged, outcome) = match self.certificate(&fingerprint)? {
             None => (certificate.to_stored_bytes()?, Outcome::New),
             Some(there) => {
                 let before = there.to_stored_bytes()?;
-                let merged = there.merge(certificate)?.to_stored_bytes()?;
+                let merged = there.merge(certificate.clone())?.to_stored_bytes()?;
                 let outcome = if merged == before { Outcome::Unchanged } else { Outcome::Merged };
                 (merged, outcome)
             }
@@ -60,57 +61,60 @@ impl Keystore {
     }
 
     /// Removes a certificate, also a damaged one; false if it was not there.
-    pub fn remove(&self, fingerprint: &Fingerprint) -> Result<bool, KeystoreError> {
+    pub fn remove(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
         let path = self.path(fingerprint)?;
-        if !self.certificates.base_dir().is_dir() {
+        if !self.certificates.is_dir() {
             return Ok(false);
         }
-        let _lock = Lock::take(self.certificates.base_dir(), "writelock")?;
+        let _lock = Lock::take(&self.certificates, "writelock")?;
         disk::remove(&path)
     }
 
     /// Reads all files and parses those that a look at their bytes lets through.
-    fn scan(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Found<Certificate>, KeystoreError> {
-        let base = self.certificates.base_dir();
+    fn scan(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Certificate>, StoreError> {
         let mut fingerprints = Vec::new();
-        for name in self.certificates.fingerprints() {
-            let name = name.map_err(|error| KeystoreError::of_directory(base, error))?;
+        for name in self.directory()?.fingerprints() {
+            let name = name.map_err(|error| StoreError::of_directory(&self.certificates, error))?;
             fingerprints.extend(Fingerprint::parse(&name));
         }
         fingerprints.sort();
-        let mut found = Found { items: Vec::new(), damaged: Vec::new() };
+        let mut found = Vec::new();
         for fingerprint in fingerprints {
             let read = self.stored(&fingerprint).and_then(|bytes| match bytes {
                 Some(bytes) if wanted(&bytes) => self.parse(&fingerprint, &bytes).map(Some),
                 _ => Ok(None),
             });
             match read {
-                Ok(certificate) => found.items.extend(certificate),
-                Err(error) => found.damaged.push(error),
+                Ok(certificate) => found.extend(certificate),
+                Err(error) => self.damaged.borrow_mut().push(error),
             }
         }
         Ok(found)
     }
 
-    fn stored(&self, fingerprint: &Fingerprint) -> Result<Option<Zeroizing<Vec<u8>>>, KeystoreError> {
+    fn stored(&self, fingerprint: &Fingerprint) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let path = self.path(fingerprint)?;
         disk::open(&path)?.map(|file| disk::read(&path, file)).transpose()
     }
 
-    fn parse(&self, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Certificate, KeystoreError> {
+    fn parse(&self, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Certificate, StoreError> {
         let path = self.path(fingerprint)?;
         let mut all = match Certificate::parse_all(bytes) {
             Ok(all) => all,
-            Err(error) => return Err(KeystoreError::Damaged { path, error }),
+            Err(error) => return Err(StoreError::Damaged { path, error }),
         };
         match (all.pop(), all.is_empty()) {
             (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(certificate),
-            _ => Err(KeystoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
+            _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
         }
     }
 
-    fn path(&self, fingerprint: &Fingerprint) -> Result<PathBuf, KeystoreError> {
-        let path = self.certificates.get_path_by_fingerprint(fingerprint.as_str());
-        path.map_err(|error| KeystoreError::of_directory(self.certificates.base_dir(), error))
+    fn directory(&self) -> Result<CertD, StoreError> {
+        CertD::with_base_dir(&self.certificates).map_err(|error| StoreError::of_directory(&self.certificates, error))
+    }
+
+    fn path(&self, fingerprint: &Fingerprint) -> Result<PathBuf, StoreError> {
+        let path = self.directory()?.get_path_by_fingerprint(fingerprint.as_str());
+        path.map_err(|error| StoreError::of_directory(&self.certificates, error))
     }
 }

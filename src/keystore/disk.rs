@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
-use super::KeystoreError;
+use super::StoreError;
 
 /// More than any certificate or key.
 const LIMIT: u64 = 16 << 20;
@@ -24,7 +24,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Waits for the lock of a folder, which is made if need be. The shared directory's is named `writelock`.
-    pub(super) fn take(folder: &Path, name: &str) -> Result<Self, KeystoreError> {
+    pub(super) fn take(folder: &Path, name: &str) -> Result<Self, StoreError> {
         make_private(folder)?;
         let path = folder.join(name);
         let file = OpenOptions::new()
@@ -33,12 +33,12 @@ impl Lock {
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(KeystoreError::write(&path))?;
+            .map_err(StoreError::write(&path))?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
                 Err(rustix::io::Errno::INTR) => {}
                 locked => {
-                    locked.map_err(|error| KeystoreError::Write { path, error: error.into() })?;
+                    locked.map_err(|error| StoreError::Write { path, error: error.into() })?;
                     return Ok(Self { _file: file });
                 }
             }
@@ -47,17 +47,17 @@ impl Lock {
 }
 
 /// Makes a folder and those above it for its owner alone, durably; one that is there stays as it is.
-pub(super) fn make_private(folder: &Path) -> Result<(), KeystoreError> {
+pub(super) fn make_private(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }
-    let failed = KeystoreError::write(folder);
+    let failed = StoreError::write(folder);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.and_then(|()| sync_folder_of(folder)).map_err(failed)
 }
 
 /// Writes a file whole: aside with mode 0600, synced, renamed, the folder synced.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeystoreError> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private(folder)?;
     let aside = || -> io::Result<()> {
@@ -67,34 +67,55 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeystoreError> {
         file.persist(path).map_err(|error| error.error)?;
         sync_folder_of(path)
     };
-    aside().map_err(KeystoreError::write(path))
+    aside().map_err(StoreError::write(path))
+}
+
+/// Writes a file that is not there yet, with mode 0600, durably; nobody ever sees half of it.
+///
+/// # Errors
+/// [`StoreError::Exists`]; a link of that name counts.
+pub fn write_new<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let aside = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder)?;
+        for piece in pieces {
+            file.write_all(piece)?;
+        }
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
+        sync_folder_of(path)
+    };
+    aside().map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
+        _ => StoreError::Write { path: path.to_owned(), error },
+    })
 }
 
 /// Removes a file, durably; false if it was not there.
-pub(super) fn remove(path: &Path) -> Result<bool, KeystoreError> {
+pub(super) fn remove(path: &Path) -> Result<bool, StoreError> {
     match fs::remove_file(path).and_then(|()| sync_folder_of(path)) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(KeystoreError::Write { path: path.to_owned(), error }),
+        Err(error) => Err(StoreError::Write { path: path.to_owned(), error }),
     }
 }
 
 /// Opens a file; none if it is not there.
-pub(super) fn open(path: &Path) -> Result<Option<File>, KeystoreError> {
+pub(super) fn open(path: &Path) -> Result<Option<File>, StoreError> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(KeystoreError::Read { path: path.to_owned(), error }),
+        Err(error) => Err(StoreError::Read { path: path.to_owned(), error }),
     }
 }
 
 /// Reads a file to its end, but no more than any certificate holds.
-pub(super) fn read(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
-    let length = file.metadata().map_err(KeystoreError::read(path))?.len().min(LIMIT);
+pub(super) fn read(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let length = file.metadata().map_err(StoreError::read(path))?.len().min(LIMIT);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(KeystoreError::read(path))?;
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(StoreError::read(path))?;
     if bytes.len() as u64 > LIMIT {
-        return Err(KeystoreError::TooLarge { path: path.to_owned() });
+        return Err(StoreError::TooLarge { path: path.to_owned() });
     }
     Ok(bytes)
 }

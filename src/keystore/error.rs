@@ -12,7 +12,7 @@ use crate::crypt::{
 
 /// Why the store cannot give or take; every variant that is about a file has its path.
 #[derive(Debug, thiserror::Error)]
-pub enum KeystoreError {
+pub enum StoreError {
     /// Reading failed.
     #[error("{} cannot be read: {error}", .path.display())]
     Read {
@@ -28,6 +28,12 @@ pub enum KeystoreError {
         path: PathBuf,
         /// The system's word.
         error: io::Error,
+    },
+    /// A file that was to be new is there.
+    #[error("{} is there already and is not overwritten", .path.display())]
+    Exists {
+        /// Which.
+        path: PathBuf,
     },
     /// The file's content is not what it is to be.
     #[error("{} is damaged: {error}", .path.display())]
@@ -78,7 +84,7 @@ pub enum KeystoreError {
     Merge(#[from] CertificateError),
 }
 
-impl KeystoreError {
+impl StoreError {
     /// A failure of the shared directory as a whole.
     pub(super) fn of_directory(path: &Path, error: openpgp_cert_d::Error) -> Self {
         let error = match error {

@@ -11,26 +11,23 @@ mod error;
 mod keys;
 mod mention;
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 
-use openpgp_cert_d::CertD;
-
-pub use error::KeystoreError;
+pub use disk::write_new;
+pub use error::StoreError;
 
 /// Certificates and keys at rest. Opening touches no file; folders are made when first written to.
+///
+/// One damaged file does not keep the others from being found: it is left out of lists and told by
+/// [`Keystore::damaged`].
 #[derive(Debug)]
 pub struct Keystore {
-    certificates: CertD,
+    certificates: PathBuf,
     keys: PathBuf,
-}
-
-/// What was found, and what could not be read on the way.
-#[derive(Debug)]
-pub struct Found<T> {
-    /// In the order of fingerprints.
-    pub items: Vec<T>,
-    /// One for each file that is damaged or refused.
-    pub damaged: Vec<KeystoreError>,
+    damaged: RefCell<Vec<StoreError>>,
 }
 
 /// What storing did.
@@ -46,13 +43,14 @@ pub enum Outcome {
 
 impl Keystore {
     /// A store in the folder of certificates and the folder of own keys.
-    ///
-    /// # Errors
-    /// The folder of certificates cannot be one.
-    pub fn open(certificates: &Path, keys: &Path) -> Result<Self, KeystoreError> {
-        let directory =
-            CertD::with_base_dir(certificates).map_err(|error| KeystoreError::of_directory(certificates, error))?;
-        Ok(Self { certificates: directory, keys: keys.to_owned() })
+    pub fn open(certificates: &Path, keys: &Path) -> Self {
+        Self { certificates: certificates.to_owned(), keys: keys.to_owned(), damaged: RefCell::default() }
+    }
+
+    /// Files that lists left out since this was asked last, because they are damaged, misfiled or exposed: to be
+    /// told to the user.
+    pub fn damaged(&self) -> Vec<StoreError> {
+        self.damaged.take()
     }
 }
 

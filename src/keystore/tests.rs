@@ -53,7 +53,7 @@ fn store() -> (TempDir, Keystore) {
 }
 
 fn open(folder: &Path) -> Keystore {
-    Keystore::open(&folder.join("new/pgp.cert.d"), &folder.join("new/keys")).unwrap()
+    Keystore::open(&folder.join("new/pgp.cert.d"), &folder.join("new/keys"))
 }
 
 fn mode(path: &Path) -> u32 {
@@ -61,15 +61,17 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn file_of(store: &Keystore, certificate: &Certificate) -> PathBuf {
-    store.certificates.get_path_by_fingerprint(certificate.fingerprint().as_str()).unwrap()
+    let name = certificate.fingerprint().as_str().to_lowercase();
+    let (folder, name) = name.split_at(2);
+    store.certificates.join(folder).join(name)
 }
 
 #[test]
 fn an_empty_store_is_no_error_and_makes_nothing() {
     let (folder, store) = store();
     let kim = certificate("kim@example.org");
-    assert!(store.all_certificates().unwrap().items.is_empty());
-    assert!(store.keys().unwrap().items.is_empty());
+    assert!(store.all_certificates().unwrap().is_empty());
+    assert!(store.keys().unwrap().is_empty());
     assert!(store.certificate(&kim.fingerprint()).unwrap().is_none());
     assert!(!store.remove(&kim.fingerprint()).unwrap());
     assert!(!folder.path().join("new").exists());
@@ -79,13 +81,13 @@ fn an_empty_store_is_no_error_and_makes_nothing() {
 fn certificates_are_found_by_address_and_fingerprint() {
     let (folder, store) = store();
     let (kim, lee) = (certificate("Kim <Kim@Example.org>"), certificate("lee@example.org"));
-    assert_eq!(store.insert(kim.clone()).unwrap(), Outcome::New);
-    assert_eq!(store.insert(kim.clone()).unwrap(), Outcome::Unchanged);
-    store.insert(lee.clone()).unwrap();
+    assert_eq!(store.insert(&kim).unwrap(), Outcome::New);
+    assert_eq!(store.insert(&kim).unwrap(), Outcome::Unchanged);
+    store.insert(&lee).unwrap();
     let found = store.certificates_for(&address("kim@example.ORG"), at()).unwrap();
-    assert_eq!(found.items.iter().map(Certificate::fingerprint).collect::<Vec<_>>(), [kim.fingerprint()]);
-    assert!(store.certificates_for(&address("max@example.org"), at()).unwrap().items.is_empty());
-    assert_eq!(store.all_certificates().unwrap().items.len(), 2);
+    assert_eq!(found.iter().map(Certificate::fingerprint).collect::<Vec<_>>(), [kim.fingerprint()]);
+    assert!(store.certificates_for(&address("max@example.org"), at()).unwrap().is_empty());
+    assert_eq!(store.all_certificates().unwrap().len(), 2);
     let path = file_of(&store, &kim);
     assert_eq!((mode(&path), mode(path.parent().unwrap()), mode(&folder.path().join("new"))), (0o600, 0o700, 0o700));
     assert!(store.remove(&kim.fingerprint()).unwrap());
@@ -97,12 +99,12 @@ fn certificates_are_found_by_address_and_fingerprint() {
 fn a_second_copy_is_joined_to_the_first() {
     let (_folder, store) = store();
     let (key, revocation) = make("kim@example.org");
-    store.insert(key.certificate()).unwrap();
+    store.insert(&key.certificate()).unwrap();
     let revoked = Certificate::parse_all(revocation.as_bytes()).unwrap().remove(0);
-    assert_eq!(store.insert(revoked).unwrap(), Outcome::Merged);
+    assert_eq!(store.insert(&revoked).unwrap(), Outcome::Merged);
     let stored = store.certificate(&key.fingerprint()).unwrap().unwrap();
     assert!(stored.revoked(at()).is_some());
-    assert_eq!(store.insert(key.certificate()).unwrap(), Outcome::Unchanged, "nothing is lost to an older copy");
+    assert_eq!(store.insert(&key.certificate()).unwrap(), Outcome::Unchanged, "nothing is lost to an older copy");
     assert!(store.certificate(&key.fingerprint()).unwrap().unwrap().revoked(at()).is_some());
 }
 
@@ -110,75 +112,90 @@ fn a_second_copy_is_joined_to_the_first() {
 fn what_is_damaged_is_named_and_the_rest_is_found() {
     let (_folder, store) = store();
     let (kim, lee) = (certificate("kim@example.org"), certificate("lee@example.org"));
-    store.insert(kim.clone()).unwrap();
-    store.insert(lee.clone()).unwrap();
+    store.insert(&kim).unwrap();
+    store.insert(&lee).unwrap();
     let path = file_of(&store, &kim);
     for bytes in [&b""[..], b"garbage kim@example.org", &lee.to_bytes(), &kim.to_bytes()[..40]] {
         fs::write(&path, bytes).unwrap();
-        let found = store.all_certificates().unwrap();
-        assert_eq!(found.items.len(), 1);
-        let [KeystoreError::Damaged { path: named, .. } | KeystoreError::Misfiled { path: named, .. }] =
-            found.damaged.as_slice()
+        assert_eq!(store.all_certificates().unwrap().len(), 1);
+        let damaged = store.damaged();
+        let [StoreError::Damaged { path: named, .. } | StoreError::Misfiled { path: named, .. }] = damaged.as_slice()
         else {
-            unreachable!("{:?}", found.damaged)
+            unreachable!("{damaged:?}")
         };
         assert_eq!(*named, path);
         assert!(store.certificate(&kim.fingerprint()).is_err());
-        assert!(store.insert(kim.clone()).is_err(), "a damaged file is not written over");
+        assert!(store.insert(&kim).is_err(), "a damaged file is not written over");
         assert_eq!(fs::read(&path).unwrap(), bytes);
     }
     assert!(store.remove(&kim.fingerprint()).unwrap());
-    assert_eq!(store.insert(kim).unwrap(), Outcome::New);
+    assert_eq!(store.insert(&kim).unwrap(), Outcome::New);
 }
 
 #[test]
 fn keys_are_stored_locked_and_private() {
     let (folder, store) = store();
     let (open_key, revocation) = make("kim@example.org");
-    assert!(matches!(store.store_key(&open_key, None), Err(KeystoreError::Key(_))));
+    assert!(matches!(store.store_key(&open_key, None), Err(StoreError::Key(_))));
     assert!(!folder.path().join("new").exists(), "nothing is written for an unlocked key");
     let key = locked(&open_key);
     assert_eq!(store.store_key(&key, Some(&revocation)).unwrap(), Outcome::New);
     assert_eq!(store.store_key(&key, None).unwrap(), Outcome::Unchanged);
-    assert!(matches!(store.store_key(&locked(&open_key), None), Err(KeystoreError::KeyExists { .. })));
+    assert!(matches!(store.store_key(&locked(&open_key), None), Err(StoreError::KeyExists { .. })));
     let path = store.keys.join(format!("{}.pgp", key.fingerprint()));
     assert_eq!((mode(&path), mode(&store.keys)), (0o600, 0o700));
     let beside = store.keys.join(format!("{}.rev.asc", key.fingerprint()));
     assert_eq!((fs::read_to_string(&beside).unwrap(), mode(&beside)), (revocation, 0o600));
     let found = store.keys_for(&address("KIM@example.org"), at()).unwrap();
-    assert_eq!(found.items.len(), 1);
-    assert!(found.items[0].is_locked());
-    assert!(store.keys_for(&address("lee@example.org"), at()).unwrap().items.is_empty());
+    assert_eq!(found.len(), 1);
+    assert!(found[0].is_locked());
+    assert!(store.keys_for(&address("lee@example.org"), at()).unwrap().is_empty());
     for loose in [0o640, 0o604, 0o644] {
         fs::set_permissions(&path, fs::Permissions::from_mode(loose)).unwrap();
         let error = store.key(&key.fingerprint()).err().unwrap();
-        assert!(matches!(error, KeystoreError::Exposed { mode, .. } if mode == loose), "{error}");
-        assert!(matches!(store.keys().unwrap().damaged.as_slice(), [KeystoreError::Exposed { .. }]));
+        assert!(matches!(error, StoreError::Exposed { mode, .. } if mode == loose), "{error}");
+        assert!(store.keys().unwrap().is_empty());
+        assert!(matches!(store.damaged().as_slice(), [StoreError::Exposed { .. }]));
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&path, "garbage").unwrap();
-    assert!(matches!(store.key(&key.fingerprint()), Err(KeystoreError::Damaged { .. })));
+    assert!(matches!(store.key(&key.fingerprint()), Err(StoreError::Damaged { .. })));
 }
 
 #[test]
 fn a_key_can_be_locked_anew() {
     let (_folder, store) = store();
     let (open_key, _) = make("kim@example.org");
-    assert!(matches!(store.update(&locked(&open_key)), Err(KeystoreError::NoKey(_))));
+    assert!(matches!(store.update(&locked(&open_key)), Err(StoreError::NoKey(_))));
     store.store_key(&locked(&open_key), None).unwrap();
     let other = Zeroizing::new("another".to_owned());
     let relocked = open_key.lock(&other, Strength::Generated).unwrap();
     assert_eq!(store.update(&relocked).unwrap(), Outcome::Merged);
-    assert!(matches!(store.update(&open_key), Err(KeystoreError::Key(_))));
+    assert!(matches!(store.update(&open_key), Err(StoreError::Key(_))));
     assert!(store.key(&open_key.fingerprint()).unwrap().unwrap().unlock(&other).is_ok());
 }
 
 #[test]
 fn addresses_beyond_ascii_are_found() {
     let (_folder, store) = store();
-    store.insert(certificate("J\u{fc}rgen <j\u{fc}rgen@b\u{fc}cher.example>")).unwrap();
+    store.insert(&certificate("J\u{fc}rgen <j\u{fc}rgen@b\u{fc}cher.example>")).unwrap();
     let found = store.certificates_for(&address("J\u{dc}RGEN@xn--bcher-kva.example"), at()).unwrap();
-    assert_eq!(found.items.len(), 1);
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_new_file_is_private_and_never_replaces_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealed.eml");
+    write_new(&path, [&b"one "[..], b"two"]).unwrap();
+    assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"one two"[..], 0o600));
+    assert!(matches!(write_new(&path, [&b"other"[..]]), Err(StoreError::Exists { .. })));
+    let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    assert!(matches!(write_new(&link, [&b"other"[..]]), Err(StoreError::Exists { .. })));
+    assert!(!target.exists() && fs::read(&path).unwrap() == b"one two");
+    assert!(matches!(write_new(&folder.path().join("no/such"), [&b""[..]]), Err(StoreError::Write { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing stays aside");
 }
 
 fn child(test: &str, folder: &Path) -> Command {
@@ -212,8 +229,8 @@ fn child_inserts_both_many_times() {
     let read = |name| Certificate::parse_all(&fs::read(folder.join(name)).unwrap()).unwrap().remove(0);
     let (one, two) = (read("one"), read("two"));
     for _ in 0..25 {
-        store.insert(two.clone()).unwrap();
-        store.insert(one.clone()).unwrap();
+        store.insert(&two).unwrap();
+        store.insert(&one).unwrap();
     }
 }
 
@@ -222,7 +239,7 @@ fn a_kill_leaves_whole_files() {
     let (folder, store) = store();
     let (key, _) = make("kim@example.org");
     store.store_key(&locked(&key), None).unwrap();
-    store.insert(key.certificate()).unwrap();
+    store.insert(&key.certificate()).unwrap();
     fs::write(folder.path().join("one"), key.certificate().to_bytes()).unwrap();
     for delay in 0..8 {
         let mut child = child("child_rewrites_for_ever", folder.path()).spawn().unwrap();
@@ -231,9 +248,10 @@ fn a_kill_leaves_whole_files() {
         child.kill().unwrap();
         child.wait().unwrap();
         let (certificates, keys) = (store.all_certificates().unwrap(), store.keys().unwrap());
-        assert!(certificates.damaged.is_empty() && keys.damaged.is_empty(), "{:?}", certificates.damaged);
-        assert!(certificates.items.len() <= 1 && keys.items.len() == 1);
-        store.insert(key.certificate()).unwrap();
+        let damaged = store.damaged();
+        assert!(damaged.is_empty(), "{damaged:?}");
+        assert!(certificates.len() <= 1 && keys.len() == 1);
+        store.insert(&key.certificate()).unwrap();
     }
 }
 
@@ -248,7 +266,7 @@ fn child_rewrites_for_ever() {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(20) {
         store.remove(&certificate.fingerprint()).unwrap();
-        store.insert(certificate.clone()).unwrap();
+        store.insert(&certificate).unwrap();
         store.update(&locked(&open_key)).unwrap();
     }
 }

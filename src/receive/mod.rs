@@ -49,6 +49,11 @@ pub enum ReceiveError {
     TooLarge(Input),
 }
 
+/// Reads a message whole from a file, or from stdin for `-`.
+pub fn read(name: &Path) -> Result<Zeroizing<Vec<u8>>, ReceiveError> {
+    Input::new(name).read()
+}
+
 impl Input {
     /// `-` is stdin, all else the name of a file.
     pub fn new(name: &Path) -> Self {

@@ -5,7 +5,10 @@
 use std::{ffi::OsString, path::Path, time::Duration};
 
 use super::*;
-use crate::config::{Auth, Port, Tls, ValueError};
+use crate::{
+    config::ValueError,
+    submit::{Auth, Port, PortError, Tls},
+};
 
 const FULL: &str = r#"
 default = "work"
@@ -57,7 +60,8 @@ fn the_whole_file_is_typed() {
     assert_eq!(submission.host.as_deref(), Some("mail.example.org"));
     assert_eq!(
         submission.ports,
-        [(587, Tls::StartTls), (465, Tls::Implicit), (2526, Tls::Implicit)].map(|(number, tls)| Port { number, tls })
+        [(587, Tls::StartTls), (465, Tls::Implicit), (2526, Tls::Implicit)]
+            .map(|(number, tls)| Port::new(number, tls).unwrap())
     );
     assert_eq!(submission.auth, Auth::Plain);
     assert_eq!(submission.password, Some(Source::parse("command:pass show mail").unwrap()));
@@ -70,7 +74,7 @@ fn without_a_file_the_defaults_count() {
     let config = Config::read(Path::new("/no/such/folder/config.toml")).unwrap();
     let account = Account::resolve(config, &Overrides::default(), &Overrides::default()).unwrap();
     assert_eq!((account.name, account.from, account.sign), (None, None, true));
-    assert_eq!(account.submission.ports, Submission::PORTS);
+    assert_eq!(account.submission.ports, Port::DEFAULT);
     assert_eq!(account.submission.timeout, Submission::TIMEOUT);
     assert_eq!(account.submission.auth, Auth::Auto);
 }
@@ -89,7 +93,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert!(!account.sign);
     let submission = account.submission;
     assert_eq!(submission.host.as_deref(), Some("flag.example"));
-    assert_eq!(submission.ports, [Port { number: 5587, tls: Tls::StartTls }]);
+    assert_eq!(submission.ports, [Port::new(5587, Tls::StartTls).unwrap()]);
     assert_eq!(submission.user.as_deref(), Some("env"));
     assert_eq!(submission.timeout, Duration::from_secs(90));
     assert_eq!(submission.token, Some(Source::Environment("SOME_TOKEN".into())));
@@ -153,7 +157,8 @@ fn bad_values_are_told_with_their_line() {
     }
     let flags = Overrides { ports: Some("25".into()), ..Overrides::default() };
     let error = resolve("", &[], &flags).unwrap_err();
-    let ConfigError::BadValue { origin: Origin::Flag("--ports"), error: ValueError::RelayPort } = error else {
+    let ConfigError::BadValue { origin: Origin::Flag("--ports"), error: ValueError::Port(PortError::Relay) } = error
+    else {
         unreachable!("{error}")
     };
     let error = resolve("", &[("SEALPOST_PORTS", "25")], &Overrides::default()).unwrap_err();
