@@ -29,13 +29,19 @@ impl Kind {
     }
 }
 
-/// Writes one block with LF line breaks and no header.
-pub(super) fn write(kind: Kind, bytes: &[u8]) -> String {
+/// Writes one block with LF line breaks and no header; with a checksum for older readers, which RFC 9580, 6.1
+/// forbids for what only newer ones read.
+pub(super) fn write(kind: Kind, bytes: &[u8], checksum: bool) -> String {
     let label = kind.label();
     let mut text = format!("-----BEGIN {label}-----\n\n");
     for line in bytes.chunks(48) {
         BASE64_STANDARD.encode_string(line, &mut text);
         text.push('\n');
+    }
+    if checksum {
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        text += &format!("={}\n", crc.encode());
     }
     text + &format!("-----END {label}-----\n")
 }
@@ -110,6 +116,47 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 
 fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).rposition(|window| window == needle)
+}
+
+/// The checksum of an armor (RFC 4880, 6.1). GnuPG 2.2 does not find the end of an armor without it unless its
+/// base64 happens to end in padding.
+pub(super) struct Crc(u32);
+
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let mut value = (index as u32) << 16;
+        let mut bit = 0;
+        while bit < 8 {
+            value <<= 1;
+            if value & 0x0100_0000 != 0 {
+                value ^= 0x0186_4cfb;
+            }
+            bit += 1;
+        }
+        table[index] = value & 0x00ff_ffff;
+        index += 1;
+    }
+    table
+};
+
+impl Crc {
+    pub(super) fn new() -> Self {
+        Self(0x00b7_04ce)
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |crc, byte| {
+            let index = ((crc >> 16) ^ u32::from(*byte)) & 0xff;
+            ((crc << 8) & 0x00ff_ffff) ^ CRC_TABLE[index as usize]
+        });
+    }
+
+    /// Its four digits of base64.
+    pub(super) fn encode(&self) -> String {
+        BASE64_STANDARD.encode(&self.0.to_be_bytes()[1..])
+    }
 }
 
 /// Decodes the base64 of an armor piece by piece, so that a large one is never in memory twice.

@@ -76,11 +76,9 @@ impl Reader<'_> {
             .and_then(|decryptor| read_all(decryptor, message.len(), self.limit));
         match opened {
             Ok(Content::Whole(plaintext)) => match helper.opened_by {
-                Some(opened_by) => Ok(Decrypted {
-                    plaintext,
-                    signatures: helper.layers,
-                    opened_by: policy::fingerprint(&opened_by),
-                }),
+                Some(opened_by) => {
+                    Ok(Decrypted { plaintext, signatures: helper.layers, opened_by: policy::fingerprint(&opened_by) })
+                }
                 None => Err(OpenError::Malformed("it is not encrypted")),
             },
             Ok(Content::TooLarge) => Err(OpenError::Limit("its content is too large")),
@@ -115,11 +113,8 @@ impl Reader<'_> {
     pub fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
         const NOT_ONE: OpenError = OpenError::Malformed("it is not a signed OpenPGP message");
         let clear = message.trim_ascii_start().starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----");
-        let packets: Box<dyn Read + Send + Sync> = if clear {
-            Box::new(message.trim_ascii_start())
-        } else {
-            message_in(message)?.reader()
-        };
+        let packets: Box<dyn Read + Send + Sync> =
+            if clear { Box::new(message.trim_ascii_start()) } else { message_in(message)?.reader() };
         let mut helper = Helper::new(self);
         let strict = policy::strict(self.at);
         let read = VerifierBuilder::from_reader(packets)

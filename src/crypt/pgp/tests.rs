@@ -62,10 +62,7 @@ fn try_seal(
     unseen: &[Address],
 ) -> Result<Sealed, SealError> {
     let signer = signer.map(|key| key.signer(now()).unwrap());
-    let outer = [
-        Field::new("From", "alice@example.org").unwrap(),
-        Field::new("Subject", "[...]").unwrap(),
-    ];
+    let outer = [Field::new("From", "alice@example.org").unwrap(), Field::new("Subject", "[...]").unwrap()];
     Pgp::seal(Sealing {
         payload: PayloadUse::Owned(payload(bytes)),
         outer: &outer,

@@ -107,7 +107,8 @@ impl Judge<'_> {
             return Some(BadReason::Revoked);
         }
         for moment in [created, self.at] {
-            let (strict, lenient, time) = (policy::strict(self.at), policy::lenient(self.at), policy::system_time(moment));
+            let (strict, lenient, time) =
+                (policy::strict(self.at), policy::lenient(self.at), policy::system_time(moment));
             if key.key().creation_time() > time || cert.primary_key().key().creation_time() > time {
                 return Some(BadReason::NotYetValid);
             }
