@@ -96,8 +96,7 @@ impl<'a> Input<'a> {
 /// Skips the armor's header: everything to the first blank line, whatever it says. Without a blank line there is
 /// no header.
 fn behind_header(body: &[u8]) -> &[u8] {
-    // The remainder of the BEGIN line is the first line here.
-    lines(body).skip(1).find(|(_, line)| is_blank(line)).map_or(body, |(at, line)| &body[at + line.len()..])
+    lines(body).find(|(_, line)| is_blank(line)).map_or(body, |(at, line)| &body[at + line.len()..])
 }
 
 /// White space only, a no-break space in UTF-8 or Latin-1 among it.

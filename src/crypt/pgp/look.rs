@@ -15,6 +15,8 @@ use crate::crypt::{
     look::{Header, each_line, media_type},
 };
 
+const END: &[u8] = b"-----END PGP MESSAGE-----";
+
 /// Where a line of the message stands.
 enum Place {
     Header,
@@ -25,6 +27,7 @@ enum Place {
     BeforeArmor,
     ArmorHeader,
     Armor,
+    Checksum,
     BehindArmor,
     Epilogue,
 }
@@ -68,13 +71,19 @@ pub(super) fn look(pieces: &[Vec<u8>], recipients: &Recipients<Pgp>) -> Result<H
                 start = offset + 2;
                 Place::Armor
             }
-            Place::ArmorHeader if line.starts_with(b"Version: ") => Place::ArmorHeader,
+            Place::ArmorHeader if line.starts_with(b"Version: ") && line.len() <= 78 => Place::ArmorHeader,
             Place::ArmorHeader => return Err("its armor has a header that may say anything"),
-            Place::Armor if line == b"-----END PGP MESSAGE-----" => {
+            Place::Armor if line == END => {
                 end = offset;
                 Place::BehindArmor
             }
+            Place::Armor if is_checksum(line) => Place::Checksum,
             Place::Armor if line.iter().all(is_base64) => Place::Armor,
+            Place::Checksum if line == END => {
+                end = offset;
+                Place::BehindArmor
+            }
+            Place::Checksum => return Err("something stands behind the checksum of its armor"),
             Place::Armor => return Err("its armor holds a line that is not base64"),
             Place::BehindArmor if is_close(line, &delimiter) => Place::Epilogue,
             Place::BehindArmor if line.is_empty() => Place::BehindArmor,
@@ -126,6 +135,10 @@ fn part_is(part: &Header, wanted: &str) -> Result<(), &'static str> {
 
 fn is_close(line: &[u8], delimiter: &str) -> bool {
     line.strip_prefix(delimiter.as_bytes()) == Some(b"--")
+}
+
+fn is_checksum(line: &[u8]) -> bool {
+    line.len() == 5 && line[0] == b'=' && line.iter().all(is_base64)
 }
 
 fn is_base64(byte: &u8) -> bool {

@@ -12,7 +12,8 @@ use openpgp::{
     crypto::SessionKey,
     packet::{PKESK, SEIP, SKESK, Tag, key},
     parse::{
-        PacketParser, PacketParserResult, Parse,
+        Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse,
+        buffered_reader::BufferedReader,
         stream::{
             DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, MessageLayer, MessageStructure,
             VerificationError, VerificationHelper, VerifierBuilder,
@@ -48,6 +49,9 @@ pub struct Decrypted {
     /// The certificate whose key opened it.
     pub opened_by: Fingerprint,
 }
+
+/// An SEIPDv1 packet has at least a random block with two bytes repeated, and an MDC packet.
+const SHORTEST: usize = 18 + 22;
 
 /// How much the library holds back; small, since nothing is given out before the end anyway.
 const HELD_BACK: usize = 1 << 16;
@@ -93,7 +97,9 @@ impl Reader<'_> {
     pub fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
         const NONE: OpenError = OpenError::Malformed("there is no signature where one is due");
         let input = Input::find(signatures).map_err(OpenError::Malformed)?;
-        if !matches!(input, Input::Binary(_) | Input::Armored(Kind::Signature | Kind::Message, _)) {
+        if !matches!(input, Input::Binary(_) | Input::Armored(Kind::Signature | Kind::Message, _))
+            || packets(&input).is_err()
+        {
             return Err(NONE);
         }
         let mut helper = Helper::new(self);
@@ -146,6 +152,11 @@ fn message_in(bytes: &[u8]) -> Result<Input<'_>, OpenError> {
     }
 }
 
+/// The packets of an input as they are: what the library itself would take for armor is none.
+fn packets<'a>(input: &Input<'a>) -> openpgp::Result<PacketParserResult<'a>> {
+    PacketParserBuilder::from_reader(input.reader())?.dearmor(Dearmor::Disabled).build()
+}
+
 /// What stands in clear before an encryption container.
 struct Survey {
     recipients: Vec<String>,
@@ -158,16 +169,21 @@ impl Survey {
         const BROKEN: OpenError = OpenError::Malformed("its packets cannot be read");
         let mut survey = Self { recipients: Vec::new(), hidden: false, modern: false };
         let mut count = 0;
-        let mut parsed = PacketParser::from_reader(input.reader()).map_err(|_| BROKEN)?;
-        while let PacketParserResult::Some(packet) = parsed {
+        let mut parsed = packets(input).map_err(|_| BROKEN)?;
+        while let PacketParserResult::Some(mut packet) = parsed {
             match &packet.packet {
                 Packet::PKESK(pkesk) => match pkesk.recipient() {
                     Some(recipient) => survey.recipients.push(recipient.to_hex()),
                     None => survey.hidden = true,
                 },
-                Packet::SEIP(container) => {
-                    survey.modern = matches!(container, SEIP::V2(_));
+                Packet::SEIP(SEIP::V2(_)) => {
+                    survey.modern = true;
                     return Ok(survey);
+                }
+                // Sequoia 2.4.2 panics on a shorter one.
+                Packet::SEIP(_) => {
+                    let long_enough = packet.data(SHORTEST).is_ok_and(|data| data.len() >= SHORTEST);
+                    return if long_enough { Ok(survey) } else { Err(OpenError::Undecryptable) };
                 }
                 // Packet 20 is GnuPG's own, packet 9 has no integrity (RFC 9580, 13.7).
                 other if other.tag() == Tag::AED => return Err(OpenError::GnupgOnly),

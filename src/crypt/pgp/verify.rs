@@ -68,6 +68,10 @@ impl Judge<'_> {
         cert: &Cert,
         key: &ErasedKeyAmalgamation<'_, key::PublicParts>,
     ) -> Option<BadReason> {
+        // The library takes this for broken mathematics.
+        if created < policy::timestamp(key.key().creation_time()) {
+            return Some(BadReason::NotYetValid);
+        }
         if signature.verify_document(key.key()).is_err() {
             return Some(BadReason::Invalid);
         }

@@ -127,6 +127,7 @@ fn sealed_bytes_pass_again_and_nothing_else_does() {
         ("cut", text[..text.len() - 2].to_owned()),
         ("no header field", format!("hello\r\n{text}")),
         ("text in the armor", text.replace("-----END", "hello world\r\n-----END")),
+        ("behind the checksum", text.replace("-----END", "aGVsbG8h\r\n-----END")),
         ("comment", text.replace("MESSAGE-----\r\n\r\n", "MESSAGE-----\r\nComment: hello\r\n\r\n")),
         (
             "text behind the armor",
