@@ -52,6 +52,16 @@ impl Sealed {
         recipients: &Recipients<S>,
         hidden: Hidden<'_>,
     ) -> Result<Self, SealError> {
+        Self::after_look(pieces, envelope, recipients, hidden, true)
+    }
+
+    fn after_look<S: Suite>(
+        pieces: Vec<Vec<u8>>,
+        envelope: Envelope,
+        recipients: &Recipients<S>,
+        hidden: Hidden<'_>,
+        made_here: bool,
+    ) -> Result<Self, SealError> {
         let look = || -> Result<(), &'static str> {
             let addresses = || recipients.iter().map(|recipient| recipient.address());
             if !addresses().all(|address| envelope.to().contains(address))
@@ -59,7 +69,7 @@ impl Sealed {
             {
                 return Err("its envelope and its recipients are not the same");
             }
-            let header: Header = S::look(&pieces, recipients)?;
+            let header: Header = S::look(&pieces, recipients, made_here)?;
             header.look(hidden)
         };
         look().map_err(SealError::LastLook)?;
@@ -72,7 +82,7 @@ impl Sealed {
     /// [`SealError::LastLook`] at any doubt: they are not encrypted, or to others than just these recipients, or they
     /// carry anything beside the ciphertext.
     pub fn parse<S: Suite>(bytes: Vec<u8>, envelope: Envelope, recipients: &Recipients<S>) -> Result<Self, SealError> {
-        Self::new(vec![bytes], envelope, recipients, Hidden::default())
+        Self::after_look(vec![bytes], envelope, recipients, Hidden::default(), false)
     }
 
     /// Of which suite.

@@ -84,6 +84,14 @@ impl<'a> Input<'a> {
         Ok(Self::Armored(kind, behind_header(&rest[..body_end])))
     }
 
+    /// About how many bytes the packets take.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Binary(bytes) => bytes.len(),
+            Self::Armored(_, body) => body.len() / 4 * 3,
+        }
+    }
+
     /// The packets.
     pub(super) fn reader(&self) -> Box<dyn Read + Send + Sync + 'a> {
         match self {
@@ -117,44 +125,52 @@ fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).rposition(|window| window == needle)
 }
 
-/// The checksum of an armor (RFC 4880, 6.1). GnuPG 2.2 does not find the end of an armor without it unless its
-/// base64 happens to end in padding.
+/// The checksum of an armor (RFC 4880, 6.1), kept in the upper 24 bits. GnuPG 2.2 does not find the end of an armor
+/// without it unless its base64 happens to end in padding.
 pub(super) struct Crc(u32);
 
-const CRC_TABLE: [u32; 256] = {
-    let mut table = [0; 256];
+/// For each of eight bytes in a row, what it adds to the checksum of all eight.
+const CRC_TABLES: [[u32; 256]; 8] = {
+    let mut tables = [[0u32; 256]; 8];
     let mut index = 0;
     while index < 256 {
-        let mut value = (index as u32) << 16;
-        let mut bit = 0;
-        while bit < 8 {
-            value <<= 1;
-            if value & 0x0100_0000 != 0 {
-                value ^= 0x0186_4cfb;
+        let mut value = (index as u32) << 24;
+        let mut row = 0;
+        while row < 8 {
+            let mut bit = 0;
+            while bit < 8 {
+                value = (value << 1) ^ (if value >> 31 == 1 { 0x864c_fb00 } else { 0 });
+                bit += 1;
             }
-            bit += 1;
+            tables[row][index] = value;
+            row += 1;
         }
-        table[index] = value & 0x00ff_ffff;
         index += 1;
     }
-    table
+    tables
 };
 
 impl Crc {
     pub(super) fn new() -> Self {
-        Self(0x00b7_04ce)
+        Self(0xb704_ce00)
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |crc, byte| {
-            let index = ((crc >> 16) ^ u32::from(*byte)) & 0xff;
-            ((crc << 8) & 0x00ff_ffff) ^ CRC_TABLE[index as usize]
-        });
+        let table = |row: usize, byte: u8| CRC_TABLES[row][usize::from(byte)];
+        let mut eights = bytes.chunks_exact(8);
+        for eight in &mut eights {
+            let head = self.0.to_be_bytes();
+            let first = (0..4).fold(0, |crc, at| crc ^ table(7 - at, eight[at] ^ head[at]));
+            self.0 = (4..8).fold(first, |crc, at| crc ^ table(7 - at, eight[at]));
+        }
+        for byte in eights.remainder() {
+            self.0 = (self.0 << 8) ^ table(0, (self.0 >> 24) as u8 ^ byte);
+        }
     }
 
     /// Its four digits of base64.
     pub(super) fn encode(&self) -> String {
-        BASE64_STANDARD.encode(&self.0.to_be_bytes()[1..])
+        BASE64_STANDARD.encode(&self.0.to_be_bytes()[..3])
     }
 }
 

@@ -43,7 +43,7 @@ impl Suite for Pgp {
         seal::seal(sealing)
     }
 
-    fn look(pieces: &[Vec<u8>], recipients: &Recipients<Self>) -> Result<Header, &'static str> {
-        look::look(pieces, recipients)
+    fn look(pieces: &[Vec<u8>], recipients: &Recipients<Self>, made_here: bool) -> Result<Header, &'static str> {
+        look::look(pieces, recipients, made_here)
     }
 }

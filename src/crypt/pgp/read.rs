@@ -77,7 +77,7 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|decryptor| read_all(decryptor, message.len(), self.limit));
+            .and_then(|decryptor| read_all(decryptor, input.size(), self.limit));
         match opened {
             Ok(Content::Whole(plaintext)) => match helper.opened_by {
                 Some(opened_by) => {

@@ -6,6 +6,7 @@ mod faults;
 mod keys;
 mod peers;
 mod sealing;
+mod vectors;
 mod verdicts;
 
 use std::io::Write;
