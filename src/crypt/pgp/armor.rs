@@ -101,6 +101,17 @@ impl<'a> Input<'a> {
     }
 }
 
+/// Whether a cleartext-signed message (RFC 9580, 7) is the only one there and ends with its signature.
+pub(super) fn is_one_clear_signed(message: &[u8]) -> bool {
+    const END: &[u8] = b"-----END PGP SIGNATURE-----";
+    let begins = lines(message).filter(|(_, line)| kind(line) == Some(Kind::Signed)).count();
+    let mut ends = lines(message).filter(|(_, line)| line.starts_with(END));
+    match (begins, ends.next(), ends.next()) {
+        (1, Some((at, _)), None) => is_blank(&message[at + END.len()..]),
+        _ => false,
+    }
+}
+
 /// Skips the armor's header: everything to the first blank line, whatever it says. Without a blank line there is
 /// no header.
 fn behind_header(body: &[u8]) -> &[u8] {
@@ -206,7 +217,7 @@ impl<R: BufRead> Decoder<R> {
                 break;
             }
             // A line that begins with `=` is the checksum, which proves nothing (RFC 9580, 6.1), and the end.
-            if self.line_begins && available[0] == b'=' && self.digits.len() % 4 == 0 {
+            if self.line_begins && available[0] == b'=' && self.digits.len().is_multiple_of(4) {
                 self.done = true;
                 break;
             }

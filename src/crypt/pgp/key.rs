@@ -1,6 +1,6 @@
 //! Keys: making, reading and writing the secret half. What leaves here as bytes is locked.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
@@ -29,6 +29,12 @@ use crate::mail::Mailbox;
 #[derive(Clone)]
 pub struct Key {
     pub(super) cert: Cert,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.fingerprint())
+    }
 }
 
 /// An unlocked key that may sign.

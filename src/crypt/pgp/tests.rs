@@ -1,6 +1,6 @@
 //! Round trips, faults and foreign peers.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs)]
 
 mod faults;
 mod keys;

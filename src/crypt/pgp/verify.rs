@@ -78,7 +78,8 @@ impl Judge<'_> {
         if !self.is_meant_for_reader(signature) {
             return Some(BadReason::Invalid);
         }
-        if policy::weak_hash(signature) || [key.key(), cert.keys().next()?.key()].iter().any(|k| is_weak(k)) {
+        let weak_key = policy::weakness(key.key()).or(policy::weakness(cert.primary_key().key())).is_some();
+        if weak_key || policy::weak_hash(signature) {
             return Some(BadReason::Weak);
         }
         // What else the policy refuses in a signature: critical subpackets that nobody here knows.
@@ -147,10 +148,6 @@ pub(super) fn malformed() -> SignatureFact {
         issuer: String::new(),
         created: None,
     }
-}
-
-fn is_weak(key: &openpgp::packet::Key<key::PublicParts, key::UnspecifiedRole>) -> bool {
-    policy::weakness(key).is_some()
 }
 
 /// The best name that a signature gives its maker: a fingerprint before a key ID.

@@ -119,6 +119,9 @@ fn we_open_what_gpg_writes() {
     let (text, layers) = reader.verify_inline(&clear).unwrap();
     assert_eq!(String::from_utf8_lossy(&text).replace("\r\n", "\n").trim_end(), "- hello\nworld");
     assert_eq!(layers[0][0].verdict, Verdict::Good);
+    for broken in [[&clear[..], b"more\n"].concat(), [&clear[..], &clear].concat()] {
+        assert!(matches!(reader.verify_inline(&broken), Err(OpenError::Malformed(_))));
+    }
     let signed = gpg.good(&["--armor", "-u", "alice@example.org", "-s"], TEXT);
     let (text, layers) = reader.verify_inline(&signed).unwrap();
     assert_eq!((text.as_slice(), layers[0][0].verdict), (TEXT, Verdict::Good));
