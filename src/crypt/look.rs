@@ -34,18 +34,24 @@ pub(in crate::crypt) fn each_line(
 ) -> Result<(), &'static str> {
     let mut begun: Vec<u8> = Vec::new();
     let mut offset = 0;
+    let mut last = 0;
     for piece in pieces {
         if piece.contains(&0) {
             return Err("it holds a NUL");
         }
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            let ended = part.ends_with(b"\n");
-            if !ended || !begun.is_empty() {
+        let mut rest = piece.as_slice();
+        while !rest.is_empty() {
+            // Lines of armor are all alike: trying the length of the last one first spares most of the search.
+            let guess = rest.get(last..last + 2) == Some(b"\r\n") && !holds_break(&rest[..last]);
+            let end = if guess { Some(last + 1) } else { rest.iter().position(|byte| *byte == b'\n') };
+            let (part, later) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            rest = later;
+            if end.is_none() || !begun.is_empty() {
                 begun.extend_from_slice(part);
                 if begun.len() > LONGEST_LINE + 2 {
                     return Err("a line has more than 998 bytes");
                 }
-                if !ended {
+                if end.is_none() {
                     continue;
                 }
             }
@@ -54,15 +60,21 @@ pub(in crate::crypt) fn each_line(
             if text.len() > LONGEST_LINE {
                 return Err("a line has more than 998 bytes");
             }
-            if text.contains(&b'\r') {
+            if holds_break(text) {
                 return Err("it holds a lone CR");
             }
             see(offset, text)?;
+            last = text.len();
             offset += line.len();
             begun.clear();
         }
     }
     if begun.is_empty() { Ok(()) } else { Err("its last line has no CRLF") }
+}
+
+/// Whether there is a CR or an LF, without a branch for each byte.
+fn holds_break(text: &[u8]) -> bool {
+    text.iter().fold(false, |found, byte| found | (*byte == b'\r') | (*byte == b'\n'))
 }
 
 impl Header {
@@ -214,4 +226,71 @@ pub(in crate::crypt) fn media_type(value: &str) -> Option<(String, Vec<(String, 
         parameters.push((name, value.trim().to_owned()));
     }
     Some((media_type, parameters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&[u8]]) -> Result<Vec<(usize, Vec<u8>)>, &'static str> {
+        let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
+        let mut seen = Vec::new();
+        each_line(&pieces, |offset, line| {
+            seen.push((offset, line.to_vec()));
+            Ok(())
+        })?;
+        Ok(seen)
+    }
+
+    #[test]
+    fn lines_run_over_pieces() {
+        let whole = lines(&[b"ab\r\ncd\r\n\r\nefg\r\n"]);
+        let expected: Vec<(usize, Vec<u8>)> =
+            [(0, "ab"), (4, "cd"), (8, ""), (10, "efg")].map(|(at, line)| (at, line.as_bytes().to_vec())).to_vec();
+        assert_eq!(whole, Ok(expected.clone()));
+        let text = b"ab\r\ncd\r\n\r\nefg\r\n";
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let pieces = [&text[..first], &text[first..second], &text[second..]];
+                assert_eq!(lines(&pieces), Ok(expected.clone()), "{first} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_breaks_a_line_is_refused_wherever_it_stands() {
+        let good = b"abcd\r\nabcd\r\nabcd\r\n";
+        for at in 0..good.len() {
+            for bad in [0, b'\r', b'\n', 0x80] {
+                let mut text = good.to_vec();
+                text[at] = bad;
+                if text != good {
+                    assert!(lines(&[&text]).is_err(), "{at} {bad}");
+                }
+            }
+        }
+        let long = |count: usize| [vec![b'x'; count], b"\r\n".to_vec()].concat();
+        assert!(lines(&[&long(998)]).is_ok());
+        assert!(lines(&[&long(999)]).is_err());
+        assert!(lines(&[&long(998)[..500], &long(999)[500..]]).is_err());
+    }
+
+    #[test]
+    fn media_types_have_one_reading_or_none() {
+        let read = |value| media_type(value).map(|(kind, parameters)| (kind, parameters.len()));
+        assert_eq!(read("Text/Plain; a=b; c=\"d;e\\\"f\""), Some(("text/plain".to_owned(), 2)));
+        for doubtful in ["a/b; c", "a/b; c=d; C=e", "a/b; c*0=d", "a/b (x); c=d", "a/b; c=\"d"] {
+            assert_eq!(media_type(doubtful), None, "{doubtful}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_found_as_words_of_their_own() {
+        for held in ["kim@x.org", "<kim@x.org>", "a, kim@x.org.", "\"kim@x.org\"", "kim@x.org,b@y"] {
+            assert!(names(held, "kim@x.org"), "{held}");
+        }
+        for other in ["joakim@x.org", "kim@x.org.uk", "a.kim@x.org", "kim@x.organic", "kim@x.org-a.net"] {
+            assert!(!names(other, "kim@x.org"), "{other}");
+        }
+    }
 }

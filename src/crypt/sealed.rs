@@ -1,6 +1,6 @@
 //! The only thing that can be submitted: an envelope and the bytes of a sealed message.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use super::{
     Recipients, Suite, SuiteName, Unusable,
@@ -13,7 +13,7 @@ use crate::mail::Envelope;
 ///
 /// ```compile_fail
 /// # use sealpost::{crypt::{Sealed, SuiteName}, mail::Envelope};
-/// fn forge(envelope: Envelope) -> Sealed { Sealed { suite: SuiteName::OpenPgp, envelope, pieces: vec![b"hello".to_vec()], smtputf8: false } }
+/// fn forge(envelope: Envelope) -> Sealed { Sealed { suite: SuiteName::OpenPgp, envelope, pieces: vec![b"hello".to_vec()] } }
 /// ```
 ///
 /// ```
@@ -24,7 +24,6 @@ pub struct Sealed {
     suite: SuiteName,
     envelope: Envelope,
     pieces: Vec<Vec<u8>>,
-    smtputf8: bool,
 }
 
 /// Why a message cannot be sealed.
@@ -53,18 +52,28 @@ impl Sealed {
         recipients: &Recipients<S>,
         hidden: Hidden<'_>,
     ) -> Result<Self, SealError> {
-        let look = || -> Result<Header, &'static str> {
-            let sealed_for: HashSet<_> = recipients.iter().map(|recipient| recipient.address()).collect();
-            if sealed_for != envelope.to().iter().collect() {
+        Self::after_look(pieces, envelope, recipients, hidden, true)
+    }
+
+    fn after_look<S: Suite>(
+        pieces: Vec<Vec<u8>>,
+        envelope: Envelope,
+        recipients: &Recipients<S>,
+        hidden: Hidden<'_>,
+        made_here: bool,
+    ) -> Result<Self, SealError> {
+        let look = || -> Result<(), &'static str> {
+            let addresses = || recipients.iter().map(|recipient| recipient.address());
+            if !addresses().all(|address| envelope.to().contains(address))
+                || !envelope.to().iter().all(|path| addresses().any(|address| address == path))
+            {
                 return Err("its envelope and its recipients are not the same");
             }
-            let header: Header = S::look(&pieces, recipients)?;
-            header.look(hidden)?;
-            Ok(header)
+            let header: Header = S::look(&pieces, recipients, made_here)?;
+            header.look(hidden)
         };
-        let header = look().map_err(SealError::LastLook)?;
-        let smtputf8 = header.needs_smtputf8() || envelope.needs_smtputf8();
-        Ok(Self { suite: S::NAME, envelope, pieces, smtputf8 })
+        look().map_err(SealError::LastLook)?;
+        Ok(Self { suite: S::NAME, envelope, pieces })
     }
 
     /// Takes bytes that are said to be sealed already: the input of `seal`, or what leaves the outbox.
@@ -73,7 +82,7 @@ impl Sealed {
     /// [`SealError::LastLook`] at any doubt: they are not encrypted, or to others than just these recipients, or they
     /// carry anything beside the ciphertext.
     pub fn parse<S: Suite>(bytes: Vec<u8>, envelope: Envelope, recipients: &Recipients<S>) -> Result<Self, SealError> {
-        Self::new(vec![bytes], envelope, recipients, Hidden::default())
+        Self::after_look(vec![bytes], envelope, recipients, Hidden::default(), false)
     }
 
     /// Of which suite.
@@ -84,11 +93,6 @@ impl Sealed {
     /// Who hands it on and to whom.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
-    }
-
-    /// Whether the server must offer SMTPUTF8: an address in the envelope or the header is not ASCII (RFC 6531).
-    pub fn needs_smtputf8(&self) -> bool {
-        self.smtputf8
     }
 
     /// The wire bytes in order; a piece may end in mid-line.

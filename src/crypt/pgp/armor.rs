@@ -29,13 +29,19 @@ impl Kind {
     }
 }
 
-/// Writes one block with LF line breaks and no header.
-pub(super) fn write(kind: Kind, bytes: &[u8]) -> String {
+/// Writes one block with LF line breaks and no header; with a checksum for older readers, which RFC 9580, 6.1
+/// forbids for what only newer ones read.
+pub(super) fn write(kind: Kind, bytes: &[u8], checksum: bool) -> String {
     let label = kind.label();
     let mut text = format!("-----BEGIN {label}-----\n\n");
     for line in bytes.chunks(48) {
         BASE64_STANDARD.encode_string(line, &mut text);
         text.push('\n');
+    }
+    if checksum {
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        text += &format!("={}\n", crc.encode());
     }
     text + &format!("-----END {label}-----\n")
 }
@@ -78,6 +84,14 @@ impl<'a> Input<'a> {
         Ok(Self::Armored(kind, behind_header(&rest[..body_end])))
     }
 
+    /// About how many bytes the packets take.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Binary(bytes) => bytes.len(),
+            Self::Armored(_, body) => body.len() / 4 * 3,
+        }
+    }
+
     /// The packets.
     pub(super) fn reader(&self) -> Box<dyn Read + Send + Sync + 'a> {
         match self {
@@ -87,11 +101,21 @@ impl<'a> Input<'a> {
     }
 }
 
+/// Whether a cleartext-signed message (RFC 9580, 7) is the only one there and ends with its signature.
+pub(super) fn is_one_clear_signed(message: &[u8]) -> bool {
+    const END: &[u8] = b"-----END PGP SIGNATURE-----";
+    let begins = lines(message).filter(|(_, line)| kind(line) == Some(Kind::Signed)).count();
+    let mut ends = lines(message).filter(|(_, line)| line.starts_with(END));
+    match (begins, ends.next(), ends.next()) {
+        (1, Some((at, _)), None) => is_blank(&message[at + END.len()..]),
+        _ => false,
+    }
+}
+
 /// Skips the armor's header: everything to the first blank line, whatever it says. Without a blank line there is
 /// no header.
 fn behind_header(body: &[u8]) -> &[u8] {
-    // The remainder of the BEGIN line is the first line here.
-    lines(body).skip(1).find(|(_, line)| is_blank(line)).map_or(body, |(at, line)| &body[at + line.len()..])
+    lines(body).find(|(_, line)| is_blank(line)).map_or(body, |(at, line)| &body[at + line.len()..])
 }
 
 /// White space only, a no-break space in UTF-8 or Latin-1 among it.
@@ -110,6 +134,55 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 
 fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).rposition(|window| window == needle)
+}
+
+/// The checksum of an armor (RFC 4880, 6.1), kept in the upper 24 bits. GnuPG 2.2 does not find the end of an armor
+/// without it unless its base64 happens to end in padding.
+pub(super) struct Crc(u32);
+
+/// For each of eight bytes in a row, what it adds to the checksum of all eight.
+const CRC_TABLES: [[u32; 256]; 8] = {
+    let mut tables = [[0u32; 256]; 8];
+    let mut index = 0;
+    while index < 256 {
+        let mut value = (index as u32) << 24;
+        let mut row = 0;
+        while row < 8 {
+            let mut bit = 0;
+            while bit < 8 {
+                value = (value << 1) ^ (if value >> 31 == 1 { 0x864c_fb00 } else { 0 });
+                bit += 1;
+            }
+            tables[row][index] = value;
+            row += 1;
+        }
+        index += 1;
+    }
+    tables
+};
+
+impl Crc {
+    pub(super) fn new() -> Self {
+        Self(0xb704_ce00)
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        let table = |row: usize, byte: u8| CRC_TABLES[row][usize::from(byte)];
+        let mut eights = bytes.chunks_exact(8);
+        for eight in &mut eights {
+            let head = self.0.to_be_bytes();
+            let first = (0..4).fold(0, |crc, at| crc ^ table(7 - at, eight[at] ^ head[at]));
+            self.0 = (4..8).fold(first, |crc, at| crc ^ table(7 - at, eight[at]));
+        }
+        for byte in eights.remainder() {
+            self.0 = (self.0 << 8) ^ table(0, (self.0 >> 24) as u8 ^ byte);
+        }
+    }
+
+    /// Its four digits of base64.
+    pub(super) fn encode(&self) -> String {
+        BASE64_STANDARD.encode(&self.0.to_be_bytes()[..3])
+    }
 }
 
 /// Decodes the base64 of an armor piece by piece, so that a large one is never in memory twice.
@@ -144,7 +217,7 @@ impl<R: BufRead> Decoder<R> {
                 break;
             }
             // A line that begins with `=` is the checksum, which proves nothing (RFC 9580, 6.1), and the end.
-            if self.line_begins && available[0] == b'=' && self.digits.len() % 4 == 0 {
+            if self.line_begins && available[0] == b'=' && self.digits.len().is_multiple_of(4) {
                 self.done = true;
                 break;
             }

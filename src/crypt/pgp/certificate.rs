@@ -95,7 +95,7 @@ impl Certificate {
 
     /// The armored form; nothing in it names a program.
     pub fn to_armored(&self) -> String {
-        armor::write(Kind::PublicKey, &self.to_bytes())
+        armor::write(Kind::PublicKey, &self.to_bytes(), self.version() == 4)
     }
 
     /// All user IDs, valid or not, as text: what is not UTF-8 is replaced, control characters are as they are.
@@ -237,7 +237,9 @@ pub(super) fn parse_certs(bytes: &[u8]) -> Result<Vec<Cert>, CertificateError> {
     let mut other = None;
     for block in &blocks {
         match armor::kind(block) {
-            Some(Kind::PublicKey | Kind::SecretKey) => certs.extend(CertParser::from_bytes(block).into_iter().flatten()),
+            Some(Kind::PublicKey | Kind::SecretKey) => {
+                certs.extend(CertParser::from_bytes(block).into_iter().flatten())
+            }
             kind => other = other.or(Some(name(kind))),
         }
     }

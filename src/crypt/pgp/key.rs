@@ -1,6 +1,6 @@
 //! Keys: making, reading and writing the secret half. What leaves here as bytes is locked.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
@@ -29,6 +29,12 @@ use crate::mail::Mailbox;
 #[derive(Clone)]
 pub struct Key {
     pub(super) cert: Cert,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.fingerprint())
+    }
 }
 
 /// An unlocked key that may sign.
@@ -89,18 +95,15 @@ impl Key {
                 .set_primary_key_flags(KeyFlags::empty().set_certification())
                 .add_userid(user_id(user))
                 .add_signing_subkey()
-                .add_subkey(
-                    KeyFlags::empty().set_transport_encryption().set_storage_encryption(),
-                    None,
-                    None,
-                )
+                .add_subkey(KeyFlags::empty().set_transport_encryption().set_storage_encryption(), None, None)
                 .generate()
         };
         let (cert, revocation) = build().map_err(library)?;
         let mut bytes = Vec::new();
         Packet::from(cert.primary_key().key().clone()).serialize(&mut bytes).map_err(library)?;
         Packet::from(revocation).serialize(&mut bytes).map_err(library)?;
-        Ok((Self { cert }, armor::write(Kind::PublicKey, &bytes)))
+        let checksum = cert.primary_key().key().version() == 4;
+        Ok((Self { cert }, armor::write(Kind::PublicKey, &bytes, checksum)))
     }
 
     /// Reads every key in some bytes, armored or binary.
@@ -144,7 +147,8 @@ impl Key {
     /// # Errors
     /// As [`Key::to_bytes`].
     pub fn to_armored(&self) -> Result<String, KeyError> {
-        Ok(armor::write(Kind::SecretKey, &self.to_bytes()?))
+        let checksum = self.cert.primary_key().key().version() == 4;
+        Ok(armor::write(Kind::SecretKey, &self.to_bytes()?, checksum))
     }
 
     /// Takes what a newer copy of the certificate says into the key: signatures, user IDs, revocations.
@@ -164,7 +168,8 @@ impl Key {
     pub fn signer(&self, at: Timestamp) -> Result<Signer, Unusable> {
         policy::check_certificate(&self.cert, at)?;
         let strict = policy::strict(at);
-        let valid = || self.cert.keys().with_policy(&strict, policy::system_time(at)).supported().alive().revoked(false);
+        let valid =
+            || self.cert.keys().with_policy(&strict, policy::system_time(at)).supported().alive().revoked(false);
         let newest = valid().for_signing().unencrypted_secret().max_by_key(|key| key.key().creation_time());
         match newest {
             Some(key) => match key.key().clone().into_keypair() {

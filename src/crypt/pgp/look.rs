@@ -1,11 +1,14 @@
 //! OpenPGP's share of the last look: the form of RFC 3156, 4, and to whom the packets are encrypted.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    collections::{HashMap, HashSet},
+    io::{self, BufRead, Read},
+};
 
 use sequoia_openpgp as openpgp;
 
 use openpgp::{
-    KeyHandle, Packet,
+    KeyHandle, KeyID, Packet,
     parse::{PacketParser, PacketParserResult, Parse},
 };
 
@@ -14,6 +17,8 @@ use crate::crypt::{
     Recipients,
     look::{Header, each_line, media_type},
 };
+
+const END: &[u8] = b"-----END PGP MESSAGE-----";
 
 /// Where a line of the message stands.
 enum Place {
@@ -25,12 +30,13 @@ enum Place {
     BeforeArmor,
     ArmorHeader,
     Armor,
+    Checksum,
     BehindArmor,
     Epilogue,
 }
 
 /// Reads the finished message again from its bytes alone.
-pub(super) fn look(pieces: &[Vec<u8>], recipients: &Recipients<Pgp>) -> Result<Header, &'static str> {
+pub(super) fn look(pieces: &[Vec<u8>], recipients: &Recipients<Pgp>, made_here: bool) -> Result<Header, &'static str> {
     let mut header = Header::new();
     let mut part = Header::new();
     let mut delimiter = String::new();
@@ -72,13 +78,19 @@ pub(super) fn look(pieces: &[Vec<u8>], recipients: &Recipients<Pgp>) -> Result<H
                 start = offset + 2;
                 Place::Armor
             }
-            Place::ArmorHeader if line.starts_with(b"Version: ") => Place::ArmorHeader,
+            Place::ArmorHeader if line.starts_with(b"Version: ") && line.len() <= 78 => Place::ArmorHeader,
             Place::ArmorHeader => return Err("its armor has a header that may say anything"),
-            Place::Armor if line == b"-----END PGP MESSAGE-----" => {
+            Place::Armor if line == END => {
                 end = offset;
                 Place::BehindArmor
             }
-            Place::Armor if line.iter().all(is_base64) => Place::Armor,
+            Place::Armor if is_checksum(line) => Place::Checksum,
+            Place::Armor if is_base64(line) => Place::Armor,
+            Place::Checksum if line == END => {
+                end = offset;
+                Place::BehindArmor
+            }
+            Place::Checksum => return Err("something stands behind the checksum of its armor"),
             Place::Armor => return Err("its armor holds a line that is not base64"),
             Place::BehindArmor if is_close(line, &delimiter) => Place::Epilogue,
             Place::BehindArmor if line.is_empty() => Place::BehindArmor,
@@ -92,7 +104,7 @@ pub(super) fn look(pieces: &[Vec<u8>], recipients: &Recipients<Pgp>) -> Result<H
         return Err("it is not complete");
     }
     let armor = Span { pieces, at: start, end };
-    compare(recipients, &sealed_to(Decoder::new(armor))?)?;
+    compare(recipients, &sealed_to(Decoder::new(armor), made_here)?)?;
     Ok(header)
 }
 
@@ -132,12 +144,21 @@ fn is_close(line: &[u8], delimiter: &str) -> bool {
     line.strip_prefix(delimiter.as_bytes()) == Some(b"--")
 }
 
-fn is_base64(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+fn is_checksum(line: &[u8]) -> bool {
+    line.len() == 5 && line[0] == b'=' && is_base64(line)
+}
+
+/// Without a branch for each byte: this runs over the whole message.
+fn is_base64(line: &[u8]) -> bool {
+    line.iter().fold(true, |all, byte| {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        all & (letter | digit | (*byte == b'+') | (*byte == b'/') | (*byte == b'='))
+    })
 }
 
 /// Whom the packets name, in order. They must be PKESKs and one SEIPD, nothing else.
-fn sealed_to(packets: impl Read + Send + Sync) -> Result<Vec<KeyHandle>, &'static str> {
+fn sealed_to(packets: impl Read + Send + Sync, made_here: bool) -> Result<Vec<KeyHandle>, &'static str> {
     const BROKEN: &str = "its packets cannot be read";
     let mut named = Vec::new();
     let mut containers = 0;
@@ -148,6 +169,7 @@ fn sealed_to(packets: impl Read + Send + Sync) -> Result<Vec<KeyHandle>, &'stati
                 Some(recipient) => named.push(recipient),
                 None => return Err("it is encrypted to a hidden recipient"),
             },
+            Packet::SEIP(_) if made_here => return Ok(named),
             Packet::SEIP(_) if containers == 0 => containers += 1,
             _ => return Err("it holds a packet that is no part of a sealed message"),
         }
@@ -158,22 +180,30 @@ fn sealed_to(packets: impl Read + Send + Sync) -> Result<Vec<KeyHandle>, &'stati
 
 /// Each packet names a key of a recipient, and each recipient has a packet.
 fn compare(recipients: &Recipients<Pgp>, named: &[KeyHandle]) -> Result<(), &'static str> {
-    let intended: Vec<Vec<KeyHandle>> = recipients
-        .iter()
-        .map(|recipient| recipient.usable())
-        .map(|usable| policy::encryption_keys(&usable.certificate().cert, usable.checked_at()))
-        .map(|keys| keys.iter().map(policy::Target::handle).collect())
-        .collect();
-    let keys_of_all = || intended.iter().flatten();
-    if !named.iter().all(|name| keys_of_all().any(|key| key.aliases(name))) {
-        return Err("it is encrypted to somebody else too");
+    // SEIPDv1 names key IDs only, so that they are what is compared; SEIPDv2's fingerprints are looked at besides.
+    let mut left: HashMap<KeyID, &KeyHandle> = HashMap::new();
+    for name in named {
+        if left.insert(KeyID::from(name), name).is_some() {
+            return Err("it is encrypted twice to one key");
+        }
     }
-    let reached = |keys: &Vec<KeyHandle>| keys.iter().any(|key| named.iter().any(|name| key.aliases(name)));
-    if !intended.iter().all(reached) {
-        return Err("it is not encrypted to every recipient");
+    let mut reached = HashSet::new();
+    for usable in recipients.iter().map(|recipient| recipient.usable()) {
+        let mut any = false;
+        for target in policy::encryption_keys(&usable.certificate().cert, usable.checked_at()) {
+            let handle = target.handle();
+            let id = KeyID::from(&handle);
+            if left.get(&id).is_some_and(|name| name.aliases(&handle)) {
+                left.remove(&id);
+                reached.insert(id.clone());
+            }
+            any |= reached.contains(&id);
+        }
+        if !any {
+            return Err("it is not encrypted to every recipient");
+        }
     }
-    let twice = named.iter().enumerate().any(|(at, name)| named[..at].contains(name));
-    if twice { Err("it is encrypted twice to one key") } else { Ok(()) }
+    if left.is_empty() { Ok(()) } else { Err("it is encrypted to somebody else too") }
 }
 
 /// Some of the bytes of a message in pieces.

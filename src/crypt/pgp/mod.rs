@@ -23,7 +23,7 @@ use super::{
 pub use certificate::{Certificate, CertificateError, KeyDescription};
 pub use key::{Key, KeyError, Profile, Signer};
 pub use lock::{Strength, UnlockError, random_passphrase};
-pub use read::{Decrypted, Reader, recipients_of};
+pub use read::{Decrypted, Layers, Reader, recipients_of};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ impl Suite for Pgp {
         seal::seal(sealing)
     }
 
-    fn look(pieces: &[Vec<u8>], recipients: &Recipients<Self>) -> Result<Header, &'static str> {
-        look::look(pieces, recipients)
+    fn look(pieces: &[Vec<u8>], recipients: &Recipients<Self>, made_here: bool) -> Result<Header, &'static str> {
+        look::look(pieces, recipients, made_here)
     }
 }

@@ -44,10 +44,7 @@ pub(super) fn lenient(at: Timestamp) -> StandardPolicy<'static> {
 
 fn is_discrete_logarithm(algorithm: &AsymmetricAlgorithm) -> bool {
     use AsymmetricAlgorithm::*;
-    matches!(
-        algorithm,
-        DSA1024 | DSA2048 | DSA3072 | DSA4096 | ElGamal1024 | ElGamal2048 | ElGamal3072 | ElGamal4096
-    )
+    matches!(algorithm, DSA1024 | DSA2048 | DSA3072 | DSA4096 | ElGamal1024 | ElGamal2048 | ElGamal3072 | ElGamal4096)
 }
 
 /// Judges whether a certificate can be encrypted to at a time.

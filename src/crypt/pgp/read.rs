@@ -12,7 +12,8 @@ use openpgp::{
     crypto::SessionKey,
     packet::{PKESK, SEIP, SKESK, Tag, key},
     parse::{
-        PacketParser, PacketParserResult, Parse,
+        Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse,
+        buffered_reader::BufferedReader,
         stream::{
             DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, MessageLayer, MessageStructure,
             VerificationError, VerificationHelper, VerifierBuilder,
@@ -23,7 +24,7 @@ use openpgp::{
 
 use super::{
     Certificate, Fingerprint, Key, OpenError, SignatureFact,
-    armor::{Input, Kind},
+    armor::{self, Input, Kind},
     policy, verify,
 };
 
@@ -39,15 +40,21 @@ pub struct Reader<'a> {
     pub limit: usize,
 }
 
+/// Signature layers from the outermost, each with its signatures.
+pub type Layers = Vec<Vec<SignatureFact>>;
+
 /// What came out of an encrypted OpenPGP message, whole and proven.
 pub struct Decrypted {
     /// The content of the literal packet.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// The signature layers inside the encryption, from the outermost, each with its signatures.
-    pub signatures: Vec<Vec<SignatureFact>>,
+    pub signatures: Layers,
     /// The certificate whose key opened it.
     pub opened_by: Fingerprint,
 }
+
+/// An SEIPDv1 packet has at least a random block with two bytes repeated, and an MDC packet.
+const SHORTEST: usize = 18 + 22;
 
 /// How much the library holds back; small, since nothing is given out before the end anyway.
 const HELD_BACK: usize = 1 << 16;
@@ -73,14 +80,12 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|decryptor| read_all(decryptor, message.len(), self.limit));
+            .and_then(|decryptor| read_all(decryptor, input.size(), self.limit));
         match opened {
             Ok(Content::Whole(plaintext)) => match helper.opened_by {
-                Some(opened_by) => Ok(Decrypted {
-                    plaintext,
-                    signatures: helper.layers,
-                    opened_by: policy::fingerprint(&opened_by),
-                }),
+                Some(opened_by) => {
+                    Ok(Decrypted { plaintext, signatures: helper.layers, opened_by: policy::fingerprint(&opened_by) })
+                }
                 None => Err(OpenError::Malformed("it is not encrypted")),
             },
             Ok(Content::TooLarge) => Err(OpenError::Limit("its content is too large")),
@@ -95,7 +100,9 @@ impl Reader<'_> {
     pub fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
         const NONE: OpenError = OpenError::Malformed("there is no signature where one is due");
         let input = Input::find(signatures).map_err(OpenError::Malformed)?;
-        if !matches!(input, Input::Binary(_) | Input::Armored(Kind::Signature | Kind::Message, _)) {
+        if !matches!(input, Input::Binary(_) | Input::Armored(Kind::Signature | Kind::Message, _))
+            || packets(&input).is_err()
+        {
             return Err(NONE);
         }
         let mut helper = Helper::new(self);
@@ -112,13 +119,18 @@ impl Reader<'_> {
     }
 
     /// Reads a signed message that is not encrypted: a cleartext-signed one, or one-pass signed.
-    pub fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
+    pub fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Layers), OpenError> {
         const NOT_ONE: OpenError = OpenError::Malformed("it is not a signed OpenPGP message");
         let clear = message.trim_ascii_start().starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----");
         let packets: Box<dyn Read + Send + Sync> = if clear {
+            if !armor::is_one_clear_signed(message) {
+                return Err(OpenError::Malformed("something stands beside its signed text"));
+            }
             Box::new(message.trim_ascii_start())
         } else {
-            message_in(message)?.reader()
+            let input = message_in(message)?;
+            packets(&input).map_err(|_| NOT_ONE)?;
+            input.reader()
         };
         let mut helper = Helper::new(self);
         let strict = policy::strict(self.at);
@@ -151,6 +163,11 @@ fn message_in(bytes: &[u8]) -> Result<Input<'_>, OpenError> {
     }
 }
 
+/// The packets of an input as they are: what the library itself would take for armor is none.
+fn packets<'a>(input: &Input<'a>) -> openpgp::Result<PacketParserResult<'a>> {
+    PacketParserBuilder::from_reader(input.reader())?.dearmor(Dearmor::Disabled).build()
+}
+
 /// What stands in clear before an encryption container.
 struct Survey {
     recipients: Vec<String>,
@@ -163,16 +180,21 @@ impl Survey {
         const BROKEN: OpenError = OpenError::Malformed("its packets cannot be read");
         let mut survey = Self { recipients: Vec::new(), hidden: false, modern: false };
         let mut count = 0;
-        let mut parsed = PacketParser::from_reader(input.reader()).map_err(|_| BROKEN)?;
-        while let PacketParserResult::Some(packet) = parsed {
+        let mut parsed = packets(input).map_err(|_| BROKEN)?;
+        while let PacketParserResult::Some(mut packet) = parsed {
             match &packet.packet {
                 Packet::PKESK(pkesk) => match pkesk.recipient() {
                     Some(recipient) => survey.recipients.push(recipient.to_hex()),
                     None => survey.hidden = true,
                 },
-                Packet::SEIP(container) => {
-                    survey.modern = matches!(container, SEIP::V2(_));
+                Packet::SEIP(SEIP::V2(_)) => {
+                    survey.modern = true;
                     return Ok(survey);
+                }
+                // Sequoia 2.4.2 panics on a shorter one.
+                Packet::SEIP(_) => {
+                    let long_enough = packet.data(SHORTEST).is_ok_and(|data| data.len() >= SHORTEST);
+                    return if long_enough { Ok(survey) } else { Err(OpenError::Undecryptable) };
                 }
                 // Packet 20 is GnuPG's own, packet 9 has no integrity (RFC 9580, 13.7).
                 other if other.tag() == Tag::AED => return Err(OpenError::GnupgOnly),
@@ -209,7 +231,7 @@ struct Helper<'a> {
     compressions: usize,
     signatures: usize,
     refused: Option<Refusal>,
-    layers: Vec<Vec<SignatureFact>>,
+    layers: Layers,
 }
 
 impl<'a> Helper<'a> {

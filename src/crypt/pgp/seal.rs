@@ -19,6 +19,7 @@ use openpgp::{
 
 use super::{
     Pgp, Signer,
+    armor::Crc,
     policy::{self, Target},
 };
 use crate::crypt::{PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable, look::Hidden};
@@ -34,8 +35,10 @@ const ARMORED_LINE: usize = 66;
 /// Signs, encrypts, and looks at the result once more.
 pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
     let Sealing { payload, outer, confidential_subject, unseen, envelope, recipients, signer, at, boundary } = sealing;
-    let mut sink = ArmorSink::new(head(outer, boundary).into_bytes());
-    encrypt(&mut sink, payload, recipients, signer, at)?;
+    // SEIPDv2 only when every recipient says that it reads it.
+    let modern = recipients.iter().all(|recipient| recipient.usable().certificate().reads_seipdv2(at));
+    let mut sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);
+    encrypt(&mut sink, modern, payload, recipients, signer, at)?;
     let pieces = sink.finish(boundary).map_err(|error| SealError::Library(error.to_string()))?;
     // The sender stands in From, so a copy to oneself hides nobody.
     let hidden: Vec<_> = unseen.iter().filter(|address| *address != envelope.from()).cloned().collect();
@@ -44,14 +47,13 @@ pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
 
 fn encrypt(
     sink: &mut ArmorSink,
+    modern: bool,
     payload: PayloadUse<'_>,
     recipients: &Recipients<Pgp>,
     signer: Option<&Signer>,
     at: Timestamp,
 ) -> Result<(), SealError> {
     let targets = targets(recipients)?;
-    // SEIPDv2 only when every recipient says that it reads it.
-    let modern = recipients.iter().all(|recipient| recipient.usable().certificate().reads_seipdv2(at));
     let features = if modern { Features::empty().set_seipdv1().set_seipdv2() } else { Features::empty().set_seipdv1() };
     let to = targets.iter().map(|target| Recipient::new(features.clone(), target.handle(), &target.key));
     let write = || -> openpgp::Result<()> {
@@ -141,16 +143,19 @@ fn fold(head: &mut String, name: &str, value: &str) {
     head.push_str("\r\n");
 }
 
-/// Armors what is written to it, in pieces, CRLF line breaks, no checksum (RFC 9580, 6.1).
+/// Armors what is written to it, in pieces, with CRLF line breaks. The checksum is for SEIPDv1 alone: GnuPG 2.2
+/// needs it there, RFC 9580, 6.1 forbids it with SEIPDv2.
 struct ArmorSink {
+    checksum: Option<Crc>,
     pieces: Vec<Vec<u8>>,
     current: Vec<u8>,
     pending: Vec<u8>,
 }
 
 impl ArmorSink {
-    fn new(head: Vec<u8>) -> Self {
-        Self { pieces: vec![head], current: Vec::with_capacity(PIECE), pending: Vec::with_capacity(LINE) }
+    fn new(head: Vec<u8>, checksum: bool) -> Self {
+        let checksum = checksum.then(Crc::new);
+        Self { checksum, pieces: vec![head], current: Vec::with_capacity(PIECE), pending: Vec::with_capacity(LINE) }
     }
 
     fn line(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -170,6 +175,9 @@ impl ArmorSink {
             let last = std::mem::take(&mut self.pending);
             self.line(&last)?;
         }
+        if let Some(crc) = &self.checksum {
+            self.current.extend_from_slice(format!("={}\r\n", crc.encode()).as_bytes());
+        }
         self.current.extend_from_slice(format!("-----END PGP MESSAGE-----\r\n\r\n--{boundary}--\r\n").as_bytes());
         self.current.shrink_to_fit();
         self.pieces.push(self.current);
@@ -180,6 +188,9 @@ impl ArmorSink {
 impl Write for ArmorSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
+        if let Some(crc) = &mut self.checksum {
+            crc.update(bytes);
+        }
         if !self.pending.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(LINE - self.pending.len()));
             self.pending.extend_from_slice(now);

@@ -1,11 +1,12 @@
 //! Round trips, faults and foreign peers.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs)]
 
 mod faults;
 mod keys;
 mod peers;
 mod sealing;
+mod vectors;
 mod verdicts;
 
 use std::io::Write;
@@ -62,10 +63,7 @@ fn try_seal(
     unseen: &[Address],
 ) -> Result<Sealed, SealError> {
     let signer = signer.map(|key| key.signer(now()).unwrap());
-    let outer = [
-        Field::new("From", "alice@example.org").unwrap(),
-        Field::new("Subject", "[...]").unwrap(),
-    ];
+    let outer = [Field::new("From", "alice@example.org").unwrap(), Field::new("Subject", "[...]").unwrap()];
     Pgp::seal(Sealing {
         payload: PayloadUse::Owned(payload(bytes)),
         outer: &outer,

@@ -68,13 +68,18 @@ impl Judge<'_> {
         cert: &Cert,
         key: &ErasedKeyAmalgamation<'_, key::PublicParts>,
     ) -> Option<BadReason> {
+        // The library takes this for broken mathematics.
+        if created < policy::timestamp(key.key().creation_time()) {
+            return Some(BadReason::NotYetValid);
+        }
         if signature.verify_document(key.key()).is_err() {
             return Some(BadReason::Invalid);
         }
         if !self.is_meant_for_reader(signature) {
             return Some(BadReason::Invalid);
         }
-        if policy::weak_hash(signature) || [key.key(), cert.keys().next()?.key()].iter().any(|k| is_weak(k)) {
+        let weak_key = policy::weakness(key.key()).or(policy::weakness(cert.primary_key().key())).is_some();
+        if weak_key || policy::weak_hash(signature) {
             return Some(BadReason::Weak);
         }
         // What else the policy refuses in a signature: critical subpackets that nobody here knows.
@@ -107,7 +112,8 @@ impl Judge<'_> {
             return Some(BadReason::Revoked);
         }
         for moment in [created, self.at] {
-            let (strict, lenient, time) = (policy::strict(self.at), policy::lenient(self.at), policy::system_time(moment));
+            let (strict, lenient, time) =
+                (policy::strict(self.at), policy::lenient(self.at), policy::system_time(moment));
             if key.key().creation_time() > time || cert.primary_key().key().creation_time() > time {
                 return Some(BadReason::NotYetValid);
             }
@@ -142,10 +148,6 @@ pub(super) fn malformed() -> SignatureFact {
         issuer: String::new(),
         created: None,
     }
-}
-
-fn is_weak(key: &openpgp::packet::Key<key::PublicParts, key::UnspecifiedRole>) -> bool {
-    policy::weakness(key).is_some()
 }
 
 /// The best name that a signature gives its maker: a fingerprint before a key ID.

@@ -127,8 +127,12 @@ fn sealed_bytes_pass_again_and_nothing_else_does() {
         ("cut", text[..text.len() - 2].to_owned()),
         ("no header field", format!("hello\r\n{text}")),
         ("text in the armor", text.replace("-----END", "hello world\r\n-----END")),
+        ("behind the checksum", text.replace("-----END", "aGVsbG8h\r\n-----END")),
         ("comment", text.replace("MESSAGE-----\r\n\r\n", "MESSAGE-----\r\nComment: hello\r\n\r\n")),
-        ("text behind the armor", text.replace("-----END PGP MESSAGE-----\r\n", "-----END PGP MESSAGE-----\r\nhello\r\n")),
+        (
+            "text behind the armor",
+            text.replace("-----END PGP MESSAGE-----\r\n", "-----END PGP MESSAGE-----\r\nhello\r\n"),
+        ),
         ("second armor", text.replace(&armor, &format!("{armor}{armor}"))),
         ("part field", text.replace("Content-Disposition", "Subject: hello\r\nContent-Disposition")),
         ("wrong type", text.replace("multipart/encrypted", "multipart/mixed")),
@@ -162,7 +166,7 @@ fn signed_only_or_hidden_or_doubled_packets_never_pass_for_sealed() {
     let text = String::from_utf8(good.clone()).unwrap();
     let old = String::from_utf8(armor_of(&good)).unwrap();
     let parse = |packets: &[u8]| {
-        let armor = armor::write(armor::Kind::Message, packets).replace('\n', "\r\n");
+        let armor = armor::write(armor::Kind::Message, packets, true).replace('\n', "\r\n");
         let envelope = Envelope::new(address("alice"), vec![address("bob")]).unwrap();
         Sealed::parse(text.replace(&old, &armor).into_bytes(), envelope, &recipients(&[("bob", &bob)]))
     };
