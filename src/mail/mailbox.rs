@@ -239,11 +239,12 @@ fn angle_length(text: &str) -> Option<usize> {
     Some(end + 1)
 }
 
-/// How much of a text an error shows, in bytes.
+/// How much of a text an error shows, in characters.
 const EXCERPT: usize = 120;
 
 /// The part of a text from about a place on, short enough for an error.
 fn excerpt(text: &str, from: usize) -> String {
-    let from = text.floor_char_boundary(from);
-    text[from..text.floor_char_boundary(from + EXCERPT)].trim_matches(is_blank).to_owned()
+    let part: String =
+        text.char_indices().skip_while(|(index, _)| *index < from).take(EXCERPT).map(|(_, c)| c).collect();
+    part.trim_matches(is_blank).to_owned()
 }

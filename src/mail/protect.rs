@@ -4,6 +4,7 @@
 
 use super::{
     Draft, Field,
+    character::decode_words,
     header::{encode_addresses, encode_mailboxes, encode_text},
 };
 
@@ -82,7 +83,7 @@ impl HeaderPolicy {
         }
         for field in &draft.fields {
             protected.push(Protected {
-                shown: field.value().to_owned(),
+                shown: decode_words(field.value()).into_owned(),
                 inner: field.to_encoded(),
                 outer: needed_by_servers(field.name()).then(|| field.clone()),
             });
@@ -95,7 +96,7 @@ impl Protected {
     /// Whether people would miss it in a reader that knows no header protection (RFC 9788, 5.2.1).
     pub fn is_hidden_from_people(&self) -> bool {
         let user_facing = USER_FACING.iter().any(|name| self.inner.is(name));
-        user_facing && self.outer.as_ref() != Some(&self.inner)
+        user_facing && !self.shown.is_empty() && self.outer.as_ref() != Some(&self.inner)
     }
 }
 

@@ -79,9 +79,8 @@ fn attachment_part(attachment: &Attachment) -> MimePart<'_> {
     let lower = media_type.to_ascii_lowercase();
     // Neither may be encoded (RFC 2046, 5.2.1): a message that is 7-bit as it stands goes as one, all others as bytes.
     if lower.starts_with("message/") && is_seven_bit(bytes) {
-        return MimePart::new(media_type, BodyPart::Binary(bytes.into()))
-            .transfer_encoding("7bit")
-            .attachment(attachment.name.as_str());
+        let part = MimePart::new(media_type, BodyPart::Binary(bytes.into())).transfer_encoding("7bit");
+        return named(part, &attachment.name);
     }
     let content_type = match lower.as_str() {
         _ if lower.starts_with("message/") || lower.starts_with("multipart/") => "application/octet-stream".to_owned(),
@@ -90,7 +89,17 @@ fn attachment_part(attachment: &Attachment) -> MimePart<'_> {
         }
         _ => media_type.to_owned(),
     };
-    encoded_part(content_type, bytes).attachment(attachment.name.as_str())
+    named(encoded_part(content_type, bytes), &attachment.name)
+}
+
+/// Names a file. Readers decode encoded words in file names too, so that a name that looks like one is given in
+/// RFC 2231's form, all of it in hexadecimal.
+fn named<'a>(part: MimePart<'a>, name: &'a str) -> MimePart<'a> {
+    if !name.contains("=?") {
+        return part.attachment(name);
+    }
+    let octets: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    part.header("Content-Disposition", Raw::new(format!("attachment; filename*=utf-8''{octets}")))
 }
 
 /// A part in base64, whatever its type: to mail-builder a Content-Type given as raw text is not text.

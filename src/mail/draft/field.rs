@@ -7,8 +7,8 @@ use crate::mail::{
     header::{encode_mailboxes, encode_text, fold},
 };
 
-/// The most bytes in a word that cannot be encoded, so that no line has more than 998 (RFC 5322, 2.1.1).
-const LONGEST_WORD: usize = 900;
+/// The most bytes in a line (RFC 5322, 2.1.1), with room for `HP-Outer: `.
+const LONGEST_LINE: usize = 998 - 10;
 
 /// What `--header` may not give: fields that sealpost sets, fields that a flag gives, fields of transport.
 const RESERVED: &[&str] = &[
@@ -76,7 +76,7 @@ impl Field {
     ///
     /// # Errors
     /// [`DraftError::Control`] for a control character, also within an encoded word; [`DraftError::Malformed`] for a
-    /// name that is none, and for non-ASCII or a word of over 900 bytes where nothing may be encoded;
+    /// name that is none, and for non-ASCII or a line that is too long and cannot fold where nothing may be encoded;
     /// [`DraftError::Address`] in fields that hold mailboxes.
     pub fn new(name: &str, value: &str) -> Result<Self, DraftError> {
         let value = value.trim();
@@ -94,7 +94,7 @@ impl Field {
                 Mailbox::parse_list(value).map_err(|error| DraftError::Address { field: name.to_owned(), error })?;
             }
             Syntax::Structured => {
-                if !value.is_ascii() || value.split(' ').any(|word| word.len() > LONGEST_WORD) {
+                if !value.is_ascii() || fold(name, value).lines().any(|line| line.len() > LONGEST_LINE) {
                     return Err(DraftError::Malformed { what: "header value", text: value.to_owned() });
                 }
             }
@@ -114,12 +114,11 @@ impl Field {
     pub fn parse(line: &str) -> Result<Self, DraftError> {
         let (name, value) =
             line.split_once(':').ok_or_else(|| DraftError::Malformed { what: "header", text: line.to_owned() })?;
-        let field = Self::new(name, value)?;
-        let lower = name.to_ascii_lowercase();
+        let lower = name.trim().to_ascii_lowercase();
         if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
-            return Err(DraftError::Reserved(field.name));
+            return Err(DraftError::Reserved(name.trim().to_owned()));
         }
-        Ok(field)
+        Self::new(name, value)
     }
 
     /// A field whose value is known to be encoded already and free of control characters.
