@@ -4,6 +4,7 @@
 //! crypto library's own. OpenPGP lives in [`pgp`] only.
 
 mod fact;
+mod look;
 pub mod open;
 pub mod pgp;
 mod recipients;
@@ -91,6 +92,14 @@ pub trait Suite: Sized {
 
     /// Signs and encrypts a payload, looks at the final bytes once more, and gives the wire message.
     fn seal(sealing: Sealing<'_, Self>) -> Result<Sealed, SealError>;
+
+    /// Re-reads finished wire bytes, and gives their outer header. Of bytes `made_here`, to be quick, the packets
+    /// are read to the ciphertext and not behind it.
+    ///
+    /// # Errors
+    /// What is wrong, unless they are a message of this suite, encrypted to just these recipients, with nothing
+    /// beside the ciphertext.
+    fn look(pieces: &[Vec<u8>], recipients: &Recipients<Self>, made_here: bool) -> Result<look::Header, &'static str>;
 }
 
 /// All that one message needs to be sealed.

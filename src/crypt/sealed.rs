@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{SuiteName, Unusable};
+use super::{
+    Recipients, Suite, SuiteName, Unusable,
+    look::{Header, Hidden},
+};
 use crate::mail::Envelope;
 
 /// An envelope and the wire bytes that go with it, CRLF line breaks, lines of at most 998 bytes, not yet
@@ -38,8 +41,48 @@ pub enum SealError {
 }
 
 impl Sealed {
-    pub(in crate::crypt) fn new(suite: SuiteName, envelope: Envelope, pieces: Vec<Vec<u8>>) -> Self {
-        Self { suite, envelope, pieces }
+    /// Takes finished wire bytes after a last look at them.
+    ///
+    /// # Errors
+    /// [`SealError::LastLook`] unless they are a message sealed to just these recipients that shows nothing of what
+    /// is hidden.
+    pub(in crate::crypt) fn new<S: Suite>(
+        pieces: Vec<Vec<u8>>,
+        envelope: Envelope,
+        recipients: &Recipients<S>,
+        hidden: Hidden<'_>,
+    ) -> Result<Self, SealError> {
+        Self::after_look(pieces, envelope, recipients, hidden, true)
+    }
+
+    fn after_look<S: Suite>(
+        pieces: Vec<Vec<u8>>,
+        envelope: Envelope,
+        recipients: &Recipients<S>,
+        hidden: Hidden<'_>,
+        made_here: bool,
+    ) -> Result<Self, SealError> {
+        let look = || -> Result<(), &'static str> {
+            let addresses = || recipients.iter().map(|recipient| recipient.address());
+            if !addresses().all(|address| envelope.to().contains(address))
+                || !envelope.to().iter().all(|path| addresses().any(|address| address == path))
+            {
+                return Err("its envelope and its recipients are not the same");
+            }
+            let header: Header = S::look(&pieces, recipients, made_here)?;
+            header.look(hidden)
+        };
+        look().map_err(SealError::LastLook)?;
+        Ok(Self { suite: S::NAME, envelope, pieces })
+    }
+
+    /// Takes bytes that are said to be sealed already: the input of `seal`, or what leaves the outbox.
+    ///
+    /// # Errors
+    /// [`SealError::LastLook`] at any doubt: they are not encrypted, or to others than just these recipients, or they
+    /// carry anything beside the ciphertext.
+    pub fn parse<S: Suite>(bytes: Vec<u8>, envelope: Envelope, recipients: &Recipients<S>) -> Result<Self, SealError> {
+        Self::after_look(vec![bytes], envelope, recipients, Hidden::default(), false)
     }
 
     /// Of which suite.

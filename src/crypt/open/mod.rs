@@ -196,4 +196,6 @@ impl fmt::Debug for Opened {
 }
 
 #[cfg(test)]
+mod gpg_tests;
+#[cfg(test)]
 mod tests;

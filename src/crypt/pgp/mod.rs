@@ -1,71 +1,33 @@
 //! OpenPGP (RFC 9580, RFC 9980) in PGP/MIME (RFC 3156). Sequoia lives here only.
 
+mod armor;
+mod certificate;
+mod key;
+mod lock;
+mod look;
+mod policy;
+mod read;
+mod seal;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 
 use super::{
-    Fingerprint, OpenError, PublicCertificate, SealError, Sealed, Sealing, SignatureFact, Suite, SuiteName, Unusable,
-    Usable,
+    Fingerprint, OpenError, PublicCertificate, Recipients, SealError, Sealed, Sealing, SignatureFact, Suite, SuiteName,
+    Unusable, Usable, look::Header,
 };
-use crate::mail::Address;
-use zeroize::Zeroizing;
+
+pub use certificate::{Certificate, CertificateError, KeyDescription};
+pub use key::{Key, KeyError, Profile, Signer};
+pub use lock::{Strength, UnlockError, random_passphrase};
+pub use read::{Decrypted, Layers, Reader, recipients_of};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
 pub enum Pgp {}
-
-/// A certificate: the public half alone.
-#[derive(Clone, Debug)]
-pub struct Certificate {
-    cert: sequoia_openpgp::Cert,
-}
-
-/// A key with its secret half, locked (at rest) or unlocked.
-#[derive(Clone)]
-pub struct Key {
-    cert: sequoia_openpgp::Cert,
-}
-
-/// An unlocked key that may sign.
-pub struct Signer {
-    pair: sequoia_openpgp::crypto::KeyPair,
-    certificate: Certificate,
-}
-
-/// With what to open.
-pub struct Reader<'a> {
-    /// Unlocked keys.
-    pub keys: &'a [Key],
-    /// Certificates held genuine, those of the keys among them.
-    pub certificates: &'a [Certificate],
-    /// The time of judging.
-    pub at: Timestamp,
-    /// The most that may come out, in bytes.
-    pub limit: usize,
-}
-
-/// What came out of an encrypted OpenPGP message, whole and proven.
-pub struct Decrypted {
-    /// The content of the literal packet.
-    pub plaintext: Zeroizing<Vec<u8>>,
-    /// The signature layers inside the encryption, from the outermost, each with its signatures.
-    pub signatures: Vec<Vec<SignatureFact>>,
-    /// The certificate whose key opened it.
-    pub opened_by: Fingerprint,
-}
-
-impl PublicCertificate for Certificate {
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::parse(&self.cert.fingerprint().to_hex()).unwrap_or_else(|| Fingerprint(String::new()))
-    }
-
-    fn addresses(&self, _at: Timestamp) -> Vec<Address> {
-        Vec::new()
-    }
-
-    fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
-        None
-    }
-}
 
 impl Suite for Pgp {
     const NAME: SuiteName = SuiteName::OpenPgp;
@@ -73,30 +35,15 @@ impl Suite for Pgp {
     type Signer = Signer;
 
     fn check(certificate: &Certificate, at: Timestamp) -> Result<Usable<Self>, Unusable> {
+        policy::check(&certificate.cert, at)?;
         Ok(Usable::new(certificate.clone(), at))
     }
 
-    fn seal(_sealing: Sealing<'_, Self>) -> Result<Sealed, SealError> {
-        Err(SealError::LastLook("not there yet"))
-    }
-}
-
-impl Reader<'_> {
-    /// Opens an encrypted OpenPGP message, armored or binary; nothing comes out before its end is proven.
-    pub fn decrypt(&self, _message: &[u8]) -> Result<Decrypted, OpenError> {
-        Err(OpenError::Undecryptable)
+    fn seal(sealing: Sealing<'_, Self>) -> Result<Sealed, SealError> {
+        seal::seal(sealing)
     }
 
-    /// Verifies detached signatures, armored or binary, over the exact bytes given.
-    ///
-    /// # Errors
-    /// [`OpenError::Malformed`] if `signatures` holds none.
-    pub fn verify_detached(&self, _signatures: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        Err(OpenError::Undecryptable)
-    }
-
-    /// Reads a signed message that is not encrypted: a cleartext-signed one, or one-pass signed.
-    pub fn verify_inline(&self, _message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
-        Err(OpenError::Undecryptable)
+    fn look(pieces: &[Vec<u8>], recipients: &Recipients<Self>, made_here: bool) -> Result<Header, &'static str> {
+        look::look(pieces, recipients, made_here)
     }
 }

@@ -1,0 +1,407 @@
+//! Reading: decrypting and verifying. Nothing comes out before the end of a message is proven (RFC 9580, 13.7),
+//! and every failure below the packets that name the recipients is the same (13.4, 13.5).
+
+use std::io::{self, Read};
+
+use jiff::Timestamp;
+use sequoia_openpgp as openpgp;
+use zeroize::Zeroizing;
+
+use openpgp::{
+    Cert, KeyHandle, Packet,
+    crypto::SessionKey,
+    packet::{PKESK, SEIP, SKESK, Tag, key},
+    parse::{
+        Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse,
+        buffered_reader::BufferedReader,
+        stream::{
+            DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, MessageLayer, MessageStructure,
+            VerificationError, VerificationHelper, VerifierBuilder,
+        },
+    },
+    types::{PublicKeyAlgorithm, SymmetricAlgorithm},
+};
+
+use super::{
+    Certificate, Fingerprint, Key, OpenError, SignatureFact,
+    armor::{Input, Kind},
+    policy, verify,
+};
+
+/// With what to open.
+pub struct Reader<'a> {
+    /// Unlocked keys.
+    pub keys: &'a [Key],
+    /// Certificates held genuine, those of the keys among them.
+    pub certificates: &'a [Certificate],
+    /// The time of judging.
+    pub at: Timestamp,
+    /// The most that may come out, in bytes.
+    pub limit: usize,
+}
+
+/// What came out of an encrypted OpenPGP message, whole and proven.
+pub struct Decrypted {
+    /// The content of the literal packet.
+    pub plaintext: Zeroizing<Vec<u8>>,
+    /// The signature layers inside the encryption, from the outermost, each with its signatures.
+    pub signatures: Vec<Vec<SignatureFact>>,
+    /// The certificate whose key opened it.
+    pub opened_by: Fingerprint,
+}
+
+/// An SEIPDv1 packet has at least a random block with two bytes repeated, and an MDC packet.
+const SHORTEST: usize = 18 + 22;
+
+/// How much the library holds back; small, since nothing is given out before the end anyway.
+const HELD_BACK: usize = 1 << 16;
+
+/// The most packets that name a recipient.
+const MOST_RECIPIENTS: usize = 10_000;
+
+/// The most trials of a key on a packet that hides its recipient.
+const MOST_TRIALS: usize = 1_000;
+
+/// The most compression layers, and the most signatures.
+const MOST_COMPRESSIONS: usize = 2;
+const MOST_SIGNATURES: usize = 100;
+
+impl Reader<'_> {
+    /// Opens an encrypted OpenPGP message, armored or binary; nothing comes out before its end is proven.
+    pub fn decrypt(&self, message: &[u8]) -> Result<Decrypted, OpenError> {
+        let input = message_in(message)?;
+        let mut helper = Helper::new(self);
+        helper.survey(&input)?;
+        let strict = policy::strict(self.at);
+        let opened = DecryptorBuilder::from_reader(input.reader())
+            .map(|builder| builder.buffer_size(HELD_BACK))
+            .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
+            .map_err(|_| ())
+            .and_then(|decryptor| read_all(decryptor, input.size(), self.limit));
+        match opened {
+            Ok(Content::Whole(plaintext)) => match helper.opened_by {
+                Some(opened_by) => {
+                    Ok(Decrypted { plaintext, signatures: helper.layers, opened_by: policy::fingerprint(&opened_by) })
+                }
+                None => Err(OpenError::Malformed("it is not encrypted")),
+            },
+            Ok(Content::TooLarge) => Err(OpenError::Limit("its content is too large")),
+            Err(()) => Err(helper.failure()),
+        }
+    }
+
+    /// Verifies detached signatures, armored or binary, over the exact bytes given.
+    ///
+    /// # Errors
+    /// [`OpenError::Malformed`] if `signatures` holds none.
+    pub fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+        const NONE: OpenError = OpenError::Malformed("there is no signature where one is due");
+        let input = Input::find(signatures).map_err(OpenError::Malformed)?;
+        if !matches!(input, Input::Binary(_) | Input::Armored(Kind::Signature | Kind::Message, _))
+            || packets(&input).is_err()
+        {
+            return Err(NONE);
+        }
+        let mut helper = Helper::new(self);
+        let strict = policy::strict(self.at);
+        let verified = DetachedVerifierBuilder::from_reader(input.reader())
+            .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
+            .and_then(|mut verifier| verifier.verify_bytes(over));
+        let facts: Vec<SignatureFact> = helper.layers.into_iter().flatten().collect();
+        match (verified, helper.refused, facts.is_empty()) {
+            (_, Some(Refusal::Limit(what)), _) => Err(OpenError::Limit(what)),
+            (Err(_), ..) | (.., true) => Err(NONE),
+            (Ok(()), ..) => Ok(facts),
+        }
+    }
+
+    /// Reads a signed message that is not encrypted: a cleartext-signed one, or one-pass signed.
+    pub fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
+        const NOT_ONE: OpenError = OpenError::Malformed("it is not a signed OpenPGP message");
+        let clear = message.trim_ascii_start().starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----");
+        let packets: Box<dyn Read + Send + Sync> =
+            if clear { Box::new(message.trim_ascii_start()) } else { message_in(message)?.reader() };
+        let mut helper = Helper::new(self);
+        let strict = policy::strict(self.at);
+        let read = VerifierBuilder::from_reader(packets)
+            .map(|builder| builder.buffer_size(HELD_BACK))
+            .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
+            .map_err(|_| ())
+            .and_then(|verifier| read_all(verifier, message.len(), self.limit));
+        match (read, helper.refused) {
+            (_, Some(Refusal::Limit(what))) => Err(OpenError::Limit(what)),
+            (Ok(Content::TooLarge), _) => Err(OpenError::Limit("its content is too large")),
+            (Ok(Content::Whole(text)), None) if !helper.layers.is_empty() => Ok((text, helper.layers)),
+            _ => Err(NOT_ONE),
+        }
+    }
+}
+
+/// Whom an encrypted message names, as key IDs or fingerprints in upper-case hexadecimal, without any key; hidden
+/// recipients are left out.
+pub fn recipients_of(message: &[u8]) -> Result<Vec<String>, OpenError> {
+    let survey = Survey::of(&message_in(message)?)?;
+    Ok(survey.recipients)
+}
+
+/// The one message, armored as such or in packets.
+fn message_in(bytes: &[u8]) -> Result<Input<'_>, OpenError> {
+    match Input::find(bytes).map_err(OpenError::Malformed)? {
+        Input::Armored(kind, _) if kind != Kind::Message => Err(OpenError::Malformed("its armor is of another kind")),
+        input => Ok(input),
+    }
+}
+
+/// The packets of an input as they are: what the library itself would take for armor is none.
+fn packets<'a>(input: &Input<'a>) -> openpgp::Result<PacketParserResult<'a>> {
+    PacketParserBuilder::from_reader(input.reader())?.dearmor(Dearmor::Disabled).build()
+}
+
+/// What stands in clear before an encryption container.
+struct Survey {
+    recipients: Vec<String>,
+    hidden: bool,
+    modern: bool,
+}
+
+impl Survey {
+    fn of(input: &Input<'_>) -> Result<Self, OpenError> {
+        const BROKEN: OpenError = OpenError::Malformed("its packets cannot be read");
+        let mut survey = Self { recipients: Vec::new(), hidden: false, modern: false };
+        let mut count = 0;
+        let mut parsed = packets(input).map_err(|_| BROKEN)?;
+        while let PacketParserResult::Some(mut packet) = parsed {
+            match &packet.packet {
+                Packet::PKESK(pkesk) => match pkesk.recipient() {
+                    Some(recipient) => survey.recipients.push(recipient.to_hex()),
+                    None => survey.hidden = true,
+                },
+                Packet::SEIP(SEIP::V2(_)) => {
+                    survey.modern = true;
+                    return Ok(survey);
+                }
+                // Sequoia 2.4.2 panics on a shorter one.
+                Packet::SEIP(_) => {
+                    let long_enough = packet.data(SHORTEST).is_ok_and(|data| data.len() >= SHORTEST);
+                    return if long_enough { Ok(survey) } else { Err(OpenError::Undecryptable) };
+                }
+                // Packet 20 is GnuPG's own, packet 9 has no integrity (RFC 9580, 13.7).
+                other if other.tag() == Tag::AED => return Err(OpenError::GnupgOnly),
+                other if other.tag() == Tag::SED => return Err(OpenError::Undecryptable),
+                other if matches!(other.tag(), Tag::SKESK | Tag::Marker | Tag::Padding | Tag::PKESK) => (),
+                _ => return Err(OpenError::Malformed("it is not encrypted")),
+            }
+            count += 1;
+            if count > MOST_RECIPIENTS {
+                return Err(OpenError::Limit("it has too many recipients"));
+            }
+            parsed = packet.next().map_err(|_| BROKEN)?.1;
+        }
+        Err(OpenError::Malformed("it has no encrypted part"))
+    }
+}
+
+/// Why we stopped ourselves.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Limit(&'static str),
+    Nested,
+}
+
+/// What the library asks while it reads.
+struct Helper<'a> {
+    keys: &'a [Key],
+    judge: verify::Judge<'a>,
+    survey: Option<Survey>,
+    opened_by: Option<openpgp::Fingerprint>,
+    /// A packet was for a key of ours, or may have been in a way that must not be told from it.
+    matched: bool,
+    containers: usize,
+    compressions: usize,
+    signatures: usize,
+    refused: Option<Refusal>,
+    layers: Vec<Vec<SignatureFact>>,
+}
+
+impl<'a> Helper<'a> {
+    fn new(reader: &Reader<'a>) -> Self {
+        Self {
+            keys: reader.keys,
+            judge: verify::Judge { certificates: reader.certificates, at: reader.at, reader: None },
+            survey: None,
+            opened_by: None,
+            matched: false,
+            containers: 0,
+            compressions: 0,
+            signatures: 0,
+            refused: None,
+            layers: Vec::new(),
+        }
+    }
+
+    fn survey(&mut self, input: &Input<'_>) -> Result<(), OpenError> {
+        self.survey = Some(Survey::of(input)?);
+        Ok(())
+    }
+
+    /// One name for all that may go wrong once a key fits; what stands in clear may be told.
+    fn failure(self) -> OpenError {
+        let Some(survey) = self.survey else { return OpenError::Undecryptable };
+        match self.refused {
+            Some(Refusal::Limit(what)) => OpenError::Limit(what),
+            // Before the end is proven, only an authenticated chunk may say what is in it.
+            Some(Refusal::Nested) if survey.modern => OpenError::Malformed("it is encrypted inside the encryption"),
+            Some(Refusal::Nested) => OpenError::Undecryptable,
+            None if self.matched => OpenError::Undecryptable,
+            None => OpenError::NoKey { recipients: survey.recipients },
+        }
+    }
+
+    fn refuse<T>(&mut self, why: Refusal) -> openpgp::Result<T> {
+        self.refused = self.refused.or(Some(why));
+        Err(openpgp::Error::MalformedMessage("refused".into()).into())
+    }
+}
+
+impl VerificationHelper for &mut Helper<'_> {
+    fn inspect(&mut self, parser: &PacketParser<'_>) -> openpgp::Result<()> {
+        match parser.packet.tag() {
+            Tag::SEIP | Tag::SED | Tag::AED => {
+                self.containers += 1;
+                if self.containers > 1 {
+                    return self.refuse(Refusal::Nested);
+                }
+            }
+            Tag::PKESK | Tag::SKESK if self.opened_by.is_some() => return self.refuse(Refusal::Nested),
+            Tag::CompressedData => {
+                self.compressions += 1;
+                if self.compressions > MOST_COMPRESSIONS {
+                    return self.refuse(Refusal::Limit("it is compressed too often"));
+                }
+            }
+            Tag::OnePassSig | Tag::Signature => {
+                self.signatures += 1;
+                if self.signatures > 2 * MOST_SIGNATURES {
+                    return self.refuse(Refusal::Limit("it has too many signatures"));
+                }
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn get_certs(&mut self, _: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
+        // The library's verdicts do not tell what must be told: `check` judges each signature itself.
+        Ok(Vec::new())
+    }
+
+    fn check(&mut self, structure: MessageStructure<'_>) -> openpgp::Result<()> {
+        self.judge.reader = self.opened_by.clone();
+        for layer in structure {
+            let MessageLayer::SignatureGroup { results } = layer else { continue };
+            let facts = results.into_iter().map(|result| match result {
+                Ok(good) => self.judge.judge(good.sig),
+                Err(
+                    VerificationError::MissingKey { sig }
+                    | VerificationError::UnboundKey { sig, .. }
+                    | VerificationError::BadKey { sig, .. }
+                    | VerificationError::BadSignature { sig, .. }
+                    | VerificationError::MalformedSignature { sig, .. },
+                ) => self.judge.judge(sig),
+                Err(_) => verify::malformed(),
+            });
+            let facts: Vec<SignatureFact> = facts.collect();
+            self.layers.push(facts);
+        }
+        Ok(())
+    }
+}
+
+impl DecryptionHelper for &mut Helper<'_> {
+    fn decrypt(
+        &mut self,
+        pkesks: &[PKESK],
+        _: &[SKESK],
+        algorithm: Option<SymmetricAlgorithm>,
+        decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
+    ) -> openpgp::Result<Option<Cert>> {
+        let mut trials = 0;
+        for pkesk in pkesks {
+            for key in self.keys.iter().map(|key| &key.cert) {
+                for secret in key.keys().unencrypted_secret() {
+                    let secret = secret.key();
+                    if !secret.pk_algo().for_encryption() || secret.pk_algo() != pkesk.pk_algo() {
+                        continue;
+                    }
+                    match pkesk.recipient() {
+                        Some(recipient) if !recipient.aliases(secret.key_handle()) => continue,
+                        Some(_) => self.matched = true,
+                        None => {
+                            trials += 1;
+                            if trials > MOST_TRIALS {
+                                return self.refuse(Refusal::Limit("it hides too many recipients"));
+                            }
+                            // The padding of RSA tells what it must not; the others are authenticated.
+                            self.matched |= is_rsa(secret.pk_algo());
+                        }
+                    }
+                    if try_key(pkesk, secret, algorithm, decrypt) {
+                        self.matched = true;
+                        self.opened_by = Some(key.fingerprint());
+                        return Ok(Some(key.clone()));
+                    }
+                }
+            }
+        }
+        Err(openpgp::Error::MissingSessionKey("none".into()).into())
+    }
+}
+
+fn try_key(
+    pkesk: &PKESK,
+    secret: &openpgp::packet::Key<key::SecretParts, key::UnspecifiedRole>,
+    algorithm: Option<SymmetricAlgorithm>,
+    decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
+) -> bool {
+    let Ok(mut pair) = secret.clone().into_keypair() else { return false };
+    pkesk.decrypt(&mut pair, algorithm).is_some_and(|(algorithm, session_key)| decrypt(algorithm, &session_key))
+}
+
+fn is_rsa(algorithm: PublicKeyAlgorithm) -> bool {
+    #[allow(deprecated)]
+    {
+        matches!(algorithm, PublicKeyAlgorithm::RSAEncryptSign | PublicKeyAlgorithm::RSAEncrypt)
+    }
+}
+
+/// What a reader gave.
+enum Content {
+    Whole(Zeroizing<Vec<u8>>),
+    TooLarge,
+}
+
+/// Collects everything; the reader fails at its end unless all of it is proven. `guess` is the size expected.
+fn read_all(mut reader: impl Read, guess: usize, limit: usize) -> Result<Content, ()> {
+    let most = limit.saturating_add(1);
+    let mut all = Zeroizing::new(vec![0u8; guess.clamp(4096, 1 << 30).min(most)]);
+    let mut filled = 0;
+    loop {
+        match reader.read(&mut all[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(_) => return Err(()),
+        }
+        if filled > limit {
+            return Ok(Content::TooLarge);
+        }
+        if filled == all.len() {
+            // By hand, so that no unwiped copy stays behind.
+            let mut larger = Zeroizing::new(vec![0u8; all.len().saturating_mul(2).min(most)]);
+            larger[..filled].copy_from_slice(&all);
+            all = larger;
+        }
+    }
+    all.truncate(filled);
+    Ok(Content::Whole(all))
+}
