@@ -24,7 +24,7 @@ use openpgp::{
 
 use super::{
     Certificate, Fingerprint, Key, OpenError, SignatureFact,
-    armor::{Input, Kind},
+    armor::{self, Input, Kind},
     policy, verify,
 };
 
@@ -40,12 +40,15 @@ pub struct Reader<'a> {
     pub limit: usize,
 }
 
+/// Signature layers from the outermost, each with its signatures.
+pub type Layers = Vec<Vec<SignatureFact>>;
+
 /// What came out of an encrypted OpenPGP message, whole and proven.
 pub struct Decrypted {
     /// The content of the literal packet.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// The signature layers inside the encryption, from the outermost, each with its signatures.
-    pub signatures: Vec<Vec<SignatureFact>>,
+    pub signatures: Layers,
     /// The certificate whose key opened it.
     pub opened_by: Fingerprint,
 }
@@ -117,11 +120,19 @@ impl Reader<'_> {
     }
 
     /// Reads a signed message that is not encrypted: a cleartext-signed one, or one-pass signed.
-    pub fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Vec<Vec<SignatureFact>>), OpenError> {
+    pub fn verify_inline(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Layers), OpenError> {
         const NOT_ONE: OpenError = OpenError::Malformed("it is not a signed OpenPGP message");
         let clear = message.trim_ascii_start().starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----");
-        let packets: Box<dyn Read + Send + Sync> =
-            if clear { Box::new(message.trim_ascii_start()) } else { message_in(message)?.reader() };
+        let packets: Box<dyn Read + Send + Sync> = if clear {
+            if !armor::is_one_clear_signed(message) {
+                return Err(OpenError::Malformed("something stands beside its signed text"));
+            }
+            Box::new(message.trim_ascii_start())
+        } else {
+            let input = message_in(message)?;
+            packets(&input).map_err(|_| NOT_ONE)?;
+            input.reader()
+        };
         let mut helper = Helper::new(self);
         let strict = policy::strict(self.at);
         let read = VerifierBuilder::from_reader(packets)
@@ -221,7 +232,7 @@ struct Helper<'a> {
     compressions: usize,
     signatures: usize,
     refused: Option<Refusal>,
-    layers: Vec<Vec<SignatureFact>>,
+    layers: Layers,
 }
 
 impl<'a> Helper<'a> {
