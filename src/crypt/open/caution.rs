@@ -8,7 +8,7 @@ use super::{
     summary::{Warning, WarningKind},
 };
 use crate::{
-    crypt::{BadReason, SignatureFact, Unusable, Verdict},
+    crypt::{BadReason, Fingerprint, SignatureFact, Unusable, Verdict},
     mail::{
         Address, Mailbox,
         lookalike::is_lookalike,
@@ -76,6 +76,11 @@ pub(super) fn complaint(complaint: Option<Unusable>, warnings: &mut Vec<Warning>
         Some(expired @ Unusable::Expired { .. }) => warn(warnings, WarningKind::ExpiredKey, expired.to_string()),
         _ => {}
     }
+}
+
+/// Warns of a certificate that is weaker than is advised.
+pub(super) fn weak(certificate: &Fingerprint, warnings: &mut Vec<Warning>) {
+    warn(warnings, WarningKind::WeakKey, format!("the key of certificate {certificate} is weaker than is advised"));
 }
 
 fn warn(warnings: &mut Vec<Warning>, kind: WarningKind, text: String) {

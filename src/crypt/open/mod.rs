@@ -14,7 +14,7 @@ use std::fmt;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{Fingerprint, OpenError, SignatureFact, Suite, Unusable, pgp};
+use super::{Fingerprint, OpenError, PublicCertificate, SignatureFact, Suite, Unusable, pgp};
 use crate::mail::{
     Address,
     parse::Tree,
@@ -44,6 +44,9 @@ pub trait Reads {
 
     /// What is wrong by now with a key at hand, if anything.
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
+
+    /// Whether a certificate at hand is weaker than is advised, though it still counts.
+    fn is_weak(&self, certificate: &Fingerprint) -> bool;
 }
 
 /// A signed text, and its signature layers from the outermost.
@@ -127,8 +130,13 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
     let cautions = caution::Cautions { headers: &headers, author: &author, signatures: &signatures, at };
     let mut warnings = warnings;
     cautions.add(&mut warnings);
-    for key in opened_by {
-        caution::complaint(reader.complaint(&key), &mut warnings);
+    for key in &opened_by {
+        caution::complaint(reader.complaint(key), &mut warnings);
+    }
+    let facts = signatures.iter().flat_map(|layer| layer.facts.iter().flatten());
+    let signers = facts.filter_map(|fact| fact.certificate.as_ref()).map(|certificate| &certificate.fingerprint);
+    if let Some(weak) = opened_by.iter().chain(signers).find(|fingerprint| reader.is_weak(fingerprint)) {
+        caution::weak(weak, &mut warnings);
     }
     let summary = Summary { suite, encrypted, signature, headers: Headers(shown), warnings };
     Ok(Opened { summary, readable: Readable { content, headers, encrypted } })
@@ -183,9 +191,12 @@ impl Reads for pgp::Reader<'_> {
     }
 
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
-        use super::PublicCertificate;
         let certificate = self.certificates.iter().find(|certificate| certificate.fingerprint() == *key)?;
         pgp::Pgp::check(certificate, self.at).err()
+    }
+
+    fn is_weak(&self, certificate: &Fingerprint) -> bool {
+        self.certificates.iter().any(|known| known.weak_key() && known.fingerprint() == *certificate)
     }
 }
 
@@ -195,5 +206,9 @@ impl fmt::Debug for Opened {
     }
 }
 
+#[cfg(test)]
+mod gpg_tests;
+#[cfg(test)]
+mod round_trip_tests;
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,10 @@ impl Reads for Straw {
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
         Some(Unusable::Expired { fingerprint: key.clone(), at: AT.parse().unwrap() })
     }
+
+    fn is_weak(&self, _certificate: &Fingerprint) -> bool {
+        false
+    }
 }
 
 fn fingerprint(digit: char) -> Fingerprint {
@@ -453,6 +457,14 @@ fn dates_and_names_that_do_not_fit() {
 }
 
 #[test]
+fn a_weak_key_is_named() {
+    let message = signed(OUTER, "alice", &payload("")).into_bytes();
+    let summary = open(message, &Tolerant, AT.parse().unwrap()).unwrap().summary().clone();
+    assert_eq!(summary.signature.state, State::Good);
+    assert!(summary.warns(WarningKind::WeakKey));
+}
+
+#[test]
 fn headers_are_decoded_and_harmless() {
     let read = json(
         "From: =?utf-8?q?Eve=3C=3E=0D=0A=1B[31m?= <eve@example.org>\nSubject: =?utf-8?q?a=0D=0ABcc:_x=E2=80=AE?=\n b\nIn-Reply-To: <a@b>\n\tx\n\nx\n",
@@ -565,5 +577,9 @@ impl Reads for Tolerant {
 
     fn complaint(&self, _key: &Fingerprint) -> Option<Unusable> {
         None
+    }
+
+    fn is_weak(&self, certificate: &Fingerprint) -> bool {
+        *certificate == fingerprint('A')
     }
 }

@@ -56,8 +56,9 @@ pub struct Decrypted {
 /// An SEIPDv1 packet has at least a random block with two bytes repeated, and an MDC packet.
 const SHORTEST: usize = 18 + 22;
 
-/// How much the library holds back; small, since nothing is given out before the end anyway.
-const HELD_BACK: usize = 1 << 16;
+/// How much the library holds back. Nothing is given out before the end anyway, but below what its own buffers hold
+/// it takes the beginning for the end and reads all the rest into memory, before our limit counts it.
+const HELD_BACK: usize = 1 << 22;
 
 /// The most packets that name a recipient.
 const MOST_RECIPIENTS: usize = 10_000;
