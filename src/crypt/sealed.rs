@@ -69,11 +69,7 @@ impl Sealed {
     /// # Errors
     /// [`SealError::LastLook`] at any doubt: they are not encrypted, or to others than just these recipients, or they
     /// carry anything beside the ciphertext.
-    pub fn parse<S: Suite>(
-        bytes: Vec<u8>,
-        envelope: Envelope,
-        recipients: &Recipients<S>,
-    ) -> Result<Self, SealError> {
+    pub fn parse<S: Suite>(bytes: Vec<u8>, envelope: Envelope, recipients: &Recipients<S>) -> Result<Self, SealError> {
         Self::new(vec![bytes], envelope, recipients, Hidden::default())
     }
 

@@ -187,7 +187,7 @@ pub enum Cause {
     #[error("no TLS with {0}: the handshake hung")]
     HungTls(Endpoint),
     /// Nothing that the server offers can be used.
-    #[error("{endpoint} offers no login that can be used: {}", offered(.offered))]
+    #[error("{endpoint} offers no login that can be used: {}", offer_list(.offered))]
     NoMechanism {
         /// Where.
         endpoint: Endpoint,
@@ -417,7 +417,7 @@ fn said(reply: &Option<Reply>) -> String {
     reply.as_ref().map(|reply| format!(": {reply}")).unwrap_or_default()
 }
 
-fn offered(mechanisms: &[String]) -> String {
+fn offer_list(mechanisms: &[String]) -> String {
     if mechanisms.is_empty() { "none".to_owned() } else { mechanisms.join(", ") }
 }
 

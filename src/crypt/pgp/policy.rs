@@ -11,7 +11,7 @@ use openpgp::{
     cert::prelude::*,
     packet::{Key, Signature, key},
     policy::{AsymmetricAlgorithm, HashAlgoSecurity, Policy, StandardPolicy},
-    types::{HashAlgorithm, PublicKeyAlgorithm, RevocationStatus, SymmetricAlgorithm},
+    types::{HashAlgorithm, PublicKeyAlgorithm, RevocationStatus},
 };
 
 use super::{Fingerprint, Unusable};
@@ -28,10 +28,6 @@ pub(super) fn strict(at: Timestamp) -> StandardPolicy<'static> {
     for algorithm in AsymmetricAlgorithm::variants().filter(is_discrete_logarithm) {
         policy.reject_asymmetric_algo(algorithm);
     }
-    policy.reject_symmetric_algo(SymmetricAlgorithm::TripleDES);
-    policy.reject_symmetric_algo(SymmetricAlgorithm::IDEA);
-    policy.reject_symmetric_algo(SymmetricAlgorithm::CAST5);
-    policy.reject_symmetric_algo(SymmetricAlgorithm::Blowfish);
     policy
 }
 

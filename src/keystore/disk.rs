@@ -1,0 +1,105 @@
+//! Private folders, locks, and files that are there whole or not at all.
+
+use std::{
+    fs,
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    io::{Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+use rustix::fs::{FlockOperation, flock};
+use zeroize::Zeroizing;
+
+use super::KeystoreError;
+
+/// More than any certificate or key.
+const LIMIT: u64 = 16 << 20;
+
+/// An exclusive lock, held until dropped; the kernel drops it when the process ends in any way.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock of a folder, which is made if need be. The shared directory's is named `writelock`.
+    pub(super) fn take(folder: &Path, name: &str) -> Result<Self, KeystoreError> {
+        make_private(folder)?;
+        let path = folder.join(name);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(KeystoreError::write(&path))?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                locked => {
+                    locked.map_err(|error| KeystoreError::Write { path, error: error.into() })?;
+                    return Ok(Self { _file: file });
+                }
+            }
+        }
+    }
+}
+
+/// Makes a folder and those above it for its owner alone, durably; one that is there stays as it is.
+pub(super) fn make_private(folder: &Path) -> Result<(), KeystoreError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let failed = KeystoreError::write(folder);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.and_then(|()| sync_folder_of(folder)).map_err(failed)
+}
+
+/// Writes a file whole: aside with mode 0600, synced, renamed, the folder synced.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeystoreError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_private(folder)?;
+    let aside = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_folder_of(path)
+    };
+    aside().map_err(KeystoreError::write(path))
+}
+
+/// Removes a file, durably; false if it was not there.
+pub(super) fn remove(path: &Path) -> Result<bool, KeystoreError> {
+    match fs::remove_file(path).and_then(|()| sync_folder_of(path)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(KeystoreError::Write { path: path.to_owned(), error }),
+    }
+}
+
+/// Opens a file; none if it is not there.
+pub(super) fn open(path: &Path) -> Result<Option<File>, KeystoreError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(KeystoreError::Read { path: path.to_owned(), error }),
+    }
+}
+
+/// Reads a file to its end, but no more than any certificate holds.
+pub(super) fn read(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
+    let length = file.metadata().map_err(KeystoreError::read(path))?.len().min(LIMIT);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(KeystoreError::read(path))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(KeystoreError::TooLarge { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}

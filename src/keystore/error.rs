@@ -1,0 +1,100 @@
+//! Why the store cannot give or take.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::crypt::{
+    Fingerprint,
+    pgp::{CertificateError, KeyError},
+};
+
+/// Why the store cannot give or take; every variant that is about a file has its path.
+#[derive(Debug, thiserror::Error)]
+pub enum KeystoreError {
+    /// Reading failed.
+    #[error("{} cannot be read: {error}", .path.display())]
+    Read {
+        /// Which file or folder.
+        path: PathBuf,
+        /// The system's word.
+        error: io::Error,
+    },
+    /// Writing, locking or removing failed.
+    #[error("{} cannot be written: {error}", .path.display())]
+    Write {
+        /// Which file or folder.
+        path: PathBuf,
+        /// The system's word.
+        error: io::Error,
+    },
+    /// The file's content is not what it is to be.
+    #[error("{} is damaged: {error}", .path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// How.
+        error: CertificateError,
+    },
+    /// The file holds another certificate or key than its name says, or several.
+    #[error("{} does not hold {fingerprint} alone", .path.display())]
+    Misfiled {
+        /// Which.
+        path: PathBuf,
+        /// What its name says.
+        fingerprint: Fingerprint,
+    },
+    /// The file is larger than any certificate.
+    #[error("{} is larger than 16 MiB", .path.display())]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The mode of a key's file lets its group or everybody read it.
+    #[error("the key {} can be read by others (mode {mode:04o})", .path.display())]
+    Exposed {
+        /// Which.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A key of this fingerprint is stored and differs; storing would replace its secret half.
+    #[error("the key {fingerprint} is stored already in {}", .path.display())]
+    KeyExists {
+        /// Whose.
+        fingerprint: Fingerprint,
+        /// Where.
+        path: PathBuf,
+    },
+    /// There is no such key to update.
+    #[error("there is no key {0}")]
+    NoKey(Fingerprint),
+    /// The key cannot be written: it is not locked.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Two copies cannot be joined.
+    #[error(transparent)]
+    Merge(#[from] CertificateError),
+}
+
+impl KeystoreError {
+    /// A failure of the shared directory as a whole.
+    pub(super) fn of_directory(path: &Path, error: openpgp_cert_d::Error) -> Self {
+        let error = match error {
+            openpgp_cert_d::Error::IoError(error) => error,
+            other => io::Error::other(other),
+        };
+        Self::Read { path: path.to_owned(), error }
+    }
+
+    /// For `map_err`: reading a path failed.
+    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Read { path: path.to_owned(), error }
+    }
+
+    /// For `map_err`: writing a path failed.
+    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Write { path: path.to_owned(), error }
+    }
+}

@@ -1,0 +1,111 @@
+//! Own keys: `FINGERPRINT.pgp`, binary and always locked, beside it `FINGERPRINT.rev.asc`.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{
+    Found, Keystore, KeystoreError, Outcome,
+    disk::{self, Lock},
+};
+use crate::{
+    crypt::{Fingerprint, PublicCertificate, pgp::Key},
+    mail::Address,
+};
+
+impl Keystore {
+    /// All own keys.
+    pub fn keys(&self) -> Result<Found<Key>, KeystoreError> {
+        let mut found = Found { items: Vec::new(), damaged: Vec::new() };
+        let entries = match fs::read_dir(&self.keys) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            Err(error) => return Err(KeystoreError::Read { path: self.keys.clone(), error }),
+        };
+        let mut fingerprints = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(KeystoreError::read(&self.keys))?.file_name();
+            let stem = name.to_str().and_then(|name| name.strip_suffix(".pgp"));
+            fingerprints.extend(stem.and_then(Fingerprint::parse));
+        }
+        fingerprints.sort();
+        for fingerprint in fingerprints {
+            match self.key(&fingerprint) {
+                Ok(key) => found.items.extend(key),
+                Err(error) => found.damaged.push(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those whose certificates validly name an address at a time.
+    pub fn keys_for(&self, address: &Address, at: Timestamp) -> Result<Found<Key>, KeystoreError> {
+        let mut found = self.keys()?;
+        found.items.retain(|key| key.certificate().addresses(at).contains(address));
+        Ok(found)
+    }
+
+    /// One by the full fingerprint of its certificate.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Exposed`] if others can read its file.
+    pub fn key(&self, fingerprint: &Fingerprint) -> Result<Option<Key>, KeystoreError> {
+        let path = self.key_path(fingerprint);
+        let Some(file) = disk::open(&path)? else { return Ok(None) };
+        let mode = file.metadata().map_err(KeystoreError::read(&path))?.permissions().mode() & 0o7777;
+        if mode & 0o044 != 0 {
+            return Err(KeystoreError::Exposed { path, mode });
+        }
+        let mut all = match Key::parse_all(&disk::read(&path, file)?) {
+            Ok(all) => all,
+            Err(error) => return Err(KeystoreError::Damaged { path, error }),
+        };
+        match (all.pop(), all.is_empty()) {
+            (Some(key), true) if key.fingerprint() == *fingerprint => Ok(Some(key)),
+            _ => Err(KeystoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
+        }
+    }
+
+    /// Stores a key that is not there yet, its revocation certificate first.
+    ///
+    /// # Errors
+    /// The key is not locked; or one of its fingerprint is there and differs ([`KeystoreError::KeyExists`]).
+    pub fn store_key(&self, key: &Key, revocation: Option<&str>) -> Result<Outcome, KeystoreError> {
+        let fingerprint = key.fingerprint();
+        let path = self.key_path(&fingerprint);
+        let bytes = Zeroizing::new(key.to_bytes()?);
+        let _lock = Lock::take(&self.keys, ".lock")?;
+        match self.key(&fingerprint)? {
+            Some(there) if there.to_bytes()? == *bytes => return Ok(Outcome::Unchanged),
+            Some(_) => return Err(KeystoreError::KeyExists { fingerprint, path }),
+            None => {}
+        }
+        if let Some(revocation) = revocation {
+            disk::write(&self.keys.join(format!("{fingerprint}.rev.asc")), revocation.as_bytes())?;
+        }
+        disk::write(&path, &bytes)?;
+        Ok(Outcome::New)
+    }
+
+    /// Replaces a stored key by a changed copy of it; what the stored one's certificate said besides is kept.
+    ///
+    /// # Errors
+    /// The key is not locked, or not stored.
+    pub fn update(&self, key: &Key) -> Result<Outcome, KeystoreError> {
+        let fingerprint = key.fingerprint();
+        key.to_bytes()?;
+        let _lock = Lock::take(&self.keys, ".lock")?;
+        let there = self.key(&fingerprint)?.ok_or_else(|| KeystoreError::NoKey(fingerprint.clone()))?;
+        let merged = Zeroizing::new(key.clone().merge(there.certificate())?.to_bytes()?);
+        if *merged == there.to_bytes()? {
+            return Ok(Outcome::Unchanged);
+        }
+        disk::write(&self.key_path(&fingerprint), &merged)?;
+        Ok(Outcome::Merged)
+    }
+
+    fn key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
+        self.keys.join(format!("{fingerprint}.pgp"))
+    }
+}
