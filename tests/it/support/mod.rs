@@ -5,6 +5,7 @@
 mod ca;
 mod gpg;
 mod home;
+pub mod lying_server;
 mod mail_server;
 mod sqop;
 
