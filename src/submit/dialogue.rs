@@ -1,13 +1,8 @@
 //! One SMTP session over lettre: commands out, replies in, each step with the deadline and a meaning for its end.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, pin::pin, time::Duration};
 
-use lettre::transport::smtp::{
-    Error,
-    client::AsyncSmtpConnection,
-    commands::Quit,
-    extension::ClientId,
-};
+use lettre::transport::smtp::{Error, client::AsyncSmtpConnection, commands::Quit, extension::ClientId};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -106,10 +101,12 @@ impl Dialogue {
         }
     }
 
-    /// The content of a message, without its last CR LF, and the final dot.
-    pub(super) async fn hand<'a>(&mut self, message: impl Iterator<Item = &'a [u8]>) -> Handed {
+    /// The content of a message, without its last CR LF, and the final dot. While bytes move, the time that is left
+    /// begins anew with each, but for `allowance` at most.
+    pub(super) async fn hand<'a>(&mut self, message: impl Iterator<Item = &'a [u8]>, allowance: Duration) -> Handed {
         self.seen.begin();
-        let arrived = timed(self.deadline, self.connection.message_iter(message)).await;
+        let exchange = self.connection.message_iter(message);
+        let arrived = moving(self.deadline, allowance, &self.seen, exchange).await;
         if let Some(reply) = self.seen.reply().filter(|_| arrived) {
             return Handed::Replied(reply);
         }
@@ -153,15 +150,35 @@ async fn timed<T>(deadline: Instant, exchange: impl Future<Output = Result<T, Er
     matches!(timeout_at(deadline, exchange).await, Ok(Ok(_)))
 }
 
+/// The same for what takes longer the larger it is, as long as it moves.
+async fn moving<T>(
+    deadline: Instant,
+    allowance: Duration,
+    seen: &Seen,
+    exchange: impl Future<Output = Result<T, Error>>,
+) -> bool {
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let mut exchange = pin!(exchange);
+    let mut until = deadline;
+    loop {
+        if let Ok(answer) = timeout_at(until, &mut exchange).await {
+            return answer.is_ok();
+        }
+        let later = seen.moved().map_or(until, |moved| (moved + patience).min(deadline + allowance));
+        if later <= until {
+            return false;
+        }
+        until = later;
+    }
+}
+
 fn broken(seen: &Seen, endpoint: &Endpoint, step: Step) -> Cause {
     let endpoint = endpoint.clone();
     match seen.end() {
         None => Cause::Silence { endpoint, step },
         Some(End::Closed) => Cause::Lost { endpoint, step },
         // With TLS 1.3 a client certificate is refused only after the client is done.
-        Some(End::Tls(reason)) if step == Step::Ehlo => {
-            Cause::BadTls { endpoint, fault: TlsFault::Handshake(reason) }
-        }
+        Some(End::Tls(reason)) if step == Step::Ehlo => Cause::BadTls { endpoint, fault: TlsFault::Handshake(reason) },
         Some(End::Tls(_)) => Cause::Lost { endpoint, step },
         Some(End::Fault(fault)) => Cause::Protocol { endpoint, step, fault },
         Some(End::Early(reply)) => unwelcome(endpoint, step, reply),

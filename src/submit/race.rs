@@ -88,10 +88,7 @@ pub(super) async fn race(
 }
 
 /// Each host once; of the time that is left each gets its part.
-async fn resolve(
-    endpoints: &[Endpoint],
-    deadline: Instant,
-) -> HashMap<String, Result<Vec<SocketAddr>, String>> {
+async fn resolve(endpoints: &[Endpoint], deadline: Instant) -> HashMap<String, Result<Vec<SocketAddr>, String>> {
     let mut hosts: Vec<&str> = Vec::new();
     for endpoint in endpoints {
         if !hosts.contains(&endpoint.host.as_str()) {

@@ -21,7 +21,7 @@ const FLIGHT: usize = 100;
 /// The most bytes in one flight: it leaves as one record, before the first reply to it can come.
 const FLIGHT_BYTES: usize = 12 * 1024;
 
-/// What a connection must carry at least, in bytes a second, beyond the timeout.
+/// What a connection must carry at least, in bytes a second, to get more than the timeout for a message.
 const SLOWEST: u64 = 64 * 1024;
 
 /// How much of a message is handed on at a time.
@@ -161,7 +161,7 @@ impl Session {
             return Err(unwelcome(endpoint, Step::Data, reply));
         }
 
-        self.dialogue.deadline += Duration::from_secs_f64(sealed.len() as f64 / SLOWEST as f64);
+        let allowance = Duration::from_secs(sealed.len() as u64 / SLOWEST);
         // lettre ends the last line itself.
         let mut left = sealed.len() - 2;
         let content = sealed.pieces().flat_map(move |piece| {
@@ -169,7 +169,7 @@ impl Session {
             left -= now;
             piece[..now].chunks(CHUNK)
         });
-        match self.dialogue.hand(content).await {
+        match self.dialogue.hand(content, allowance).await {
             Handed::Replied(reply) => match reply.class() {
                 2 => Ok(reply),
                 4 | 5 => Err(unwelcome(endpoint, Step::Dot, reply)),
@@ -325,9 +325,11 @@ impl Settings {
         let mut detail = "the domain names none".to_owned();
         for (service, tls) in [("_submission", Tls::StartTls), ("_submissions", Tls::Implicit)] {
             match self.dns.services(&format!("{service}._tcp.{}", self.domain)).await {
-                Ok(services) => endpoints.extend(
-                    services.into_iter().map(|found| Endpoint { host: found.target, port: found.port, tls }),
-                ),
+                Ok(services) => endpoints.extend(services.into_iter().map(|found| Endpoint {
+                    host: found.target,
+                    port: found.port,
+                    tls,
+                })),
                 Err(error) => detail = error.to_string(),
             }
         }

@@ -166,12 +166,7 @@ fn a_message_goes_through_and_the_receipt_says_how() {
 
 #[test]
 fn implicit_tls_greets_inside() {
-    let script = join([
-        vec![S::Tls, say("220 lying.example.test")],
-        hello(&[]),
-        envelope_taken(),
-        taken(),
-    ]);
+    let script = join([vec![S::Tls, say("220 lying.example.test")], hello(&[]), envelope_taken(), taken()]);
     let server = LyingServer::start(&face(), script);
     let accepted = send(&settings(&[(server.port(), Tls::Implicit)]), &mut Given::default()).unwrap();
     assert_eq!(accepted.endpoint.tls, Tls::Implicit);

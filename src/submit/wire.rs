@@ -14,7 +14,10 @@ use std::{
 };
 
 use lettre::transport::smtp::client::AsyncTokioStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -51,6 +54,8 @@ struct State {
     end: Option<End>,
     /// Whether all that was written is out, and a reply is being waited for.
     waiting: bool,
+    /// When the last byte went out.
+    moved: Option<Instant>,
 }
 
 /// What ended the stream.
@@ -82,6 +87,11 @@ impl Seen {
     /// Whether all that was written went out before the step ended.
     pub(super) fn was_waiting(&self) -> bool {
         self.lock().waiting
+    }
+
+    /// When the last byte went out.
+    pub(super) fn moved(&self) -> Option<Instant> {
+        self.lock().moved
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -140,6 +150,7 @@ impl Wire {
         zeroize::Zeroize::zeroize(&mut *self.out);
         self.written = 0;
         self.checked = false;
+        self.seen.lock().moved = Some(Instant::now());
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -143,7 +143,11 @@ fn a_token_is_fetched_once_more_after_a_refusal() {
         let port = server.port();
         STANDARD.encode(format!("n,a=alice,\x01host=localhost\x01port={port}\x01auth=Bearer {token}\x01\x01"))
     };
-    assert!(said.contains(&format!("AUTH OAUTHBEARER {}\r\nAQ==\r\nAUTH OAUTHBEARER {}\r\n", initial("stale-token"), initial("fresh-token"))));
+    assert!(said.contains(&format!(
+        "AUTH OAUTHBEARER {}\r\nAQ==\r\nAUTH OAUTHBEARER {}\r\n",
+        initial("stale-token"),
+        initial("fresh-token")
+    )));
 }
 
 #[test]
@@ -203,7 +207,9 @@ fn scram(half: Half, bound: Option<&'static str>) -> S {
         let mut data = vec![0; 32];
         let ssl = conversation.ssl().unwrap();
         match bound {
-            Some("tls-exporter") => ssl.export_keying_material(&mut data, "EXPORTER-Channel-Binding", Some(b"")).unwrap(),
+            Some("tls-exporter") => {
+                ssl.export_keying_material(&mut data, "EXPORTER-Channel-Binding", Some(b"")).unwrap()
+            }
             Some(_) => {
                 data.resize(64, 0);
                 let length = ssl.peer_finished(&mut data);

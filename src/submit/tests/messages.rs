@@ -52,7 +52,8 @@ fn broken_and_silent_connections_before_the_dot_are_temporary() {
 
 #[test]
 fn a_message_that_breaks_in_its_middle_is_temporary() {
-    let big = [&b"x".repeat(70)[..], b"\r\n"].concat().repeat(200_000);
+    // More than the buffers of the loopback hold.
+    let big = [&b"x".repeat(70)[..], b"\r\n"].concat().repeat(300_000);
     for (end, outcome) in [
         (vec![], Outcome::Temporary),
         (vec![S::Silence], Outcome::Temporary),
@@ -62,12 +63,10 @@ fn a_message_that_breaks_in_its_middle_is_temporary() {
     ] {
         let server = LyingServer::start(&face(), join([opening(&[]), envelope_taken(), vec![S::Bytes(100_000)], end]));
         let mut settings = starttls(&server);
-        // The size of the message is on top of it.
-        settings.timeout = Duration::from_millis(1);
-        let mut settings_long = settings.clone();
-        settings_long.timeout = Duration::from_secs(3);
-        let sealed = message(&["bob@example.test"], &big[..200_000 * 72 / 16]);
-        let failure = deliver(&settings_long, &mut Given::default(), &sealed).unwrap_err();
+        settings.timeout = Duration::from_secs(2);
+        let start = Instant::now();
+        let failure = deliver(&settings, &mut Given::default(), &message(&["bob@example.test"], &big)).unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(10));
         assert_eq!(outcomes(&failure.attempts), [outcome], "{failure}");
         assert!(!failure.unknown());
         assert!(!server.record().secured_text().ends_with("\r\n.\r\n"));
@@ -187,16 +186,17 @@ fn notices_are_asked_for_where_they_are_offered() {
         headers_only: true,
         envelope_id: Some("a+b=c d".to_owned()),
     };
-    for (offers, mail, rcpt) in [
-        (&["DSN"][..], " RET=HDRS ENVID=a+2Bb+3Dc+20d", " NOTIFY=FAILURE,DELAY"),
-        (&[], "", ""),
-    ] {
+    for (offers, mail, rcpt) in
+        [(&["DSN"][..], " RET=HDRS ENVID=a+2Bb+3Dc+20d", " NOTIFY=FAILURE,DELAY"), (&[], "", "")]
+    {
         let server = LyingServer::start(&face(), honest(offers));
         let mut settings = starttls(&server);
         settings.dsn = Some(dsn.clone());
         send(&settings, &mut Given::default()).unwrap();
         let said = server.record().secured_text();
-        assert!(said.contains(&format!("MAIL FROM:<alice@example.test>{mail}\r\nRCPT TO:<bob@example.test>{rcpt}\r\n")));
+        assert!(
+            said.contains(&format!("MAIL FROM:<alice@example.test>{mail}\r\nRCPT TO:<bob@example.test>{rcpt}\r\n"))
+        );
     }
 }
 

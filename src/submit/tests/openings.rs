@@ -95,8 +95,7 @@ fn a_name_that_does_not_resolve_is_told() {
 fn the_remembered_endpoint_goes_first() {
     let (quiet, good) = (silent(), LyingServer::start(&face(), honest(&[])));
     let mut settings = settings(&[(quiet.port(), Tls::StartTls), (good.port(), Tls::StartTls)]);
-    settings.remembered =
-        Some(Endpoint { host: "localhost".to_owned(), port: good.port(), tls: Tls::StartTls });
+    settings.remembered = Some(Endpoint { host: "localhost".to_owned(), port: good.port(), tls: Tls::StartTls });
     let accepted = send(&settings, &mut Given::default()).unwrap();
     assert_eq!(accepted.attempts, []);
     assert_eq!(quiet.records(), []);
@@ -114,7 +113,11 @@ fn ends_at_the_first(tls: Tls, face: Face, script: Vec<S>) -> Failure {
     assert_eq!(good.records(), [], "{failure:?}");
     let said = bad.record();
     for line in said.clear_text().split("\r\n").take(3) {
-        assert!(["EHLO [127.0.0.1]", "STARTTLS", "QUIT", ""].contains(&line) || !line.is_ascii() || line.starts_with('\u{16}'));
+        assert!(
+            ["EHLO [127.0.0.1]", "STARTTLS", "QUIT", ""].contains(&line)
+                || !line.is_ascii()
+                || line.starts_with('\u{16}')
+        );
     }
     assert!(!said.secured_text().contains("MAIL") && !said.secured_text().contains("AUTH"), "{said:?}");
     failure
@@ -137,7 +140,9 @@ fn starttls_that_is_not_offered_or_refused_is_stripped() {
 #[test]
 fn only_220_begins_tls_and_no_byte_may_follow_it() {
     let before = || join([vec![say("220 hello")], answer("250-hello\r\n250 STARTTLS")]);
-    for reply in ["250 go", "221 go", "354 go", "220 go\r\n250-mine\r\n250 AUTH PLAIN", "220-a\r\n220 b\r\n220 c", "hello"] {
+    for reply in
+        ["250 go", "221 go", "354 go", "220 go\r\n250-mine\r\n250 AUTH PLAIN", "220-a\r\n220 b\r\n220 c", "hello"]
+    {
         let failure = ends_at_the_first(Tls::StartTls, face(), join([before(), answer(reply), vec![S::Tls]]));
         assert_eq!(outcomes(&failure.attempts), [Outcome::Protocol], "{reply}");
     }
@@ -183,11 +188,9 @@ fn endless_greetings_are_cut() {
 
 #[test]
 fn a_certificate_that_does_not_prove_the_host_ends_it() {
-    for (flaw, words) in [
-        (Flaw::Expired, "has expired"),
-        (Flaw::WrongHost, "another host"),
-        (Flaw::SelfSigned, "self-signed"),
-    ] {
+    for (flaw, words) in
+        [(Flaw::Expired, "has expired"), (Flaw::WrongHost, "another host"), (Flaw::SelfSigned, "self-signed")]
+    {
         let failure = ends_at_the_first(Tls::StartTls, face_of(AUTHORITY.0.flawed(flaw)), opening(&[]));
         assert_eq!(outcomes(&failure.attempts), [Outcome::BadCertificate]);
         assert!(failure.to_string().contains(words), "{failure}");
@@ -213,7 +216,8 @@ fn an_address_is_checked_as_a_host() {
 #[test]
 fn tls_that_fails_or_hangs_ends_it() {
     let old = face().up_to(SslVersion::TLS1_1);
-    assert_eq!(outcomes(&ends_at_the_first(Tls::StartTls, old, opening(&[])).attempts), [Outcome::BadTls]);
+    let failure = ends_at_the_first(Tls::StartTls, old, opening(&[]));
+    assert_eq!(outcomes(&failure.attempts), [Outcome::BadTls], "{failure}");
     let before = || opening(&[])[..5].to_vec();
     for end in [vec![S::Listen], vec![S::Bytes(5)]] {
         let failure = ends_at_the_first(Tls::StartTls, face(), join([before(), end]));

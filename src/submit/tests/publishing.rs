@@ -54,14 +54,14 @@ fn published(domain: &str, dns: Dns) -> Settings {
 
 #[test]
 fn a_server_inside_the_domain_is_used() {
-    // `localhost` is the one name that resolves to a loopback everywhere.
+    // The one target that resolves everywhere without a resolver, and lies inside of a domain.
     let server = LyingServer::start(&face(), honest(&[]));
     let dns = name_server(vec![
-        ("_submission._tcp.localhost", server.port(), "localhost"),
-        ("_submissions._tcp.localhost", closed_port(), "."),
+        ("_submission._tcp.0.0.1", server.port(), "127.0.0.1"),
+        ("_submissions._tcp.0.0.1", closed_port(), "."),
     ]);
-    let accepted = send(&published("localhost", dns), &mut Given::default()).unwrap();
-    assert_eq!((accepted.endpoint.host.as_str(), accepted.endpoint.port), ("localhost", server.port()));
+    let accepted = send(&published("0.0.1", dns), &mut Given::default()).unwrap();
+    assert_eq!((accepted.endpoint.host.as_str(), accepted.endpoint.port), ("127.0.0.1", server.port()));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
 
 use openssl::{
     pkey::{PKey, Private},
-    ssl::{Ssl, SslAcceptor, SslMethod, SslRef, SslStream, SslVerifyMode, SslVersion},
+    ssl::{Ssl, SslAcceptor, SslMethod, SslOptions, SslRef, SslStream, SslVerifyMode, SslVersion},
     x509::{X509, store::X509StoreBuilder},
 };
 
@@ -143,6 +143,7 @@ impl Face {
 
     fn accept(&self, stream: TcpStream) -> io::Result<SslStream<TcpStream>> {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls())?;
+        builder.clear_options(SslOptions::NO_TLSV1 | SslOptions::NO_TLSV1_1);
         builder.set_min_proto_version(None)?;
         builder.set_max_proto_version(Some(self.newest))?;
         // Old versions need what nobody should allow.
