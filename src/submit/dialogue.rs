@@ -2,7 +2,12 @@
 
 use std::{fmt, future::Future, pin::pin, time::Duration};
 
-use lettre::transport::smtp::{Error, client::AsyncSmtpConnection, commands::Quit, extension::ClientId};
+use lettre::transport::smtp::{
+    Error,
+    client::AsyncSmtpConnection,
+    commands::{Quit, Rset},
+    extension::ClientId,
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -15,7 +20,7 @@ use crate::net::tls::{TlsFault, TlsStream};
 /// The name in EHLO: an address literal that says nothing about the machine (RFC 5321, 4.1.3).
 const HELLO: ClientId = ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST);
 
-/// How long the goodbye may take.
+/// How long the server may take to answer what changes nothing any more.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A session after EHLO.
@@ -131,12 +136,23 @@ impl Dialogue {
         self.over
     }
 
-    /// Says goodbye, briefly.
+    /// Takes back what was said of a message, so that nobody gets it; what the server says to it changes nothing.
+    pub(super) async fn reset(&mut self) {
+        self.briefly(Rset).await;
+    }
+
+    /// Says goodbye.
     pub(super) async fn quit(&mut self) {
+        self.briefly(Quit).await;
+        self.over = true;
+    }
+
+    async fn briefly(&mut self, command: impl fmt::Display) {
         if !self.over {
-            self.deadline = self.deadline.min(Instant::now() + GOODBYE);
-            let _ = self.ask(Step::Ehlo, Quit).await;
-            self.over = true;
+            let deadline = self.deadline;
+            self.deadline = deadline.min(Instant::now() + GOODBYE);
+            let _ = self.ask(Step::Mail, command).await;
+            self.deadline = deadline;
         }
     }
 

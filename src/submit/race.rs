@@ -59,7 +59,7 @@ pub(super) async fn race(
                 // A task that is gone leaves its lane open, which reads as silent.
                 Err(_) => start = Instant::now(),
             },
-            () = sleep_until(deadline) => break,
+            () = sleep_until(deadline), if !running.is_empty() || race.started < race.lanes.len() => break,
             () = sleep_until(start), if race.started < race.lanes.len() => {
                 start = Instant::now() + head_start;
                 if race.last_is_in_handshake() {

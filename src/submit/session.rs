@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use lettre::transport::smtp::commands::{Data, Rset};
+use lettre::transport::smtp::commands::Data;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -268,10 +268,7 @@ impl Session {
             None if refused.is_empty() => return Ok(()),
             None => self.refusal(refused),
         };
-        if !self.dialogue.is_over() {
-            // What it says to this changes nothing.
-            let _ = self.dialogue.ask(Step::Recipient, Rset).await;
-        }
+        self.dialogue.reset().await;
         Err(cause)
     }
 

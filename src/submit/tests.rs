@@ -1,16 +1,24 @@
 //! What each failure of a submission means (the table of CLI.md), told by a server that lies.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../../tests/it/support/ca.rs"]
+/// The servers of the integration tests.
 #[allow(dead_code, unused_imports, missing_docs)]
-mod ca;
-#[path = "../../tests/it/support/lying_server.rs"]
-#[allow(dead_code, unused_imports, missing_docs)]
-mod lying_server;
+#[path = "../../tests/it/support"]
+mod support {
+    mod ca;
+    pub mod lying_server;
+    mod mail_server;
+    mod process;
+
+    pub use ca::{Ca, Flaw, Identity};
+    pub use mail_server::{Door, MailServer};
+    pub use process::{Outcome, run};
+}
 
 mod logins;
 mod messages;
 mod openings;
+mod postfix;
 mod publishing;
 
 use std::{
@@ -27,8 +35,10 @@ use crate::{
     crypt::Sealed,
     mail::{Address, Envelope},
 };
-use ca::{Ca, Flaw, Identity};
-use lying_server::{Face, LyingServer, Step as S, answer, closed_port, hello, opening, say};
+use support::{
+    Ca, Flaw, Identity,
+    lying_server::{Face, LyingServer, Step as S, answer, closed_port, hello, opening, say},
+};
 
 /// One authority for all tests, with its PEM file.
 static AUTHORITY: LazyLock<(Ca, NamedTempFile)> = LazyLock::new(|| {

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{hash::MessageDigest, pkcs5::pbkdf2_hmac, pkey::PKey, sha::sha256, sign::Signer, ssl::SslVersion};
 
 use super::*;
-use lying_server::Conversation;
+use support::lying_server::Conversation;
 
 const PASSWORD: &str = "correct horse";
 
@@ -46,7 +46,7 @@ fn plain_login_and_external_are_spoken() {
 
 #[test]
 fn a_client_certificate_logs_in() {
-    let ca::Identity { certificate, key } = AUTHORITY.0.server();
+    let Identity { certificate, key } = AUTHORITY.0.server();
     let identity =
         crate::net::tls::Identity::from_pem(&certificate.to_pem().unwrap(), &key.private_key_to_pem_pkcs8().unwrap());
     for (user, word) in [(None, "="), (Some("alice"), "YWxpY2U=")] {

@@ -47,7 +47,9 @@ fn a_silent_port_of_implicit_tls_gives_way_too() {
 
 #[test]
 fn all_refused_says_so() {
+    let start = Instant::now();
     let failure = send(&settings(&[refusing(), refusing()]), &mut Given::default()).unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!(outcomes(&failure.attempts), [Outcome::Refused, Outcome::Refused]);
     assert!(matches!(*failure.cause, Cause::Refused { .. }));
 }
