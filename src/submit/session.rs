@@ -28,6 +28,18 @@ const SLOWEST: u64 = 64 * 1024;
 const CHUNK: usize = 64 * 1024;
 
 /// A session that is ready for messages: TLS stands, the server is proven, the login is done.
+///
+/// Nothing but a sealed message can be handed to it:
+///
+/// ```compile_fail
+/// # use sealpost::submit::{Accepted, Failure, Session};
+/// async fn leak(session: &mut Session) -> Result<Accepted, Failure> { session.submit(b"hello").await }
+/// ```
+///
+/// ```
+/// # use sealpost::{crypt::Sealed, submit::{Accepted, Failure, Session}};
+/// async fn send(session: &mut Session, sealed: &Sealed) -> Result<Accepted, Failure> { session.submit(sealed).await }
+/// ```
 pub struct Session {
     dialogue: Dialogue,
     report: EndpointReport,
@@ -158,6 +170,7 @@ impl Session {
         let endpoint = self.dialogue.endpoint.clone();
         let reply = self.dialogue.ask(Step::Data, Data).await?;
         if reply.code() != 354 {
+            self.dialogue.reset().await;
             return Err(unwelcome(endpoint, Step::Data, reply));
         }
 
