@@ -89,7 +89,7 @@ impl CertificateFault {
             2 | 7 | 19 | 20 | 21 | 27 => Self::UnknownAuthority,
             18 => Self::SelfSigned,
             23 => Self::Revoked,
-            66 | 67 | 68 => Self::Weak(verdict.error_string()),
+            66..=68 => Self::Weak(verdict.error_string()),
             _ => Self::Other(verdict.error_string()),
         }
     }
