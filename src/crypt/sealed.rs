@@ -85,6 +85,12 @@ impl Sealed {
         Self::after_look(vec![bytes], envelope, recipients, Hidden::default(), false)
     }
 
+    /// Any bytes, for tests of what comes after sealing.
+    #[cfg(test)]
+    pub(crate) fn stand_in(envelope: Envelope, bytes: &[u8]) -> Self {
+        Self { suite: SuiteName::OpenPgp, envelope, pieces: vec![bytes.to_vec()] }
+    }
+
     /// Of which suite.
     pub fn suite(&self) -> SuiteName {
         self.suite

@@ -56,6 +56,16 @@ pub enum PortError {
     Empty,
 }
 
+impl Tls {
+    /// `starttls` or `implicit`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::StartTls => "starttls",
+            Self::Implicit => "implicit",
+        }
+    }
+}
+
 impl Port {
     /// 587, 465, 2525: the order of trying unless somebody says otherwise.
     pub const DEFAULT: [Self; 3] = [
@@ -63,6 +73,15 @@ impl Port {
         Self { number: 465, tls: Tls::Implicit },
         Self { number: 2525, tls: Tls::StartTls },
     ];
+
+    /// A port that is typed already.
+    pub fn new(number: u16, tls: Tls) -> Result<Self, PortError> {
+        match number {
+            0 => Err(PortError::Malformed("0".to_owned())),
+            25 => Err(PortError::Relay),
+            _ => Ok(Self { number, tls }),
+        }
+    }
 
     /// Reads a comma-separated list; one that comes twice counts once.
     ///
@@ -114,11 +133,7 @@ impl FromStr for Port {
             None if number == 465 => Tls::Implicit,
             None => Tls::StartTls,
         };
-        match number {
-            0 => Err(malformed()),
-            25 => Err(PortError::Relay),
-            _ => Ok(Self { number, tls }),
-        }
+        Self::new(number, tls)
     }
 }
 

@@ -18,8 +18,8 @@ pub enum Unsendable {
     /// The last line has no end.
     #[error("the message does not end with CR LF")]
     OpenEnd,
-    /// An address of the envelope holds a character that would end its command.
-    #[error("an address of the envelope holds a control character or an angle bracket")]
+    /// An address of the envelope holds what could end its command.
+    #[error("an address of the envelope holds a control character")]
     Address,
 }
 

@@ -1,28 +1,31 @@
-//! Layer 4: endpoints and the order of trying them, the SMTP session through lettre, what each failure means
-//! (RFC 5321, 6409, 8314).
+//! Layer 4: endpoints and the order of trying them, the SMTP session through lettre, what each failure means.
 //!
-//! Nothing but a [`Sealed`](crate::crypt::Sealed) can be submitted. In clear nothing crosses but EHLO, STARTTLS and
-//! QUIT. Files are read for certificates only; secrets come through [`Secrets`] when a login wants them.
+//! Neither settings files nor secret sources are known here: both come in as values. Nothing but a
+//! [`Sealed`](crate::crypt::Sealed) can be submitted, and nothing but EHLO, STARTTLS and QUIT is ever said before
+//! TLS stands (RFC 6409, RFC 8314).
 
-mod connect;
-mod door;
+mod dialogue;
 mod endpoint;
 mod failure;
 mod login;
 mod look;
 mod offers;
+mod opening;
+mod race;
 mod reply;
 mod scram;
 mod secrets;
 mod session;
 mod settings;
-mod stream;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 pub use endpoint::{Endpoint, Port, PortError, Tls};
 pub use failure::{Attempt, Cause, Failure, Outcome, ProtocolFault, Refusal, SecretFailure, Step};
 pub use look::Unsendable;
 pub use offers::Offers;
 pub use reply::{Reply, ReplyFault};
-pub use session::{Accepted, EndpointReport, Session};
 pub use secrets::{Held, Secrets};
+pub use session::{Accepted, EndpointReport, Session};
 pub use settings::{Auth, Dsn, Notify, Settings};

@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn keywords_are_read_without_case() {
         let mut replies = Replies::default();
-        replies.push(b"250-SIZE\r\n250-size 1000\r\n250-Auth plain LOGIN\r\n250-AUTH=LOGIN\r\n250-pipelining\r\n250 dsn\r\n");
+        replies.push(
+            b"250-SIZE\r\n250-size 1000\r\n250-Auth plain LOGIN\r\n250-AUTH=LOGIN\r\n250-pipelining\r\n250 dsn\r\n",
+        );
         let offers = Offers::read(&replies.next().unwrap().unwrap());
         assert_eq!(
             offers,

@@ -60,6 +60,16 @@ impl Reply {
         }
     }
 
+    /// The same with a secret taken out; one of fewer than four characters is left, as it stands everywhere.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if secret.chars().count() >= 4 {
+            for line in &mut self.lines {
+                *line = line.replace(secret, "***");
+            }
+        }
+        self
+    }
+
     /// The digit that counts: 2, 3, 4 or 5.
     pub(super) fn class(&self) -> u16 {
         self.code / 100
@@ -134,7 +144,10 @@ impl Replies {
 
 /// Text of a server: UTF-8 as far as it is any, and no control characters.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,13 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use openssl::{
-    error::ErrorStack,
-    hash::MessageDigest,
-    memcmp,
-    pkcs5::pbkdf2_hmac,
-    pkey::PKey,
-    sha::sha256,
-    sign::Signer,
+    error::ErrorStack, hash::MessageDigest, memcmp, pkcs5::pbkdf2_hmac, pkey::PKey, sha::sha256, sign::Signer,
 };
 use zeroize::Zeroizing;
 
@@ -120,7 +114,8 @@ impl Scram {
         if let Some(refused) = refusal(server) {
             return Err(refused);
         }
-        let given = server.split(',').next().and_then(|part| part.strip_prefix("v=")).ok_or_else(|| malformed.clone())?;
+        let given =
+            server.split(',').next().and_then(|part| part.strip_prefix("v=")).ok_or_else(|| malformed.clone())?;
         let given = STANDARD.decode(given).map_err(|_| malformed)?;
         match &self.proof {
             Some(ServerProof(expected)) if expected.len() == given.len() && memcmp::eq(expected, &given) => Ok(()),
@@ -149,7 +144,13 @@ fn prepared(text: &str) -> String {
                 !matches!(c, '\u{ad}' | '\u{34f}' | '\u{1806}' | '\u{180b}'..='\u{180d}' | '\u{200b}'..='\u{200d}'
                     | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
             })
-            .map(|c| if matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200b}' | '\u{202f}' | '\u{205f}' | '\u{3000}') { ' ' } else { c })
+            .map(|c| {
+                if matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200b}' | '\u{202f}' | '\u{205f}' | '\u{3000}') {
+                    ' '
+                } else {
+                    c
+                }
+            })
             .collect(),
     );
     ComposingNormalizerBorrowed::new_nfkc().normalize(&mapped).into_owned()
@@ -173,7 +174,8 @@ mod tests {
         }
     }
 
-    const SERVER_FIRST: &[u8] = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    const SERVER_FIRST: &[u8] =
+        b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
     #[test]
     fn the_published_exchange_comes_out() {
@@ -222,7 +224,9 @@ mod tests {
 
     #[test]
     fn texts_are_prepared_as_rfc_4013_shows() {
-        for (text, prepared_text) in [("I\u{ad}X", "IX"), ("user", "user"), ("\u{aa}", "a"), ("\u{2168}", "IX"), ("a\u{a0}b", "a b")] {
+        for (text, prepared_text) in
+            [("I\u{ad}X", "IX"), ("user", "user"), ("\u{aa}", "a"), ("\u{2168}", "IX"), ("a\u{a0}b", "a b")]
+        {
             assert_eq!(prepared(text), prepared_text);
         }
     }

@@ -1,372 +1,372 @@
-//! A session inside TLS: EHLO, login, and one transaction for each message (RFC 5321, 3.3; RFC 6409).
-//!
-//! Commands go through lettre one by one, or in one flight where the server offers PIPELINING (RFC 2920). DATA waits
-//! until every recipient was taken: one that is refused means RSET, and nobody gets the message.
+//! From settings to a session, and messages over it (RFC 5321, 3.3).
 
-use std::{cell::Cell, time::Duration};
+use std::{fmt::Write, time::Duration};
 
-use lettre::transport::smtp::{client::AsyncSmtpConnection, extension::ClientId};
+use lettre::transport::smtp::commands::Data;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Attempt, Cause, Dsn, Endpoint, Failure, Offers, ProtocolFault, Refusal, Reply, Secrets, Settings, Step, Tls, connect,
-    login::{Channel, Login},
-    look,
-    stream::{Inbox, ReplyStream},
+    Attempt, Cause, Dsn, Endpoint, Failure, Notify, Refusal, Reply, Secrets, Settings, Step, Tls, Unsendable,
+    dialogue::{Dialogue, Handed},
+    login::{Credentials, log_in},
+    look::look,
+    opening::unwelcome,
+    race::race,
 };
-use crate::{
-    crypt::Sealed,
-    mail::Address,
-    net::tls::{Context, TlsStream},
-};
+use crate::{crypt::Sealed, mail::Address, net::tls::Context};
 
-/// How many recipients go in one flight, so that neither side's buffers fill up while nobody reads.
-const FLIGHT: usize = 64;
+/// The most commands in one flight, so that neither side can fill the other's buffers while it writes.
+const FLIGHT: usize = 100;
 
-/// The slowest transfer that is waited for, in bytes a second.
-const SLOWEST: u64 = 64 << 10;
+/// The most bytes in one flight: it leaves as one record, before the first reply to it can come.
+const FLIGHT_BYTES: usize = 12 * 1024;
 
-/// How long the answer to QUIT is waited for: nothing depends on it.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// What a connection must carry at least, in bytes a second, to get more than the timeout for a message.
+const SLOWEST: u64 = 64 * 1024;
 
-/// An open session.
+/// How much of a message is handed on at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// A session that is ready for messages: TLS stands, the server is proven, the login is done.
+///
+/// Nothing but a sealed message can be handed to it:
+///
+/// ```compile_fail
+/// # use sealpost::submit::{Accepted, Failure, Session};
+/// async fn leak(session: &mut Session) -> Result<Accepted, Failure> { session.submit(b"hello").await }
+/// ```
+///
+/// ```
+/// # use sealpost::{crypt::Sealed, submit::{Accepted, Failure, Session}};
+/// async fn send(session: &mut Session, sealed: &Sealed) -> Result<Accepted, Failure> { session.submit(sealed).await }
+/// ```
 pub struct Session {
-    connection: AsyncSmtpConnection,
-    inbox: Inbox,
-    endpoint: Endpoint,
+    dialogue: Dialogue,
     report: EndpointReport,
-    pub(super) channel: Channel,
-    pub(super) offers: Offers,
     attempts: Vec<Attempt>,
-    dsn: Option<Dsn>,
     timeout: Duration,
-    deadline: Instant,
-    used: bool,
+    dsn: Option<Dsn>,
+    fresh: bool,
 }
 
-/// What a server took.
-#[derive(Clone, Debug)]
-pub struct Accepted {
-    /// Where.
-    pub endpoint: EndpointReport,
-    /// What it said at the end.
-    pub reply: Reply,
-    /// The endpoints that were tried before.
-    pub attempts: Vec<Attempt>,
-    /// Whether delivery notices were asked for and the server does not offer them.
-    pub without_notices: bool,
-}
-
-/// How the connection is protected.
+/// Where a session leads and how it is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointReport {
-    /// Where.
-    pub endpoint: Endpoint,
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How TLS began.
+    pub tls: Tls,
     /// `TLSv1.3` or `TLSv1.2`.
-    pub protocol: &'static str,
+    pub protocol: String,
     /// The group of the key exchange, for instance `X25519MLKEM768`.
     pub group: Option<String>,
 }
 
-impl Session {
-    /// Goes to the first endpoint that greets, and logs in.
-    ///
-    /// # Errors
-    /// Everything up to the login; nothing of a message was on the wire.
-    pub async fn connect(settings: &Settings, secrets: &mut impl Secrets) -> Result<Self, Failure> {
-        settings.check().map_err(Failure::early)?;
-        let deadline = Instant::now() + settings.timeout;
-        let login = Login::prepare(settings, secrets).map_err(Failure::early)?;
-        let context = Context::new(settings.ca_file.as_deref(), settings.identity.as_ref()).map_err(Failure::early)?;
-        let endpoints = connect::endpoints(settings, deadline).await?;
-        let (door, attempts) = connect::race(endpoints, &context, settings, deadline).await?;
-        let endpoint = door.endpoint().clone();
-        let failed = |attempts: Vec<Attempt>, cause: Cause| failure(attempts, &endpoint, cause);
-        let tls = match door.enter(&context, &settings.domain, deadline).await {
-            Ok(tls) => tls,
-            Err(cause) => return Err(failed(attempts, cause)),
-        };
-        let mut session = match Self::begin(tls, endpoint.clone(), settings, deadline).await {
-            Ok(session) => session,
-            Err(cause) => return Err(failed(attempts, cause)),
-        };
-        if let Err(cause) = login.perform(&mut session, settings, secrets).await {
-            session.quit().await;
-            return Err(failed(attempts, cause));
-        }
-        session.attempts = attempts;
-        Ok(session)
-    }
-
-    async fn begin(tls: TlsStream, endpoint: Endpoint, settings: &Settings, deadline: Instant) -> Result<Self, Cause> {
-        let report =
-            EndpointReport { endpoint: endpoint.clone(), protocol: tls.protocol(), group: tls.group() };
-        let channel = Channel { binding: tls.channel_binding() };
-        let (stream, inbox) = ReplyStream::new(tls);
-        let hello = ClientId::Domain(settings.domain.clone());
-        let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello);
-        let connected = timeout_at(deadline, connecting).await;
-        let step = Step::Ehlo;
-        let connected = connected.map_err(|_| Cause::Silence { endpoint: endpoint.clone(), step })?;
-        let reply = inbox.reply(&endpoint, step)?;
-        match (reply.class(), connected) {
-            (2, Ok(connection)) => Ok(Self {
-                connection,
-                offers: Offers::read(&reply),
-                inbox,
-                endpoint,
-                report,
-                channel,
-                attempts: Vec::new(),
-                dsn: settings.dsn.clone(),
-                timeout: settings.timeout,
-                deadline,
-                used: false,
-            }),
-            (4, _) => Err(Cause::Deferred { endpoint, step, reply }),
-            (5, _) => Err(Cause::Rejected { endpoint, step, reply }),
-            (_, Err(_)) => Err(Cause::Lost { endpoint, step }),
-            _ => Err(Cause::Protocol { endpoint, step, fault: ProtocolFault::Unexpected(reply) }),
-        }
-    }
-
-    /// Where it leads.
-    pub(super) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// Hands one message in.
-    ///
-    /// # Errors
-    /// The message was not taken, and by [`Failure::unknown`] that it may have been. After a failure the session is
-    /// of no more use.
-    pub async fn submit(&mut self, sealed: &Sealed) -> Result<Accepted, Failure> {
-        if std::mem::replace(&mut self.used, true) {
-            // Each further message has the deadline for itself.
-            self.deadline = Instant::now() + self.timeout;
-        }
-        match self.transact(sealed).await {
-            Ok(reply) => Ok(Accepted {
-                endpoint: self.report.clone(),
-                reply,
-                attempts: self.attempts.clone(),
-                without_notices: self.dsn.is_some() && !self.offers.dsn,
-            }),
-            Err(cause) => Err(failure(self.attempts.clone(), &self.endpoint, cause)),
-        }
-    }
-
-    /// Says goodbye; whatever becomes of that changes nothing.
-    pub async fn quit(mut self) {
-        let patience = self.deadline.min(Instant::now() + FAREWELL);
-        let _ = timeout_at(patience, self.connection.command("QUIT\r\n")).await;
-    }
-
-    async fn transact(&mut self, sealed: &Sealed) -> Result<Reply, Cause> {
-        let eight_bit = look::look(sealed.pieces())?;
-        let size = sealed.len() as u64;
-        let mail = self.mail(sealed, size, eight_bit)?;
-        self.envelope(&mail, sealed.envelope().to()).await?;
-
-        let reply = self.say(Step::Data, "DATA\r\n").await?;
-        match reply.class() {
-            3 if reply.code() == 354 => {}
-            4 => return Err(Cause::Deferred { endpoint: self.endpoint.clone(), step: Step::Data, reply }),
-            5 => return Err(Cause::Rejected { endpoint: self.endpoint.clone(), step: Step::Data, reply }),
-            _ => return Err(self.out_of_order(Step::Data, reply)),
-        }
-        self.deadline += Duration::from_secs(size / SLOWEST);
-        self.message(sealed).await
-    }
-
-    /// The MAIL command with its parameters, if the server can carry the message at all.
-    fn mail(&self, sealed: &Sealed, size: u64, eight_bit: bool) -> Result<String, Cause> {
-        let envelope = sealed.envelope();
-        let mut mail = format!("MAIL FROM:<{}>", envelope.from());
-        if let Some(limit) = self.offers.size {
-            if limit > 0 && size > limit {
-                return Err(Cause::TooLarge { endpoint: self.endpoint.clone(), size, limit });
-            }
-            mail += &format!(" SIZE={size}");
-        }
-        if eight_bit && !self.offers.eight_bit {
-            return Err(Cause::NeedsEightBit(self.endpoint.clone()));
-        }
-        if eight_bit {
-            mail += " BODY=8BITMIME";
-        }
-        if sealed.needs_smtputf8() {
-            if !self.offers.smtputf8 {
-                let all = std::iter::once(envelope.from()).chain(envelope.to());
-                let addresses = all.filter(|address| address.needs_smtputf8()).cloned().collect();
-                return Err(Cause::NeedsSmtputf8 { endpoint: self.endpoint.clone(), addresses });
-            }
-            mail += " SMTPUTF8";
-        }
-        if let Some(dsn) = self.dsn.as_ref().filter(|_| self.offers.dsn) {
-            if dsn.headers_only {
-                mail += " RET=HDRS";
-            }
-            if let Some(id) = &dsn.envelope_id {
-                mail += &format!(" ENVID={}", xtext(id));
-            }
-        }
-        Ok(mail + "\r\n")
-    }
-
-    /// MAIL and every RCPT; all or nothing.
-    async fn envelope(&mut self, mail: &str, to: &[Address]) -> Result<(), Cause> {
-        let notify = self.dsn.as_ref().filter(|dsn| self.offers.dsn && !dsn.notify.is_empty()).map(|dsn| {
-            let words: Vec<_> = dsn.notify.iter().map(|notify| notify.keyword()).collect();
-            format!(" NOTIFY={}", words.join(","))
-        });
-        let rcpt = |address: &Address| format!("RCPT TO:<{address}>{}\r\n", notify.as_deref().unwrap_or_default());
-        let flight = if self.offers.pipelining { FLIGHT } else { 1 };
-        let mut refused = Vec::new();
-        let mut first = Some(mail);
-        if flight == 1 {
-            let reply = self.say(Step::Mail, mail).await?;
-            self.taken(Step::Mail, reply)?;
-            first = None;
-        }
-        for group in to.chunks(flight) {
-            let mut commands = first.unwrap_or_default().to_owned();
-            commands.extend(group.iter().map(rcpt));
-            let mut reply = self.say(if first.is_some() { Step::Mail } else { Step::Recipient }, &commands).await?;
-            let mut mail_refused = None;
-            if first.take().is_some() {
-                mail_refused = self.taken(Step::Mail, reply.clone()).err();
-                reply = self.hear(Step::Recipient).await?;
-            }
-            for (index, address) in group.iter().enumerate() {
-                if index > 0 {
-                    reply = self.hear(Step::Recipient).await?;
-                }
-                match reply.class() {
-                    2 => {}
-                    4 | 5 => refused.push(Refusal { address: address.clone(), reply: reply.clone() }),
-                    _ => return Err(self.out_of_order(Step::Recipient, reply)),
-                }
-            }
-            if let Some(cause) = mail_refused {
-                return Err(cause);
-            }
-        }
-        if refused.is_empty() {
-            return Ok(());
-        }
-        // Whatever the answer, nothing was sent.
-        let _ = self.say(Step::Recipient, "RSET\r\n").await;
-        let endpoint = self.endpoint.clone();
-        if refused.iter().any(|refusal| refusal.reply.class() == 5) {
-            Err(Cause::RecipientsRefused { endpoint, refused })
-        } else {
-            Err(Cause::RecipientsDeferred { endpoint, refused })
-        }
-    }
-
-    /// The message and its final dot. Once the dot may have gone out, the message may have been taken.
-    async fn message(&mut self, sealed: &Sealed) -> Result<Reply, Cause> {
-        let dot = Cell::new(false);
-        // lettre ends the message with CR LF, dot, CR LF: the last line break of ours is that first one.
-        let mut rest = sealed.len() - 2;
-        let mut pieces = sealed.pieces();
-        let pieces = std::iter::from_fn(|| {
-            let piece = pieces.next().filter(|_| rest > 0);
-            let Some(piece) = piece else {
-                dot.set(true);
-                return None;
-            };
-            let piece = &piece[..piece.len().min(rest)];
-            rest -= piece.len();
-            Some(piece)
-        });
-        let sent = timeout_at(self.deadline, self.connection.message_iter(pieces)).await;
-        let endpoint = self.endpoint.clone();
-        if !dot.get() {
-            return Err(match sent {
-                Err(_) => Cause::Silence { endpoint, step: Step::Message },
-                Ok(_) => Cause::Lost { endpoint, step: Step::Message },
-            });
-        }
-        let unknown = |detail: String| Cause::Unknown { endpoint: endpoint.clone(), detail };
-        let step = Step::Dot;
-        match self.inbox.take() {
-            Some(reply) if reply.class() == 2 => Ok(reply),
-            Some(reply) if reply.class() == 4 => Err(Cause::Deferred { endpoint, step, reply }),
-            Some(reply) if reply.class() == 5 => Err(Cause::Rejected { endpoint, step, reply }),
-            Some(reply) => Err(unknown(format!("it said {reply}"))),
-            None => Err(unknown(match (sent, self.inbox.fault()) {
-                (Err(_), _) => "no reply came in time".to_owned(),
-                (_, Some(fault)) => fault.to_string(),
-                _ => "the connection was lost".to_owned(),
-            })),
-        }
-    }
-
-    /// Says something and hears the first reply to it.
-    pub(super) async fn say(&mut self, step: Step, command: &str) -> Result<Reply, Cause> {
-        if self.inbox.is_ahead() {
-            let fault = ProtocolFault::OutOfTurn;
-            return Err(Cause::Protocol { endpoint: self.endpoint.clone(), step, fault });
-        }
-        let said = timeout_at(self.deadline, self.connection.command(command)).await;
-        self.heard(step, said.is_err())
-    }
-
-    /// Hears one more reply of a flight.
-    async fn hear(&mut self, step: Step) -> Result<Reply, Cause> {
-        let heard = timeout_at(self.deadline, self.connection.read_response()).await;
-        self.heard(step, heard.is_err())
-    }
-
-    fn heard(&self, step: Step, late: bool) -> Result<Reply, Cause> {
-        match self.inbox.reply(&self.endpoint, step) {
-            Err(Cause::Lost { endpoint, step }) if late => Err(Cause::Silence { endpoint, step }),
-            heard => heard,
-        }
-    }
-
-    /// A 2xx, or why not.
-    fn taken(&self, step: Step, reply: Reply) -> Result<(), Cause> {
-        let endpoint = self.endpoint.clone();
-        match reply.class() {
-            2 => Ok(()),
-            4 => Err(Cause::Deferred { endpoint, step, reply }),
-            5 => Err(Cause::Rejected { endpoint, step, reply }),
-            _ => Err(self.out_of_order(step, reply)),
-        }
-    }
-
-    pub(super) fn out_of_order(&self, step: Step, reply: Reply) -> Cause {
-        Cause::Protocol { endpoint: self.endpoint.clone(), step, fault: ProtocolFault::Unexpected(reply) }
-    }
+/// A message that the server has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// By whom, and how it went there. Worth remembering for the next time.
+    pub endpoint: EndpointReport,
+    /// What the server said, without the code, bounded, control characters made U+FFFD.
+    pub reply: String,
+    /// The endpoints that were tried before.
+    pub attempts: Vec<Attempt>,
 }
 
 impl EndpointReport {
-    /// How TLS began.
-    pub fn tls(&self) -> Tls {
-        self.endpoint.tls
+    /// To be given as [`Settings::remembered`] the next time.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { host: self.host.clone(), port: self.port, tls: self.tls }
     }
 }
 
-fn failure(mut attempts: Vec<Attempt>, endpoint: &Endpoint, cause: Cause) -> Failure {
-    attempts.push(Attempt::of(endpoint.clone(), &cause));
-    Failure { attempts, cause: Box::new(cause) }
-}
-
-/// RFC 3461, 4: printable ASCII but `+` and `=`, all else as `+HH`; at most 100 characters.
-fn xtext(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        let piece = match byte {
-            b'+' | b'=' | 0..=b' ' | 0x7f.. => format!("+{byte:02X}"),
-            _ => char::from(byte).to_string(),
+impl Session {
+    /// Fetches the secrets, tries the endpoints in order, and logs in at the first that greets.
+    ///
+    /// # Errors
+    /// See [`Cause`]. Nothing of a message was on the wire then.
+    pub async fn connect(settings: &Settings, secrets: &mut dyn Secrets) -> Result<Self, Failure> {
+        settings.check().map_err(Failure::early)?;
+        let tls = Context::new(settings.ca_file.as_deref(), settings.identity.as_ref()).map_err(Failure::early)?;
+        let credentials = Credentials::fetch(settings, secrets).map_err(Failure::early)?;
+        let deadline = Instant::now() + settings.timeout;
+        let endpoints = settings.endpoints(deadline).await.map_err(Failure::early)?;
+        let (greeted, mut attempts) = race(endpoints, &tls, settings.head_start, deadline).await?;
+        let endpoint = greeted.endpoint.clone();
+        let opened = async {
+            let stream = greeted.secure(&tls, deadline).await?;
+            let report = EndpointReport {
+                host: endpoint.host.clone(),
+                port: endpoint.port,
+                tls: endpoint.tls,
+                protocol: stream.protocol().to_owned(),
+                group: stream.group(),
+            };
+            let binding = stream.channel_binding();
+            let mut dialogue = Dialogue::begin(stream, endpoint.clone(), deadline).await?;
+            if let Err(cause) = log_in(&mut dialogue, credentials, secrets, binding).await {
+                dialogue.quit().await;
+                return Err(cause);
+            }
+            Ok((dialogue, report))
         };
-        if out.len() + piece.len() > 100 {
-            break;
+        match opened.await {
+            Ok((dialogue, report)) => {
+                let (timeout, dsn) = (settings.timeout, settings.dsn.clone());
+                Ok(Self { dialogue, report, attempts, timeout, dsn, fresh: true })
+            }
+            Err(cause) => {
+                attempts.push(Attempt::of(endpoint, &cause));
+                Err(Failure { attempts, cause: Box::new(cause) })
+            }
         }
-        out += &piece;
     }
-    out
+
+    /// Hands a sealed message to the server, for all its recipients or for none.
+    ///
+    /// # Errors
+    /// See [`Cause`]. But for [`Cause::Unknown`] nobody gets the message.
+    pub async fn submit(&mut self, sealed: &Sealed) -> Result<Accepted, Failure> {
+        if !self.fresh {
+            self.dialogue.deadline = Instant::now() + self.timeout;
+        }
+        self.fresh = false;
+        match self.hand_over(sealed).await {
+            Ok(reply) => {
+                let (endpoint, attempts) = (self.report.clone(), self.attempts.clone());
+                Ok(Accepted { endpoint, reply: reply.text(), attempts })
+            }
+            Err(cause) => {
+                let mut attempts = self.attempts.clone();
+                if !matches!(cause, Cause::Unsendable(_)) {
+                    attempts.push(Attempt::of(self.report.endpoint(), &cause));
+                }
+                Err(Failure { attempts, cause: Box::new(cause) })
+            }
+        }
+    }
+
+    /// Ends the session politely, if the server lets it in a second.
+    pub async fn quit(mut self) {
+        self.dialogue.quit().await;
+    }
+
+    /// What the server offers.
+    pub fn offers(&self) -> &super::Offers {
+        &self.dialogue.offers
+    }
+
+    /// Where it leads and how it is protected.
+    pub fn endpoint(&self) -> &EndpointReport {
+        &self.report
+    }
+
+    async fn hand_over(&mut self, sealed: &Sealed) -> Result<Reply, Cause> {
+        let eight_bit = look(sealed.pieces())?;
+        let mail = self.mail(sealed, eight_bit)?;
+        self.envelope(sealed, mail).await?;
+        let endpoint = self.dialogue.endpoint.clone();
+        let reply = self.dialogue.ask(Step::Data, Data).await?;
+        if reply.code() != 354 {
+            self.dialogue.reset().await;
+            return Err(unwelcome(endpoint, Step::Data, reply));
+        }
+
+        let allowance = Duration::from_secs(sealed.len() as u64 / SLOWEST);
+        // lettre ends the last line itself.
+        let mut left = sealed.len() - 2;
+        let content = sealed.pieces().flat_map(move |piece| {
+            let now = piece.len().min(left);
+            left -= now;
+            piece[..now].chunks(CHUNK)
+        });
+        match self.dialogue.hand(content, allowance).await {
+            Handed::Replied(reply) => match reply.class() {
+                2 => Ok(reply),
+                4 | 5 => Err(unwelcome(endpoint, Step::Dot, reply)),
+                _ => Err(Cause::Unknown { endpoint, detail: format!("it said {reply}") }),
+            },
+            Handed::Before(cause) => Err(cause),
+            Handed::After(detail) => Err(Cause::Unknown { endpoint, detail }),
+        }
+    }
+
+    /// The MAIL command, if the server can take such a message at all.
+    fn mail(&self, sealed: &Sealed, eight_bit: bool) -> Result<String, Cause> {
+        let (offers, endpoint) = (&self.dialogue.offers, || self.dialogue.endpoint.clone());
+        let envelope = sealed.envelope();
+        let all = || std::iter::once(envelope.from()).chain(envelope.to());
+        if all().any(|address| address.to_string().chars().any(char::is_control)) {
+            return Err(Unsendable::Address.into());
+        }
+        let addresses: Vec<Address> = all().filter(|address| address.needs_smtputf8()).cloned().collect();
+        let smtputf8 = !addresses.is_empty();
+        if smtputf8 && !offers.smtputf8 {
+            return Err(Cause::NeedsSmtputf8 { endpoint: endpoint(), addresses });
+        }
+        if eight_bit && !offers.eight_bit {
+            return Err(Cause::NeedsEightBit(endpoint()));
+        }
+        let size = sealed.len() as u64;
+        if let Some(limit) = offers.size.filter(|limit| *limit > 0 && size > *limit) {
+            return Err(Cause::TooLarge { endpoint: endpoint(), size, limit });
+        }
+
+        let mut command = format!("MAIL FROM:<{}>", envelope.from());
+        if offers.size.is_some() {
+            let _ = write!(command, " SIZE={size}");
+        }
+        if eight_bit {
+            command.push_str(" BODY=8BITMIME");
+        }
+        if smtputf8 {
+            command.push_str(" SMTPUTF8");
+        }
+        if let Some(dsn) = self.dsn.as_ref().filter(|_| offers.dsn) {
+            if dsn.headers_only {
+                command.push_str(" RET=HDRS");
+            }
+            if let Some(id) = &dsn.envelope_id {
+                let _ = write!(command, " ENVID={}", xtext(id));
+            }
+        }
+        command.push_str("\r\n");
+        Ok(command)
+    }
+
+    /// MAIL and RCPT; when one is refused, RSET, so that nobody gets the message.
+    async fn envelope(&mut self, sealed: &Sealed, mail: String) -> Result<(), Cause> {
+        let most = if self.dialogue.offers.pipelining { FLIGHT } else { 1 };
+        let notify = self.notify();
+        let mut waiting = sealed.envelope().to().iter().peekable();
+        let mut refused: Vec<Refusal> = Vec::new();
+        let mut commands = mail;
+        let mut with_mail = true;
+        let mut ended = None;
+        while with_mail || waiting.peek().is_some() {
+            let mut flight: Vec<&Address> = Vec::new();
+            while flight.len() + usize::from(with_mail) < most && commands.len() < FLIGHT_BYTES {
+                let Some(address) = waiting.next() else { break };
+                let _ = write!(commands, "RCPT TO:<{address}>{notify}\r\n");
+                flight.push(address);
+            }
+            let step = if with_mail { Step::Mail } else { Step::Recipient };
+            let count = flight.len() + usize::from(with_mail);
+            let mut replies = self.dialogue.flight(step, &commands, count).await?.into_iter();
+            commands.clear();
+            if with_mail {
+                with_mail = false;
+                match replies.next() {
+                    Some(reply) if reply.class() == 2 => {}
+                    Some(reply) => ended = Some(unwelcome(self.dialogue.endpoint.clone(), Step::Mail, reply)),
+                    None => {}
+                }
+            }
+            for (address, reply) in flight.into_iter().zip(replies) {
+                match reply.class() {
+                    2 => {}
+                    4 | 5 => refused.push(Refusal { address: address.clone(), reply }),
+                    _ if ended.is_some() => {}
+                    _ => ended = Some(unwelcome(self.dialogue.endpoint.clone(), Step::Recipient, reply)),
+                }
+            }
+            if ended.is_some() || self.dialogue.is_over() {
+                break;
+            }
+        }
+        let cause = match ended {
+            Some(cause) => cause,
+            None if refused.is_empty() => return Ok(()),
+            None => self.refusal(refused),
+        };
+        self.dialogue.reset().await;
+        Err(cause)
+    }
+
+    /// A refusal for good outweighs one for now, and names those alone whom it concerns.
+    fn refusal(&self, refused: Vec<Refusal>) -> Cause {
+        let endpoint = self.dialogue.endpoint.clone();
+        let (for_good, for_now): (Vec<_>, Vec<_>) = refused.into_iter().partition(|refusal| refusal.reply.class() == 5);
+        if for_good.is_empty() {
+            Cause::RecipientsDeferred { endpoint, refused: for_now }
+        } else {
+            Cause::RecipientsRefused { endpoint, refused: for_good }
+        }
+    }
+
+    fn notify(&self) -> String {
+        match &self.dsn {
+            Some(dsn) if self.dialogue.offers.dsn && !dsn.notify.is_empty() => {
+                let never = dsn.notify.contains(&Notify::Never);
+                let kept = dsn.notify.iter().filter(|notify| !never || **notify == Notify::Never);
+                let keywords: Vec<&str> = kept.map(|notify| notify.keyword()).collect();
+                format!(" NOTIFY={}", keywords.join(","))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Where to try, in order: the ports of the host, or what the domain's SRV records name.
+    async fn endpoints(&self, deadline: Instant) -> Result<Vec<Endpoint>, Cause> {
+        let mut endpoints = match &self.host {
+            Some(host) => {
+                let at = |port: &super::Port| Endpoint { host: host.clone(), port: port.number(), tls: port.tls() };
+                self.ports.iter().map(at).collect()
+            }
+            None => match timeout_at(deadline, self.published()).await {
+                Ok(found) => found?,
+                Err(_) => return Err(self.no_server("no answer in time".to_owned())),
+            },
+        };
+        if let Some(remembered) = &self.remembered
+            && let Some(at) = endpoints.iter().position(|endpoint| endpoint == remembered)
+        {
+            endpoints[..=at].rotate_right(1);
+        }
+        Ok(endpoints)
+    }
+
+    async fn published(&self) -> Result<Vec<Endpoint>, Cause> {
+        let mut endpoints = Vec::new();
+        let mut detail = "the domain names none".to_owned();
+        for (service, tls) in [("_submission", Tls::StartTls), ("_submissions", Tls::Implicit)] {
+            match self.dns.services(&format!("{service}._tcp.{}", self.domain)).await {
+                Ok(services) => endpoints.extend(services.into_iter().map(|found| Endpoint {
+                    host: found.target,
+                    port: found.port,
+                    tls,
+                })),
+                Err(error) => detail = error.to_string(),
+            }
+        }
+        // Without DNSSEC anybody on the way can name a host of his own, with a good certificate (RFC 6186, 6).
+        let inside = |host: &str| host == self.domain || host.ends_with(&format!(".{}", self.domain));
+        if let Some(foreign) = endpoints.iter().find(|endpoint| !inside(&endpoint.host)) {
+            return Err(Cause::ForeignServer { domain: self.domain.clone(), target: foreign.host.clone() });
+        }
+        endpoints.retain(|endpoint| endpoint.port != 25);
+        if endpoints.is_empty() { Err(self.no_server(detail)) } else { Ok(endpoints) }
+    }
+
+    fn no_server(&self, detail: String) -> Cause {
+        Cause::NoServer { domain: self.domain.clone(), detail }
+    }
+}
+
+/// RFC 3461, 4.
+fn xtext(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'!'..=b'~' if byte != b'+' && byte != b'=' => encoded.push(char::from(byte)),
+            _ => {
+                let _ = write!(encoded, "+{byte:02X}");
+            }
+        }
+    }
+    encoded
 }

@@ -86,10 +86,10 @@ impl CertificateFault {
             10 => Self::Expired,
             9 => Self::NotYetValid,
             62 | 64 => Self::OtherHost,
-            2 | 19 | 20 | 21 | 27 => Self::UnknownAuthority,
+            2 | 7 | 19 | 20 | 21 | 27 => Self::UnknownAuthority,
             18 => Self::SelfSigned,
             23 => Self::Revoked,
-            66 | 67 | 68 => Self::Weak(verdict.error_string()),
+            66..=68 => Self::Weak(verdict.error_string()),
             _ => Self::Other(verdict.error_string()),
         }
     }

@@ -5,13 +5,16 @@
 mod ca;
 mod gpg;
 mod home;
+pub mod lying_server;
 mod mail_server;
+mod process;
 mod sqop;
 
 pub use ca::{Ca, Flaw, Identity};
 pub use gpg::{Decryption, Gpg};
-pub use home::{Home, Outcome, Run, run};
+pub use home::{Home, Run};
 pub use mail_server::{Door, MailServer, curl};
+pub use process::{Outcome, run};
 pub use sqop::Sqop;
 
 /// The folder of the package.
