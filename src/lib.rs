@@ -14,11 +14,11 @@
 //!
 //! Imports go downward only; `tests/it/layers.rs` fails on a breach.
 
-// pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod crypt;
 pub mod ffi;
-// pub mod flow;
+pub mod flow;
 pub mod keystore;
 pub mod mail;
 pub mod net;

@@ -10,6 +10,7 @@ use super::{
     failure::Failure,
     grammar::{self, Global},
     input,
+    printable::Printable,
     voice::Voice,
 };
 use crate::{
@@ -19,8 +20,10 @@ use crate::{
         pgp::{self, Certificate, Key, Strength},
     },
     keystore::Keystore,
-    mail::{Address, Composition, Mailbox, Uniques},
-    secret::{self, Destination, Source},
+    mail::{Address, Composition, Draft, Mailbox, Uniques},
+    net::tls::Identity,
+    secret::{self, Destination, SecretError, Source},
+    submit::{Dsn, Endpoint, Held, Notify, Port, SecretFailure, Secrets, Settings},
 };
 
 const ENVIRONMENT: Environment<'static> = &|name| std::env::var_os(name);
@@ -36,6 +39,38 @@ impl Place {
         let home = Home::find(global.home.as_deref(), ENVIRONMENT)?;
         let keystore = Keystore::open(&home.certificates, &home.keys);
         Ok(Self { home, keystore })
+    }
+
+    /// The passphrase source for keys of the store: that of the flag, else of the account.
+    pub fn passphrase(&self, global: &Global, flag: Option<&str>) -> Result<Option<Source>, Failure> {
+        let flags =
+            Overrides { account: global.account.clone(), passphrase: flag.map(str::to_owned), ..Overrides::default() };
+        let config = Config::read(&self.home.config)?;
+        Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.passphrase)
+    }
+
+    /// Says which files of the store could not be read, since they were left out.
+    pub fn warn(&self, voice: Voice) {
+        for damaged in self.keystore.damaged() {
+            voice.say(format_args!("warning: {}", Printable(&damaged.to_string())));
+        }
+    }
+
+    /// The endpoint of a host that worked the last time.
+    fn remembered(&self, host: &str) -> Option<Endpoint> {
+        let text = std::fs::read_to_string(self.home.state.join("endpoint")).ok()?;
+        let (last, port) = text.trim_end().split_once(' ')?;
+        let port: Port = port.parse().ok()?;
+        (last == host).then(|| Endpoint { host: last.to_owned(), port: port.number(), tls: port.tls() })
+    }
+
+    /// Remembers the endpoint that worked. A loss costs a little time only, so a failure is nobody's business.
+    pub fn remember(&self, settings: &Settings, endpoint: &Endpoint) {
+        let Ok(port) = Port::new(endpoint.port, endpoint.tls) else { return };
+        if settings.host.is_some() && settings.remembered.as_ref() != Some(endpoint) {
+            let line = format!("{} {port}\n", endpoint.host);
+            let _ = crate::keystore::replace(&self.home.state.join("endpoint"), line.as_bytes());
+        }
     }
 
     /// recipients.toml.
@@ -201,12 +236,7 @@ fn named(name: &str) -> Result<Name, Failure> {
     Ok(Name::Address(address))
 }
 
-fn one<T>(
-    mut found: Vec<T>,
-    name: &str,
-    what: &str,
-    fingerprint: impl Fn(&T) -> Fingerprint,
-) -> Result<T, Failure> {
+fn one<T>(mut found: Vec<T>, name: &str, what: &str, fingerprint: impl Fn(&T) -> Fingerprint) -> Result<T, Failure> {
     if found.len() > 1 {
         let all: Vec<_> = found.iter().map(|one| fingerprint(one).to_string()).collect();
         let text = format!("there are several for {name}: {}; name one by its fingerprint", all.join(", "));
@@ -222,7 +252,7 @@ pub fn export(armored: &str, what: &'static str, output: Option<&Path>, voice: V
     match output {
         Some(path) => {
             crate::keystore::write_new(path, std::iter::once(armored.as_bytes()))?;
-            voice.say(format_args!("wrote the {what} to {}", super::printable::Printable(&path.display().to_string())));
+            voice.say(format_args!("wrote the {what} to {}", Printable(&path.display().to_string())));
             if voice.json {
                 voice.object(&serde_json::json!({ "version": 1, "file": path.display().to_string() }))?;
             }
@@ -231,6 +261,85 @@ pub fn export(armored: &str, what: &'static str, output: Option<&Path>, voice: V
         None => voice.data(armored.as_bytes())?,
     }
     Ok(0)
+}
+
+/// How the account's mail is handed in.
+pub fn submission(
+    account: &Account,
+    arguments: &grammar::Submission,
+    draft: &Draft,
+    place: &Place,
+) -> Result<Settings, Failure> {
+    let from = &account.submission;
+    let identity = match (&from.client_cert, &from.client_key) {
+        (Some(certificate), Some(key)) => {
+            let key = input::file(key)?;
+            let identity = Identity::from_pem(&input::file(certificate)?, &key);
+            Some(identity.map_err(|error| Failure::new(Kind::Config, error.to_string()))?)
+        }
+        (None, None) => None,
+        _ => return Err(Failure::new(Kind::Config, "client_cert and client_key go together")),
+    };
+    let dsn = arguments.notify.as_deref().map(|list| dsn(list, draft)).transpose()?;
+    let host = from.host.clone();
+    Ok(Settings {
+        ports: from.ports.clone(),
+        user: from.user.clone(),
+        auth: from.auth,
+        ca_file: from.ca_file.clone(),
+        identity,
+        timeout: from.timeout,
+        dsn,
+        remembered: host.as_deref().and_then(|host| place.remembered(host)),
+        ..Settings::new(host, draft.from.address.domain().to_owned())
+    })
+}
+
+fn dsn(list: &str, draft: &Draft) -> Result<Dsn, Failure> {
+    let notify = list.split(',').map(|word| match word.trim().to_ascii_lowercase().as_str() {
+        "never" => Some(Notify::Never),
+        "success" => Some(Notify::Success),
+        "failure" => Some(Notify::Failure),
+        "delay" => Some(Notify::Delay),
+        _ => None,
+    });
+    let notify: Option<Vec<_>> = notify.collect();
+    let notify = notify.filter(|all| all.len() == 1 || !all.contains(&Notify::Never)).ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("--notify {list:?} is neither never nor a list of success, failure, delay"))
+    })?;
+    let envelope_id = draft.message_id.as_str().trim_matches(['<', '>']).to_owned();
+    Ok(Dsn { notify, headers_only: true, envelope_id: Some(envelope_id) })
+}
+
+/// The secrets of a login, each from its source.
+pub struct Login<'a> {
+    account: &'a Account,
+}
+
+impl<'a> Login<'a> {
+    pub fn new(account: &'a Account) -> Self {
+        Self { account }
+    }
+}
+
+fn read(source: Option<&Source>) -> Result<Zeroizing<String>, SecretFailure> {
+    let none = || SecretError::Malformed("no source is declared");
+    source.ok_or_else(none).and_then(Source::read).map_err(|error| SecretFailure(Box::new(error)))
+}
+
+impl Secrets for Login<'_> {
+    fn held(&self) -> Held {
+        let from = &self.account.submission;
+        Held { password: from.password.is_some(), token: from.token.is_some() }
+    }
+
+    fn password(&mut self) -> Result<Zeroizing<String>, SecretFailure> {
+        read(self.account.submission.password.as_ref())
+    }
+
+    fn token(&mut self) -> Result<Zeroizing<String>, SecretFailure> {
+        read(self.account.submission.token.as_ref())
+    }
 }
 
 /// The runtime that drives sockets: one thread.

@@ -91,7 +91,8 @@ pub fn compose(
 ) -> Result<Draft, Failure> {
     let subject = text.subject.as_deref().map(Draft::checked_subject).transpose().map_err(usage)?;
     let fields = text.header.iter().map(|line| Field::parse(line)).collect::<Result<_, _>>().map_err(usage)?;
-    let in_reply_to = text.in_reply_to.iter().map(|id| MessageId::parse(id)).collect::<Result<_, _>>().map_err(usage)?;
+    let in_reply_to =
+        text.in_reply_to.iter().map(|id| MessageId::parse(id)).collect::<Result<_, _>>().map_err(usage)?;
     let references = text.references.iter().flat_map(|ids| ids.split_whitespace());
     let references = references.map(MessageId::parse).collect::<Result<_, _>>().map_err(usage)?;
 

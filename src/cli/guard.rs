@@ -14,7 +14,8 @@ pub fn raise() {
     std::panic::set_hook(Box::new(|defect| {
         // The message of a panic may quote data: the place alone is told.
         let place = defect.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
-        let _ = writeln!(std::io::stderr(), "sealpost: a defect of sealpost, at {place}; nothing more was sent or written");
+        let _ =
+            writeln!(std::io::stderr(), "sealpost: a defect of sealpost, at {place}; nothing more was sent or written");
         std::process::exit(i32::from(Kind::Bug.exit()));
     }));
 }

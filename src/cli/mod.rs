@@ -1,8 +1,8 @@
 //! Layer 6: the grammar, one file for each verb; composition; words, JSON, hints and exit codes.
 
 mod cert;
-mod composition;
 mod completions;
+mod composition;
 mod draft;
 mod exit;
 mod failure;

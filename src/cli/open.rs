@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     crypt::{
-        OpenError,
+        OpenError, PublicCertificate,
         open::{Covers, Released, Requirement, State, Summary},
         pgp::{Certificate, Key},
     },
@@ -84,7 +84,7 @@ impl Ring {
             ring.certificates = place.keystore.all_certificates()?;
         }
         for key in &ring.locked {
-            if !ring.certificates.contains(&key.certificate()) {
+            if !ring.certificates.iter().any(|there| there.fingerprint() == key.fingerprint()) {
                 ring.certificates.push(key.certificate());
             }
         }
@@ -194,7 +194,7 @@ fn attempt(
     requirement: &Requirement,
     at: Timestamp,
 ) -> Result<Result<Outcome, OpenError>, Failure> {
-    let message = receive::read(file)?;
+    let message = std::mem::take(&mut *receive::read(file)?);
     Ok(Opening { keys: &ring.keys, certificates: &ring.certificates, at, requirement }.open(message))
 }
 

@@ -152,7 +152,12 @@ impl fmt::Display for Receipt {
             lines.push(format!("{} message {took}", message.suite));
             for to in &message.recipients {
                 let left = to.days_left.map_or("no expiry".to_owned(), |days| format!("{days} days left"));
-                lines.push(format!("  to {}, certificate {} ({}, {left})", Printable(&to.address), to.fingerprint, to.trust));
+                lines.push(format!(
+                    "  to {}, certificate {} ({}, {left})",
+                    Printable(&to.address),
+                    to.fingerprint,
+                    to.trust
+                ));
             }
             if let Some(file) = &message.file {
                 lines.push(format!("  written to {}", Printable(file)));

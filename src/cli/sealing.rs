@@ -8,8 +8,7 @@ use super::{
     composition::{self, Place},
     exit::Kind,
     failure::{Failure, RecipientReason},
-    grammar,
-    input,
+    grammar, input,
     receipt::{MessageJson, Receipt, RecipientJson, Status, WarningJson},
 };
 use crate::{
@@ -148,16 +147,18 @@ fn warning(assigned: &Assigned) -> Option<WarningJson> {
     let certificate = assigned.recipient.usable().certificate();
     certificate.weak_key().then(|| WarningJson {
         kind: "weak-key",
-        text: format!("the certificate of {} is weak by now: {}", assigned.recipient.address(), certificate.algorithms()),
+        text: format!(
+            "the certificate of {} is weak by now: {}",
+            assigned.recipient.address(),
+            certificate.algorithms()
+        ),
     })
 }
 
 fn refused(missing: &[Missing], recipients: &config::Recipients) -> Failure {
     let names: Vec<_> = missing.iter().map(|one| one.address.to_string()).collect();
-    let mut failure = Failure::new(
-        Kind::Recipients,
-        format!("nothing was sent: no usable certificate for {}", names.join(", ")),
-    );
+    let mut failure =
+        Failure::new(Kind::Recipients, format!("nothing was sent: no usable certificate for {}", names.join(", ")));
     for one in missing {
         let mut reason = one.reason.to_string();
         let pins = fingerprints(recipients, &one.address);
@@ -206,11 +207,12 @@ impl Decided {
         };
         let recipients: Vec<_> = group.recipients.iter().map(|one| one.recipient.clone()).collect();
         let addresses = recipients.iter().map(|one| one.address().clone()).collect();
-        let (Ok(envelope), Some(recipients)) = (Envelope::new(from.clone(), addresses), Recipients::<Pgp>::new(recipients))
+        let (Ok(envelope), Some(recipients)) =
+            (Envelope::new(from.clone(), addresses), Recipients::<Pgp>::new(recipients))
         else {
             return Err(refused("it has no recipient"));
         };
-        Sealed::parse(&recipients, envelope, bytes).map_err(|error| refused(&error.to_string()))
+        Sealed::parse(bytes, envelope, &recipients).map_err(|error| refused(&error.to_string()))
     }
 }
 
@@ -291,8 +293,12 @@ pub fn signer(
         return Ok(None);
     }
     let no_key = |why: String| {
-        Failure::new(Kind::Permission, format!("no signing key for {from}: {why}"))
-            .hint(["sealpost".to_owned(), "key".into(), "make".into(), from.to_string()])
+        Failure::new(Kind::Permission, format!("no signing key for {from}: {why}")).hint([
+            "sealpost".to_owned(),
+            "key".into(),
+            "make".into(),
+            from.to_string(),
+        ])
     };
     let keys: Vec<Key> = match &arguments.key {
         Some(path) => composition::key_file(path)?,
@@ -306,7 +312,8 @@ pub fn signer(
         (counts, certificate.created())
     });
     let Some(key) = newest else {
-        let there = if arguments.key.is_some() { "the file of --key holds none that names it" } else { "the store has none" };
+        let there =
+            if arguments.key.is_some() { "the file of --key holds none that names it" } else { "the store has none" };
         return Err(no_key(there.to_owned()));
     };
     let key = composition::unlocked(&key, account.passphrase.as_ref())?;

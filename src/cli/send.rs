@@ -33,7 +33,8 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
             let bytes = stdin.file(path, "the message")?;
             let sealed = draft::sealed_already(&bytes);
             let draft = draft::whole(bytes, at)?;
-            let account = place.account(global, &arguments.sealing, Some(&arguments.submission), Some(&draft.from.address))?;
+            let account =
+                place.account(global, &arguments.sealing, Some(&arguments.submission), Some(&draft.from.address))?;
             (draft, account, sealed)
         }
         None => {
@@ -47,7 +48,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
             (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
         }
     };
-    let settings = composition::submission(&account, &arguments.submission, &draft.from.address)?;
+    let settings = composition::submission(&account, &arguments.submission, &draft, &place)?;
     let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
 
     let mut receipt = decided.plan(at);
@@ -74,10 +75,13 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
             decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
         }
     };
-    let settings = place.remembered(settings);
-    let mut secrets = composition::Secrets::new(&account, &arguments.submission)?;
-    let submitted = composition::runtime()?.block_on(submit(&messages, &settings, &mut secrets));
-    place.remember(&settings, &submitted.accepted);
+    let runtime = composition::runtime()?;
+    let submitted = runtime.block_on(submit(&messages, &settings, &mut composition::Login::new(&account)));
+    // A name look-up that hangs must not hold the exit up.
+    runtime.shutdown_background();
+    if let Some(accepted) = submitted.accepted.first() {
+        place.remember(&settings, &accepted.endpoint.endpoint());
+    }
     finish(receipt, &messages, submitted, voice)
 }
 
@@ -94,7 +98,7 @@ fn finish(mut receipt: Receipt, messages: &[Sealed], submitted: Submitted, voice
         receipt.status = Status::Accepted;
         return print(&receipt, voice).map(|()| 0);
     };
-    let unknown = failure.is_unknown();
+    let unknown = failure.unknown();
     let failure = Failure::from(failure);
     if submitted.accepted.is_empty() && !unknown {
         return Err(failure);

@@ -1,6 +1,8 @@
 //! Words: every error of the layers below becomes a [`Failure`]. The fact is the error's own; kind and hints are made
 //! here, and nowhere else.
 
+use std::io;
+
 use super::{
     exit::Kind,
     failure::{Failure, RecipientReason},
@@ -15,8 +17,9 @@ use crate::{
     flow::{open::save::SaveError, send::SealFailure},
     keystore::StoreError,
     mail::{ComposeError, DraftError},
-    secret::{DestinationError, SecretError},
     net::tls::ContextError,
+    receive::ReceiveError,
+    secret::{DestinationError, SecretError},
     submit,
 };
 
@@ -67,6 +70,44 @@ impl From<DestinationError> for Failure {
             DestinationError::Occupied(_) | DestinationError::Write { .. } => Self::new(Kind::CannotCreate, text),
             DestinationError::Keyring(error) => error.into(),
         }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::Read { error, .. } | StoreError::Write { error, .. }
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Self::new(Kind::Permission, text)
+            }
+            StoreError::Read { .. } => Self::new(Kind::Io, text),
+            StoreError::Write { .. } => Self::new(Kind::CannotCreate, text),
+            StoreError::Exists { .. } | StoreError::KeyExists { .. } => Self::new(Kind::CannotCreate, text),
+            StoreError::Damaged { .. } | StoreError::Misfiled { .. } | StoreError::TooLarge { .. } => {
+                Self::new(Kind::Malformed, text)
+            }
+            StoreError::Exposed { path, .. } => {
+                Self::new(Kind::Permission, text).hint(["chmod", "600", &path.display().to_string()])
+            }
+            StoreError::NoKey(_) => Self::new(Kind::NoInput, text).hint(["sealpost", "key", "list"]),
+            StoreError::Key(error) => error.into(),
+            StoreError::Merge(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReceiveError> for Failure {
+    fn from(error: ReceiveError) -> Self {
+        let text = error.to_string();
+        let kind = match error {
+            ReceiveError::Missing(_) => Kind::NoInput,
+            ReceiveError::Open { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => Kind::Permission,
+            ReceiveError::Open { .. } | ReceiveError::Read { .. } => Kind::Io,
+            ReceiveError::TooLarge(_) => Kind::Limit,
+        };
+        Self::new(kind, text)
     }
 }
 
@@ -187,7 +228,9 @@ fn kind(cause: &submit::Cause) -> Kind {
 fn cure(failure: Failure, cause: &submit::Cause) -> Failure {
     use submit::Cause as C;
     match cause {
-        C::NoServer { .. } | C::ForeignServer { .. } | C::Incomplete { .. } => failure.hint(["sealpost", "send", "--help"]),
+        C::NoServer { .. } | C::ForeignServer { .. } | C::Incomplete { .. } => {
+            failure.hint(["sealpost", "send", "--help"])
+        }
         C::Unresolved { host, .. } => failure.hint(["getent", "hosts", host]),
         C::Stripped { endpoint, .. } | C::BadTls { endpoint, .. } => {
             let mut words = vec!["openssl".to_owned(), "s_client".into(), "-connect".into(), endpoint.to_string()];

@@ -1,6 +1,6 @@
 //! The only thing that can be submitted: an envelope and the bytes of a sealed message.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::{
     Recipients, Suite, SuiteName, Unusable,
@@ -13,7 +13,7 @@ use crate::mail::Envelope;
 ///
 /// ```compile_fail
 /// # use sealpost::{crypt::{Sealed, SuiteName}, mail::Envelope};
-/// fn forge(envelope: Envelope) -> Sealed { Sealed { suite: SuiteName::OpenPgp, envelope, pieces: vec![b"hello".to_vec()] } }
+/// fn forge(envelope: Envelope) -> Sealed { Sealed { suite: SuiteName::OpenPgp, envelope, pieces: vec![b"hello".to_vec()], smtputf8: false } }
 /// ```
 ///
 /// ```
@@ -24,6 +24,7 @@ pub struct Sealed {
     suite: SuiteName,
     envelope: Envelope,
     pieces: Vec<Vec<u8>>,
+    smtputf8: bool,
 }
 
 /// Why a message cannot be sealed.
@@ -62,18 +63,18 @@ impl Sealed {
         hidden: Hidden<'_>,
         made_here: bool,
     ) -> Result<Self, SealError> {
-        let look = || -> Result<(), &'static str> {
-            let addresses = || recipients.iter().map(|recipient| recipient.address());
-            if !addresses().all(|address| envelope.to().contains(address))
-                || !envelope.to().iter().all(|path| addresses().any(|address| address == path))
-            {
+        let look = || -> Result<Header, &'static str> {
+            let sealed_for: HashSet<_> = recipients.iter().map(|recipient| recipient.address()).collect();
+            if sealed_for != envelope.to().iter().collect() {
                 return Err("its envelope and its recipients are not the same");
             }
             let header: Header = S::look(&pieces, recipients, made_here)?;
-            header.look(hidden)
+            header.look(hidden)?;
+            Ok(header)
         };
-        look().map_err(SealError::LastLook)?;
-        Ok(Self { suite: S::NAME, envelope, pieces })
+        let header = look().map_err(SealError::LastLook)?;
+        let smtputf8 = header.needs_smtputf8() || envelope.needs_smtputf8();
+        Ok(Self { suite: S::NAME, envelope, pieces, smtputf8 })
     }
 
     /// Takes bytes that are said to be sealed already: the input of `seal`, or what leaves the outbox.
@@ -88,7 +89,8 @@ impl Sealed {
     /// Any bytes, for tests of what comes after sealing.
     #[cfg(test)]
     pub(crate) fn stand_in(envelope: Envelope, bytes: &[u8]) -> Self {
-        Self { suite: SuiteName::OpenPgp, envelope, pieces: vec![bytes.to_vec()] }
+        let smtputf8 = envelope.needs_smtputf8();
+        Self { suite: SuiteName::OpenPgp, envelope, pieces: vec![bytes.to_vec()], smtputf8 }
     }
 
     /// Of which suite.
@@ -99,6 +101,11 @@ impl Sealed {
     /// Who hands it on and to whom.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    /// Whether the server must offer SMTPUTF8: an address in the envelope or the header is not ASCII (RFC 6531).
+    pub fn needs_smtputf8(&self) -> bool {
+        self.smtputf8
     }
 
     /// The wire bytes in order; a piece may end in mid-line.

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use crate::{
     crypt::{
-        Binding, Fingerprint, PayloadUse, PublicCertificate, Recipient, Recipients, SealError, Sealed, Sealing, Suite,
-        Unusable,
+        Binding, Fingerprint, PayloadUse, Recipient, Recipients, SealError, Sealed, Sealing, Suite, Unusable,
         pgp::{Certificate, Pgp, Signer},
     },
     mail::{Address, ComposeError, Composition, Draft, Envelope, Uniques, compose},
+    submit::{self, Accepted, Attempt, Secrets, Session, Settings},
 };
 
 /// Where certificates are looked up.
@@ -235,7 +235,7 @@ pub struct Submitted {
 }
 
 /// Submits all messages over one session, in order; the first failure ends the run.
-pub async fn submit(messages: &[Sealed], settings: &Settings, secrets: &mut impl Secrets) -> Submitted {
+pub async fn submit(messages: &[Sealed], settings: &Settings, secrets: &mut dyn Secrets) -> Submitted {
     let mut submitted = Submitted { accepted: Vec::new(), attempts: Vec::new(), failure: None };
     let mut session = match Session::connect(settings, secrets).await {
         Ok(session) => session,

@@ -57,7 +57,7 @@ pub(super) fn make_private(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Writes a file whole: aside with mode 0600, synced, renamed, the folder synced.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private(folder)?;
     let aside = || -> io::Result<()> {

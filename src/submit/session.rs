@@ -202,7 +202,7 @@ impl Session {
             return Err(Unsendable::Address.into());
         }
         let addresses: Vec<Address> = all().filter(|address| address.needs_smtputf8()).cloned().collect();
-        let smtputf8 = !addresses.is_empty();
+        let smtputf8 = sealed.needs_smtputf8();
         if smtputf8 && !offers.smtputf8 {
             return Err(Cause::NeedsSmtputf8 { endpoint: endpoint(), addresses });
         }

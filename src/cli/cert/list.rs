@@ -11,6 +11,7 @@ use crate::cli::{
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let all = place.keystore.all_certificates()?;
+    place.warn(voice);
     let all: Vec<_> = all.iter().map(|certificate| CertificateJson::new(certificate, at)).collect();
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificates": all }))?;

@@ -13,6 +13,7 @@ use crate::cli::{
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let keys: Vec<_> = place.keystore.keys()?.iter().map(|key| KeyJson::new(key, at, None)).collect();
+    place.warn(voice);
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "keys": keys }))?;
     } else {

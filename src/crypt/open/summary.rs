@@ -72,6 +72,27 @@ pub enum Reason {
     Bad(BadReason),
 }
 
+impl Reason {
+    /// As it stands in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown(UnknownReason::NoCertificate) => "no-certificate",
+            Self::Unknown(UnknownReason::Untrusted) => "untrusted",
+            Self::Bad(BadReason::Invalid) => "invalid",
+            Self::Bad(BadReason::Missing) => "missing",
+            Self::Bad(BadReason::Weak) => "weak",
+            Self::Bad(BadReason::Expired) => "expired",
+            Self::Bad(BadReason::Revoked) => "revoked",
+            Self::Bad(BadReason::NotYetValid) => "not-yet-valid",
+            Self::Bad(BadReason::WrongSigner) => "wrong-signer",
+            Self::Bad(BadReason::SeveralFrom) => "several-from",
+            Self::Bad(BadReason::NoFrom) => "no-from",
+            Self::Bad(BadReason::SeveralLayers) => "several-layers",
+            Self::Bad(BadReason::Malformed) => "malformed",
+        }
+    }
+}
+
 /// One signer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Signer {
