@@ -167,7 +167,7 @@ fn refused(missing: &[Missing], recipients: &config::Recipients) -> Failure {
         }
         failure.recipients.push(RecipientReason { address: one.address.to_string(), reason });
     }
-    failure.hint(["sealpost", "cert", "import", "FILE"])
+    failure.hint(["sealpost", "cert", "import", "-"])
 }
 
 impl Decided {

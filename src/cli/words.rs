@@ -168,7 +168,7 @@ impl From<OpenError> for Failure {
             OpenError::Undecryptable | OpenError::Unsupported(SuiteName::OpenPgp | SuiteName::Smime) => {
                 Self::new(Kind::Undecryptable, text)
             }
-            OpenError::GnupgOnly => Self::new(Kind::Undecryptable, text).hint(["gpg", "--decrypt", "FILE"]),
+            OpenError::GnupgOnly => Self::new(Kind::Undecryptable, text).hint(["gpg", "--version"]),
             OpenError::Limit(_) => Self::new(Kind::Limit, text),
         }
     }

@@ -31,6 +31,8 @@ impl Home {
     pub fn find(flag: Option<&Path>, environment: Environment<'_>) -> Result<Self, ConfigError> {
         let path = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         if let Some(home) = flag.map(Path::to_owned).or_else(|| path("SEALPOST_HOME")) {
+            // the shared directory's library does not list a relative folder
+            let home = std::path::absolute(&home).unwrap_or(home);
             return Ok(Self {
                 config: home.join("config.toml"),
                 recipients: home.join("recipients.toml"),
