@@ -15,8 +15,7 @@ fn draft(message: &str) -> Result<Draft, DraftError> {
 }
 
 fn draft_of_bytes(message: &[u8]) -> Result<Draft, DraftError> {
-    let id = MessageId::parse("<made@example.org>").unwrap();
-    Draft::from_message(Zeroizing::new(message.to_vec()), Timestamp::UNIX_EPOCH, id)
+    Draft::from_message(Zeroizing::new(message.to_vec()), Timestamp::UNIX_EPOCH, [1; 16])
 }
 
 #[test]
@@ -62,6 +61,12 @@ fn fields_that_sealpost_sets_cannot_be_given() {
     assert!(matches!(Field::parse("Reply-To: a b c"), Err(DraftError::Address { .. })));
     assert_eq!(Field::parse("X-Ticket:  4711 ").unwrap().value(), "4711");
     assert!(Field::parse("List-Id: ä").is_err());
+}
+
+#[test]
+fn a_message_id_of_another_domain_tells_the_machine_and_is_replaced() {
+    let draft = draft("From: a@x.test\nMessage-ID: <1@laptop.local>\n\nhello\n").unwrap();
+    assert_eq!(draft.message_id.domain(), "x.test");
 }
 
 #[test]
@@ -128,7 +133,7 @@ fn a_whole_message_comes_apart() {
 #[test]
 fn what_a_message_lacks_is_given() {
     let draft = draft("From: a@x.test\nDate: never\nMessage-ID: none\n\nhällo\n").unwrap();
-    assert_eq!((draft.date, draft.message_id.as_str()), (Timestamp::UNIX_EPOCH, "<made@example.org>"));
+    assert_eq!((draft.date, draft.message_id.as_str()), (Timestamp::UNIX_EPOCH, "<01010101010101010101010101010101@x.test>"));
     assert!(matches!(&draft.content, Content::Parts { text, .. } if text.as_str() == "hällo\n"));
     assert!(draft_of_bytes(b"From: a@x.test").is_ok());
     assert!(matches!(draft_of_bytes(b"From: a@x.test\n\n\xff"), Err(DraftError::Malformed { .. })));
