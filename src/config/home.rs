@@ -83,7 +83,8 @@ mod tests {
         assert_eq!(home.certificates, Path::new("/s/pgp.cert.d"));
         assert_eq!(home.keys, Path::new("/s/keys"));
         assert_eq!(home.state, Path::new("/s/state"));
-        assert_eq!(find(Some("f"), &all).recipients, Path::new("f/recipients.toml"));
+        assert_eq!(find(Some("/f"), &all).recipients, Path::new("/f/recipients.toml"));
+        assert!(find(Some("f"), &all).recipients.is_absolute());
     }
 
     #[test]

@@ -207,8 +207,4 @@ impl fmt::Debug for Opened {
 }
 
 #[cfg(test)]
-mod gpg_tests;
-#[cfg(test)]
-mod round_trip_tests;
-#[cfg(test)]
 mod tests;

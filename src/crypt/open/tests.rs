@@ -3,6 +3,9 @@
 //! The rules of open-json, one fault a test, over a suite of straw: its "ciphertext" is the plaintext behind a
 //! line that says who signed inside, its "signature" a line that names signer and verdict.
 
+mod gpg;
+mod round_trip;
+
 use base64::Engine;
 use serde_json::Value;
 

@@ -133,7 +133,10 @@ fn a_whole_message_comes_apart() {
 #[test]
 fn what_a_message_lacks_is_given() {
     let draft = draft("From: a@x.test\nDate: never\nMessage-ID: none\n\nhällo\n").unwrap();
-    assert_eq!((draft.date, draft.message_id.as_str()), (Timestamp::UNIX_EPOCH, "<01010101010101010101010101010101@x.test>"));
+    assert_eq!(
+        (draft.date, draft.message_id.as_str()),
+        (Timestamp::UNIX_EPOCH, "<01010101010101010101010101010101@x.test>")
+    );
     assert!(matches!(&draft.content, Content::Parts { text, .. } if text.as_str() == "hällo\n"));
     assert!(draft_of_bytes(b"From: a@x.test").is_ok());
     assert!(matches!(draft_of_bytes(b"From: a@x.test\n\n\xff"), Err(DraftError::Malformed { .. })));

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::*;
+use super::super::*;
 use crate::{
     crypt::{
         Binding, PayloadUse, Recipient, Recipients, Sealing,

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::*;
+use super::super::*;
 use crate::crypt::{
     BadReason, UnknownReason,
     pgp::{Certificate, Key, Reader},
