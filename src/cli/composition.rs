@@ -174,13 +174,13 @@ pub fn key_file(path: &Path) -> Result<Vec<Key>, Failure> {
         let text = format!("the key file {shown} can be read by others (mode {mode:04o})");
         return Err(Failure::new(Kind::Permission, text).hint(["chmod", "600", &shown]));
     }
-    Ok(Key::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))?)
+    Key::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))
 }
 
 /// Certificates of a file.
 pub fn certificate_file(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let shown = path.display().to_string();
-    Ok(Certificate::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))?)
+    Certificate::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))
 }
 
 fn words_for_file(error: pgp::CertificateError, file: &str) -> Failure {

@@ -3,9 +3,16 @@
 //! One file per verb, named like it; `forgotten.rs` fails when a file here is not listed below.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod canary;
+mod cert;
+mod cli;
 mod corpus;
 mod forgotten;
+mod key;
 mod layers;
 mod licences;
+mod open;
 mod peers;
+mod seal;
+mod send;
 mod support;

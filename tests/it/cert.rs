@@ -1,0 +1,94 @@
+//! `sealpost cert`: certificates of others.
+
+use crate::support::{
+    Gpg, Home,
+    people::{alice, specimen},
+};
+
+#[test]
+fn imported_listed_shown_exported_removed() {
+    let home = Home::new();
+    let import = || home.sealpost(["cert", "import", "-", "--json"]).stdin(specimen("bob.asc")).run().expect(0).json();
+    assert_eq!(import()["certificates"][0]["outcome"], "new");
+    assert_eq!(import()["certificates"][0]["outcome"], "unchanged");
+    let listed = home.sealpost(["cert", "list", "--json"]).run().expect(0).json();
+    assert_eq!(listed["certificates"][0]["addresses"][0], "bob@example.test");
+    let shown = home.sealpost(["cert", "show", "BOB@example.test"]).run().expect(0).text();
+    assert!(shown.contains("usable       yes"), "{shown}");
+    let exported = home.sealpost(["cert", "export", "bob@example.test"]).run().expect(0).stdout;
+    let gpg = Gpg::new();
+    gpg.import(&exported).expect(0);
+    home.sealpost(["cert", "remove", "bob@example.test"]).run().expect(0);
+    home.sealpost(["cert", "remove", "bob@example.test"]).run().expect(66);
+    home.sealpost(["cert", "show", "1234"]).run().expect(64);
+    home.sealpost(["cert", "import", "none.asc"]).run().expect(66);
+    home.sealpost(["cert", "import", "-"]).stdin("rubbish").run().expect(65);
+}
+
+#[test]
+fn the_secret_half_of_a_key_is_not_kept_as_a_certificate() {
+    let home = Home::new();
+    home.sealpost(["cert", "import", "-"]).stdin(specimen("bob.key")).run().expect(0);
+    let exported = home.sealpost(["cert", "export", "bob@example.test"]).run().expect(0).text();
+    assert!(exported.contains("PUBLIC KEY BLOCK") && !exported.contains("PRIVATE"));
+}
+
+#[test]
+fn refusals_say_the_reason_and_the_date() {
+    let home = alice();
+    let gpg = Gpg::new();
+    for (address, algorithm) in [("weak@example.test", "rsa1024"), ("dsa@example.test", "dsa2048")] {
+        let mut make =
+            gpg.command(["--passphrase", "", "--faked-system-time", "20260101T000000!", "--quick-generate-key"]);
+        make.args([address, algorithm, "default", "1y"]);
+        if crate::support::run(make, b"").exit != 0 {
+            continue;
+        }
+        home.file("x.asc", gpg.export(address));
+        home.sealpost(["cert", "import", "x.asc"]).run().expect(0);
+        let message = format!("From: alice@example.test\nTo: {address}\n\nx\n");
+        let refused = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(message).run().expect(67);
+        assert!(refused.words().contains(address), "{refused:?}");
+        assert!(refused.words().contains("weak") || refused.words().contains("cannot encrypt"), "{refused:?}");
+    }
+    let message = "From: alice@example.test\nTo: erin@example.test\n\nx\n";
+    let made = Home::new();
+    made.sealpost(["key", "make", "erin@example.test", "--new-passphrase", "file:pw", "--at", "2020-01-01T00:00:00Z"])
+        .run()
+        .expect(0);
+    home.file(
+        "erin.asc",
+        made.sealpost(["cert", "export", "--at", "2020-06-01T00:00:00Z", "erin@example.test"]).run().expect(0).stdout,
+    );
+    home.sealpost(["cert", "import", "erin.asc"]).run().expect(0);
+    let refused = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(message).run().expect(67);
+    assert!(refused.words().contains("expired on 2021-12-31"), "{refused:?}");
+}
+
+#[test]
+fn a_certificate_for_this_run_must_name_the_address_or_come_with_its_full_fingerprint() {
+    let home = alice();
+    home.file("bob.asc", specimen("bob.asc"));
+    let fingerprint = home.sealpost(["cert", "show", "bob@example.test", "--json"]).run().expect(0).json()["certificate"]["fingerprint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let message = "From: alice@example.test\nTo: gateway@example.test\n\nx\n";
+    let seal = |cert: &str| {
+        home.sealpost(["seal", "--passphrase", "file:pw", "--cert", cert, "--plan", "--json"]).stdin(message).run()
+    };
+    seal("bob.asc").expect(67);
+    let plan = seal(&format!("bob.asc#{fingerprint}")).expect(0).json();
+    assert_eq!(plan["messages"][0]["recipients"][0]["trust"], "pinned");
+    seal(&format!("bob.asc#{}", &fingerprint[24..])).expect(64);
+    seal(&format!("bob.asc#{}", fingerprint.chars().rev().collect::<String>())).expect(64);
+    std::fs::write(
+        home.state().join("recipients.toml"),
+        format!("[recipient.\"@example.test\"]\npin = [\"{fingerprint}\"]\n[group.ops]\nmembers = [\"gateway@example.test\"]\n"),
+    )
+    .unwrap();
+    let plan =
+        home.sealpost(["send", "--from", "alice@example.test", "-t", "@ops", "-n", "--json", "--host", "localhost"]);
+    assert_eq!(plan.run().expect(0).json()["messages"][0]["recipients"][0]["fingerprint"], fingerprint);
+    home.sealpost(["send", "--from", "alice@example.test", "-t", "@opps", "-n"]).run().expect(64);
+}

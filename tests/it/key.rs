@@ -1,0 +1,69 @@
+//! `sealpost key`: keys of one's own, always locked.
+
+use std::os::unix::fs::MetadataExt;
+
+use crate::support::{Gpg, Home};
+
+#[test]
+fn every_profile_is_made_locked_listed_and_exported() {
+    for profile in ["rfc4880", "rfc9580", "pqc"] {
+        let home = Home::new();
+        let make =
+            ["key", "make", "Kim <kim@example.test>", "--profile", profile, "--new-passphrase", "file:pw", "--json"];
+        let made = home.sealpost(make).run().expect(0).json();
+        let fingerprint = made["key"]["fingerprint"].as_str().unwrap().to_owned();
+        assert_eq!(fingerprint.len(), if profile == "rfc4880" { 40 } else { 64 });
+        assert_eq!(std::fs::metadata(home.path("pw")).unwrap().mode() & 0o777, 0o600);
+        let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();
+        assert_eq!(listed["keys"][0]["fingerprint"], fingerprint);
+        let exported = home.sealpost(["key", "export", "kim@example.test"]).run().expect(0).text();
+        assert!(exported.starts_with("-----BEGIN PGP PRIVATE KEY BLOCK-----"));
+        let shown = home.sealpost(["key", "show", &fingerprint, "--json"]).run().expect(0).json();
+        assert_eq!(shown["key"]["usable"], true);
+        for entry in std::fs::read_dir(home.state().join("keys")).unwrap() {
+            assert_eq!(entry.unwrap().metadata().unwrap().mode() & 0o777, 0o600);
+        }
+        assert_eq!(std::fs::metadata(home.state().join("keys")).unwrap().mode() & 0o777, 0o700);
+        // A second key of the same place does not overwrite the passphrase of the first.
+        home.sealpost(make).run().expect(73);
+        // What was made seals and opens.
+        let message = "From: kim@example.test\nTo: kim@example.test\nSubject: s\n\nhello\n";
+        let sealed = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(message).run().expect(0).stdout;
+        let opened = home.sealpost(["open", "-", "--json", "--passphrase", "file:pw"]).stdin(sealed).run().expect(0);
+        assert_eq!(opened.json()["signature"]["state"], "good", "{profile}");
+    }
+}
+
+#[test]
+fn a_key_needs_a_passphrase_and_a_bare_one_is_not_repeated() {
+    let home = Home::new();
+    home.sealpost(["key", "make", "kim@example.test"]).run().expect(64);
+    let bare = home.sealpost(["key", "make", "kim@example.test", "--passphrase", "hunter2"]).run().expect(64);
+    assert!(!bare.words().contains("hunter2"));
+    home.file("open-pw", "x");
+    std::fs::set_permissions(home.path("open-pw"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    home.sealpost(["key", "make", "kim@example.test", "--passphrase", "file:open-pw"]).run().expect(77);
+    home.file("empty", "");
+    home.sealpost(["key", "make", "kim@example.test", "--passphrase", "file:empty"]).run().expect(78);
+    home.sealpost(["key", "make", "not an address", "--passphrase", "file:empty"]).run().expect(64);
+    assert!(!home.state().join("keys").exists());
+}
+
+#[test]
+fn keys_of_gpg_are_imported_and_gpg_imports_ours() {
+    let gpg = Gpg::new();
+    gpg.make_key("erin@example.test", "ed25519");
+    let home = Home::new();
+    home.file("pw", "correct horse\n");
+    let import = ["key", "import", "-", "--passphrase", "file:pw", "--json"];
+    let secret = gpg.export_secret("erin@example.test");
+    home.sealpost(["key", "import", "-"]).stdin(secret.clone()).run().expect(64);
+    let imported = home.sealpost(import).stdin(secret).run().expect(0).json();
+    assert_eq!(imported["keys"][0]["addresses"][0], "erin@example.test");
+    let ours = home.sealpost(["key", "export", "erin@example.test"]).run().expect(0).stdout;
+    let other = Gpg::new();
+    let mut command = other.command(["--passphrase", "correct horse", "--import"]);
+    command.arg("-");
+    crate::support::run(command, &ours).expect(0);
+    home.sealpost(["key", "import", "-"]).stdin("rubbish").run().expect(65);
+}

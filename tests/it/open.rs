@@ -1,0 +1,178 @@
+//! `sealpost open`: exit codes, JSON, what is released and what is not. The rules of open-json.md one by one are held
+//! beside the reader itself (src/crypt/open/tests.rs).
+
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use crate::support::{
+    Gpg, Home,
+    people::{alice, open_as, specimen},
+};
+
+const IN: &str = "From: alice@example.test\nTo: bob@example.test\nSubject: s\n\nhello\n";
+
+fn sealed(more: &[&str], message: &str) -> Vec<u8> {
+    let arguments = ["seal", "--passphrase", "file:pw", "--quiet"];
+    alice().sealpost(arguments.iter().chain(more)).stdin(message).run().expect(0).stdout
+}
+
+fn bob() -> Home {
+    let home = Home::new();
+    home.file("pw", "specimen\n");
+    home.file("own.key", specimen("bob.key"));
+    home.file("alice.asc", specimen("alice.asc"));
+    home
+}
+
+#[test]
+fn a_required_signature_that_is_not_there_releases_nothing() {
+    let unsigned = sealed(&["--no-sign"], IN);
+    let read = open_as("bob", &unsigned, &[]).expect(0).json();
+    assert_eq!(read["signature"]["state"], "none");
+    assert_eq!(read["headers"]["subject"]["protection"], "encrypted");
+    let withheld = open_as("bob", &unsigned, &["--signed-by", "alice@example.test"]).expect(3);
+    assert_eq!(
+        (&withheld.json()["body"], &withheld.json()["attachments"]),
+        (&serde_json::Value::Null, &serde_json::json!([]))
+    );
+    assert_eq!(withheld.error()["kind"], "signature-required");
+    assert!(!withheld.text().contains("hello"));
+    open_as("bob", &sealed(&[], IN), &["--signed-by", "bob@example.test"]).expect(3);
+    open_as("bob", &sealed(&[], IN), &["--signed-by", "ALICE@example.test"]).expect(0);
+}
+
+#[test]
+fn what_cannot_be_opened_leaves_stdout_empty_and_tells_no_more_than_it_must() {
+    let message = sealed(&[], IN);
+    let other = open_as("carol", &message, &[]).expect(65);
+    assert_eq!((other.error()["kind"].as_str(), other.stdout.len()), (Some("no-key"), 0));
+    let text = String::from_utf8(message.clone()).unwrap();
+    let middle = text.find("-----END").unwrap() - 300;
+    let mut texts = std::collections::BTreeSet::new();
+    for at in (middle..middle + 200).step_by(17) {
+        let mut bytes = message.clone();
+        if !bytes[at].is_ascii_alphanumeric() {
+            continue;
+        }
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        let broken = open_as("bob", &bytes, &[]).expect(65);
+        assert!(broken.stdout.is_empty());
+        assert_eq!(broken.error()["kind"], "undecryptable");
+        texts.insert(broken.error()["text"].to_string());
+    }
+    assert_eq!(texts.len(), 1, "one text for all: {texts:?}");
+}
+
+#[test]
+fn several_files_give_a_line_each_and_the_first_exit_that_is_not_0() {
+    let home = bob();
+    home.file("a.eml", sealed(&[], IN));
+    home.file("b.eml", "no message");
+    home.file("c.eml", sealed(&[], &IN.replace("hello", "again")));
+    let arguments = ["open", "--json", "--key", "own.key", "--cert", "alice.asc", "--passphrase", "file:pw"];
+    let opened = home.sealpost(arguments.iter().chain(&["a.eml", "b.eml", "c.eml", "none.eml"])).run().expect(65);
+    let lines: Vec<serde_json::Value> = opened.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines[0]["file"].as_str(), lines[1]["file"].as_str()), (Some("a.eml"), Some("c.eml")));
+    let errors: Vec<serde_json::Value> =
+        opened.words().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((errors[0]["file"].as_str(), errors[1]["error"]["exit"].as_i64()), (Some("b.eml"), Some(66)));
+}
+
+#[test]
+fn keys_passphrases_and_files_that_are_wrong() {
+    let home = bob();
+    home.file("m.eml", sealed(&[], IN));
+    home.file("wrong", "other\n");
+    let open = |arguments: &[&str]| home.sealpost(["open", "--json", "m.eml"].iter().chain(arguments)).run();
+    open(&["--key", "own.key", "--passphrase", "file:wrong"]).expect(77);
+    open(&["--key", "own.key", "--passphrase", "specimen"]).expect(64);
+    open(&["--key", "own.key", "--passphrase", "file:none"]).expect(66);
+    open(&["--key", "none.key", "--passphrase", "file:pw"]).expect(66);
+    open(&["--key", "m.eml", "--passphrase", "file:pw"]).expect(65);
+    std::fs::set_permissions(home.path("own.key"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    open(&["--key", "own.key", "--passphrase", "file:pw"]).expect(77);
+    home.sealpost(["open", "--json", "none.eml"]).run().expect(66);
+    home.sealpost(["open", "--json"]).run().expect(64);
+    assert_eq!(open(&["--at", "yesterday"]).expect(64).error()["kind"], "usage");
+}
+
+#[test]
+fn attachments_are_saved_under_safe_names_and_never_over_anything() {
+    let home = bob();
+    let mime = "From: alice@example.test\nTo: bob@example.test\nSubject: s\nMIME-Version: 1.0\n\
+                Content-Type: multipart/mixed; boundary=bb-bb\n\n--bb-bb\nContent-Type: text/plain\n\nhello\n";
+    let names = ["../../x", "/etc/x", "C:\\\\x", "..", ".bashrc", "plan.txt"];
+    let parts: String = names
+        .iter()
+        .map(|name| {
+            format!(
+                "--bb-bb\nContent-Type: application/x\nContent-Disposition: attachment; filename=\"{name}\"\n\n{name}\n"
+            )
+        })
+        .collect();
+    home.file("m.eml", sealed(&[], &format!("{mime}{parts}--bb-bb--\n")));
+    let folder = home.path("out");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("plan.txt"), "mine").unwrap();
+    symlink(home.path("target"), folder.join("x")).unwrap();
+    let arguments =
+        ["open", "--key", "own.key", "--cert", "alice.asc", "--passphrase", "file:pw", "--save", "out", "m.eml"];
+    let opened = home.sealpost(arguments).run().expect(0);
+    assert_eq!(opened.text(), "hello\n");
+    assert_eq!(std::fs::read_to_string(folder.join("plan.txt")).unwrap(), "mine");
+    assert!(!home.path("target").exists());
+    let saved: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()).collect();
+    assert_eq!(saved.len(), names.len() + 2);
+    for entry in saved.iter().filter(|entry| entry.file_name() != "plan.txt" && entry.file_name() != "x") {
+        assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{entry:?}");
+        assert!(!entry.file_name().to_string_lossy().starts_with('.'));
+    }
+}
+
+#[test]
+fn the_whole_message_is_written_for_its_owner_alone_and_never_over_another() {
+    let home = bob();
+    home.file("m.eml", sealed(&[], IN));
+    let arguments = ["open", "--key", "own.key", "--passphrase", "file:pw", "--output", "clear.eml", "m.eml"];
+    home.sealpost(arguments).run().expect(0);
+    let clear = home.path("clear.eml");
+    assert_eq!(std::fs::metadata(&clear).unwrap().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&clear).unwrap().contains("Subject: s"));
+    home.sealpost(arguments).run().expect(73);
+}
+
+#[test]
+fn a_message_that_gpg_wrote_is_opened_with_the_keys_of_gpg() {
+    let gpg = Gpg::new();
+    gpg.make_key("erin@example.test", "rsa3072");
+    let armored =
+        gpg.seal("erin@example.test", &["erin@example.test"], b"Content-Type: text/plain\r\n\r\nfrom gpg\r\n");
+    let message = format!(
+        "From: erin@example.test\nTo: erin@example.test\nSubject: x\nMIME-Version: 1.0\n\
+         Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=bb-bb\n\n\
+         --bb-bb\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n\
+         --bb-bb\nContent-Type: application/octet-stream\n\n{}\n--bb-bb--\n",
+        String::from_utf8(armored).unwrap()
+    );
+    let home = Home::new();
+    home.file("erin.key", gpg.export_secret("erin@example.test"));
+    home.file("m.eml", &message);
+    let opened = home.sealpost(["open", "--json", "--key", "erin.key", "m.eml"]).run().expect(0).json();
+    assert_eq!((&opened["body"]["text"], &opened["signature"]["state"]), (&"from gpg\n".into(), &"good".into()));
+    // The same from the store, after an import.
+    home.file("pw", "x\n");
+    home.sealpost(["key", "import", "erin.key", "--passphrase", "file:pw"]).run().expect(0);
+    let opened = home.sealpost(["open", "-", "--passphrase", "file:pw"]).stdin(message).run().expect(0);
+    assert_eq!(opened.text(), "from gpg\n");
+    assert!(opened.words().contains("good signature by erin@example.test"), "{opened:?}");
+}
+
+#[test]
+fn what_steers_a_terminal_is_shown_and_not_done() {
+    let hostile = "From: alice@example.test\nTo: bob@example.test\nSubject: =?utf-8?q?a=1B]52;c;x=07b?=\n\nhello\n";
+    let home = bob();
+    home.file("m.eml", hostile);
+    let opened = home.sealpost(["open", "m.eml"]).run().expect(0);
+    assert!(!opened.words().contains(['\u{1b}', '\u{7}']), "{opened:?}");
+    let missing = home.sealpost(["open", "no\u{1b}[2J\u{202e}file"]).run().expect(66);
+    assert!(!missing.words().contains(['\u{1b}', '\u{202e}']) && missing.words().contains("u{1b}"), "{missing:?}");
+}

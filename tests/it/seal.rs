@@ -1,0 +1,127 @@
+//! `sealpost seal`: what others open, and what passes unchanged.
+
+use crate::support::{
+    Gpg, Sqop,
+    people::{alice, open_as, specimen},
+};
+
+const IN: &str = "From: Alice <alice@example.test>\nTo: bob@example.test\nSubject: Secret plans\n\
+                  Message-ID: <1@laptop.lan>\nX-Mailer: Leaky 1.0\n\nhello\n";
+
+fn armor(message: &str) -> &str {
+    let start = message.find("-----BEGIN").unwrap();
+    let end = message.find("-----END").unwrap();
+    &message[start..message[end..].find('\n').unwrap() + end + 1]
+}
+
+#[test]
+fn gpg_and_sqop_open_it_and_the_signature_holds_there() {
+    let home = alice();
+    let sealed = home.sealpost(["seal", "--passphrase", "file:pw", "--quiet"]).stdin(IN).run().expect(0).text();
+    assert!(sealed.contains("Subject: [...]") && !sealed.contains("Leaky") && !sealed.contains("laptop"), "{sealed}");
+
+    let gpg = Gpg::new();
+    let mut import = gpg.command(["--passphrase", "specimen", "--import"]);
+    import.arg(crate::support::package().join("keys/bob.key"));
+    crate::support::run(import, b"").expect(0);
+    gpg.import(&specimen("alice.asc")).expect(0);
+    let mut open = gpg.command(["--passphrase", "specimen", "--decrypt"]);
+    open.arg("--status-fd=2");
+    let opened = crate::support::run(open, armor(&sealed).as_bytes()).expect(0);
+    assert!(opened.text().contains("Subject: Secret plans") && opened.text().contains("hello"), "{opened:?}");
+    assert!(opened.words().contains("GOODSIG"), "{opened:?}");
+
+    let read = open_as("bob", sealed.as_bytes(), &[]).expect(0).json();
+    assert_eq!(read["headers"]["subject"]["value"], "Secret plans");
+    assert_eq!(read["headers"]["subject"]["protection"], "signed-and-encrypted");
+}
+
+#[test]
+fn for_a_key_of_sqop_and_back() {
+    let home = alice();
+    let sqop = Sqop::new();
+    let key = sqop.make_key("Erin <erin@example.test>");
+    home.file("erin.asc", sqop.certificate(&key));
+    let arguments = ["seal", "-t", "erin@example.test", "--cert", "erin.asc", "--passphrase", "file:pw", "--quiet"];
+    let sealed = home.sealpost(arguments).stdin(IN).run().expect(0).text();
+    let (opened, _) = sqop.open(&key, &specimen("alice.asc"), armor(&sealed).as_bytes());
+    assert!(opened.expect(0).text().contains("hello"));
+}
+
+#[test]
+fn what_is_sealed_already_passes_unchanged_and_only_to_its_recipients() {
+    let home = alice();
+    let sealed = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(IN).run().expect(0).stdout;
+    let again = home.sealpost(["seal", "-t", "bob@example.test"]).stdin(sealed.clone()).run().expect(0).stdout;
+    assert_eq!(again, sealed);
+    for others in ["carol@example.test", "bob@example.test,carol@example.test"] {
+        let refused = home.sealpost(["seal", "-t", others]).stdin(sealed.clone()).run().expect(65);
+        assert!(refused.stdout.is_empty());
+    }
+}
+
+#[test]
+fn several_messages_need_a_folder_and_bring_their_envelopes() {
+    let home = alice();
+    let to = ["seal", "-t", "bob@example.test", "--bcc", "carol@example.test", "--passphrase", "file:pw"];
+    assert!(home.sealpost(to).stdin(IN).run().expect(64).stdout.is_empty());
+    let sealed = home.sealpost(to.iter().chain(&["--output", "out", "--json"])).stdin(IN).run().expect(0).json();
+    assert_eq!(sealed["status"], "sealed");
+    for (message, recipient) in sealed["messages"].as_array().unwrap().iter().zip(["bob", "carol"]) {
+        let file = home.path(message["file"].as_str().unwrap());
+        let envelope: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(file.with_extension("json")).unwrap()).unwrap();
+        assert_eq!(envelope["recipients"][0], format!("{recipient}@example.test"));
+        open_as(recipient, &std::fs::read(file).unwrap(), &[]).expect(0);
+    }
+}
+
+#[test]
+fn a_message_that_cannot_be_understood_is_refused() {
+    let home = alice();
+    let arguments = ["seal", "-t", "bob@example.test", "--passphrase", "file:pw", "--json", "--output", "out"];
+    for (message, exit) in [
+        ("To: bob@example.test\n\nx\n", 65),
+        ("From: a@b.test\nFrom: c@d.test\n\nx\n", 65),
+        ("From: a@b.test\nSubject: x\u{1}y\n\nx\n", 65),
+        ("From: stranger@example.test\n\nx\n", 77),
+    ] {
+        let refused = home.sealpost(arguments).stdin(message).run().expect(exit);
+        assert!(refused.stdout.is_empty(), "{refused:?}");
+        assert!(refused.error()["text"].as_str().unwrap().len() > 5);
+    }
+    assert!(!home.path("out").exists());
+}
+
+#[test]
+fn names_attachments_and_other_scripts_come_through() {
+    let home = alice();
+    let name = "R\u{e9}sum\u{e9} \u{65e5}\u{672c} (1).pdf";
+    home.file(name, vec![7_u8; 100_000]);
+    home.file("body", "Gr\u{fc}\u{df}e\n.\nMAIL FROM:<x@y.z>\n");
+    let to = "J\u{fc}rgen <bob@example.test>";
+    let subject = "\u{20ac}5 \u{1f600}";
+    let arguments = [
+        "seal",
+        "--from",
+        "alice@example.test",
+        "-t",
+        to,
+        "-s",
+        subject,
+        "--body",
+        "body",
+        "-a",
+        name,
+        "--passphrase",
+        "file:pw",
+    ];
+    let sealed = home.sealpost(arguments).run().expect(0).stdout;
+    assert!(sealed.is_ascii());
+    let read = open_as("bob", &sealed, &[]).expect(0).json();
+    assert_eq!(read["headers"]["subject"]["value"], subject);
+    assert_eq!(read["headers"]["to"]["value"], to);
+    assert_eq!(read["body"]["text"], "Gr\u{fc}\u{df}e\n.\nMAIL FROM:<x@y.z>\n");
+    assert_eq!(read["attachments"][0]["name"], name);
+    assert_eq!(read["attachments"][0]["size"], 100_000);
+}

@@ -1,0 +1,34 @@
+//! The specimen people of `keys/`, set up in a home: Alice writes, Bob (v4) and Carol (v6) read, Dave has no key.
+
+use std::fs;
+
+use super::{Home, Outcome, package};
+
+/// What sets a home up for Alice: her key, the certificates of Bob and Carol, the passphrase in `pw`.
+pub fn alice() -> Home {
+    let home = Home::new();
+    home.file("pw", "specimen\n");
+    home.file("alice.key", specimen("alice.key"));
+    home.sealpost(["key", "import", "alice.key", "--passphrase", "file:pw"]).run().expect(0);
+    for name in ["bob.asc", "carol.asc"] {
+        home.file(name, specimen(name));
+        home.sealpost(["cert", "import", name]).run().expect(0);
+    }
+    home
+}
+
+/// A file of `keys/`.
+pub fn specimen(name: &str) -> Vec<u8> {
+    fs::read(package().join("keys").join(name)).unwrap()
+}
+
+/// Opens a message as one of them, with Alice's certificate at hand.
+pub fn open_as(who: &str, message: &[u8], more: &[&str]) -> Outcome {
+    let home = Home::new();
+    home.file("pw", "specimen\n");
+    home.file("own.key", specimen(&format!("{who}.key")));
+    home.file("alice.asc", specimen("alice.asc"));
+    home.file("message.eml", message);
+    let arguments = ["open", "--json", "--key", "own.key", "--cert", "alice.asc", "--passphrase", "file:pw"];
+    home.sealpost(arguments.iter().chain(more).chain(&["message.eml"])).run()
+}
