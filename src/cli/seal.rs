@@ -16,7 +16,10 @@ use super::{
     sealing, send,
     voice::{self, Voice},
 };
-use crate::{crypt::Sealed, keystore::write_new};
+use crate::{
+    crypt::Sealed,
+    keystore::{make_private, write_new},
+};
 
 pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     if voice.json && arguments.output.is_none() && !arguments.plan {
@@ -85,6 +88,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         send::print(&receipt, Voice { json: false, ..voice })?;
         return Ok(0);
     };
+    make_private(dir)?;
     let stem = receipt.message_id.as_deref().map(file_stem).unwrap_or_default();
     for (index, (line, sealed)) in receipt.messages.iter_mut().zip(&messages).enumerate() {
         let name = format!("{stem}-{}", index + 1);

@@ -19,11 +19,12 @@ use crate::{
 };
 
 impl Keystore {
-    /// Those that validly name an address at a time, of whatever use they are.
+    /// Those that name an address, validly at a time or not, of whatever use they are: whoever encrypts judges them,
+    /// and says what is wrong.
     pub fn certificates_for(&self, address: &Address, at: Timestamp) -> Result<Vec<Certificate>, StoreError> {
         let mention = Mention::of(address);
         let mut found = self.scan(|bytes| mention.is_in(bytes))?;
-        found.retain(|certificate| certificate.addresses(at).contains(address));
+        found.retain(|certificate| certificate.addresses(at).contains(address) || claims(certificate, address));
         Ok(found)
     }
 
@@ -117,4 +118,12 @@ impl Keystore {
         let path = self.directory()?.get_path_by_fingerprint(fingerprint.as_str());
         path.map_err(|error| StoreError::of_directory(&self.certificates, error))
     }
+}
+
+/// Whether a user ID says so, whoever vouches for it.
+fn claims(certificate: &Certificate, address: &Address) -> bool {
+    certificate.user_ids().iter().any(|user_id| {
+        let spec = user_id.rsplit_once('<').map_or(user_id.as_str(), |(_, rest)| rest.trim_end_matches('>'));
+        Address::parse(spec.trim()).is_ok_and(|named| named == *address)
+    })
 }

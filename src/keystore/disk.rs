@@ -47,7 +47,7 @@ impl Lock {
 }
 
 /// Makes a folder and those above it for its owner alone, durably; one that is there stays as it is.
-pub(super) fn make_private(folder: &Path) -> Result<(), StoreError> {
+pub fn make_private(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use disk::{write as replace, write_new};
+pub use disk::{make_private, write as replace, write_new};
 pub use error::StoreError;
 
 /// Certificates and keys at rest. Opening touches no file; folders are made when first written to.

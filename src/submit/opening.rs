@@ -127,13 +127,9 @@ impl Greeted {
         }
         let step = Step::StartTls;
         let reply = ask(&mut socket, &mut replies, "STARTTLS\r\n", &endpoint, step, deadline).await?;
-        match (reply.code(), reply.class()) {
-            (220, _) => {}
-            (_, 4 | 5) => {
-                quit(&mut socket, deadline).await;
-                return Err(Cause::Stripped { endpoint, reply: Some(reply) });
-            }
-            _ => return Err(unwelcome(endpoint, step, reply)),
+        if reply.code() != 220 {
+            quit(&mut socket, deadline).await;
+            return Err(Cause::Stripped { endpoint, reply: Some(reply) });
         }
         match timeout_at(deadline, tls.handshake(&endpoint.host, socket, replies.behind())).await {
             Ok(Ok(stream)) => Ok(stream),

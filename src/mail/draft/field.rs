@@ -79,7 +79,7 @@ impl Field {
     /// name that is none, and for non-ASCII or a line that is too long and cannot fold where nothing may be encoded;
     /// [`DraftError::Address`] in fields that hold mailboxes.
     pub fn new(name: &str, value: &str) -> Result<Self, DraftError> {
-        let value = value.trim();
+        let value = value.trim_matches([' ', '\t']);
         if holds_control(name) {
             return Err(DraftError::Control { what: "header name", text: name.to_owned() });
         }
