@@ -4,6 +4,8 @@
 //! Each connection runs the same script from its beginning, in a thread of its own; when the script ends, the
 //! connection is closed.
 
+#![allow(clippy::type_complexity, reason = "closures that a test hands in")]
+
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
