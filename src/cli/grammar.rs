@@ -30,16 +30,16 @@ Exit codes:
 #[derive(Debug, Args)]
 pub struct Global {
     /// Print one JSON object on stdout, errors as one on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900, help_heading = "For every verb")]
     pub json: bool,
     /// Say nothing but errors
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900, help_heading = "For every verb")]
     pub quiet: bool,
     /// The account of config.toml to use
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, display_order = 900, help_heading = "For every verb", value_name = "NAME")]
     pub account: Option<String>,
     /// Keep everything in this folder, instead of SEALPOST_HOME or the XDG folders
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, display_order = 900, help_heading = "For every verb", value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Judge certificates and signatures at this time
     #[arg(long, global = true, value_name = "RFC3339", hide = true)]
