@@ -302,7 +302,10 @@ impl Found {
             }
             // Armored, but not encrypted: signed at most.
             Err(OpenError::Malformed(what)) => {
-                let read = reader.verify_inline(armor).map_err(|_| OpenError::Malformed(what))?;
+                let read = reader.verify_inline(armor).map_err(|error| match error {
+                    limit @ OpenError::Limit(_) => limit,
+                    _ => OpenError::Malformed(what),
+                })?;
                 self.warn(WarningKind::InlineSignature, "an inline signature covers no header");
                 read
             }

@@ -42,6 +42,9 @@ impl Reads for Straw {
     }
 
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
+        if message.windows(4).any(|word| word == b"bomb") {
+            return Err(OpenError::Limit("its content is too large"));
+        }
         let signer = if message.ends_with(b"-----END PGP SIGNATURE-----") { "alice" } else { "alice bad=invalid" };
         Ok((Zeroizing::new(b"inline\n".to_vec()), vec![facts(signer)]))
     }
@@ -379,6 +382,8 @@ fn clear_signed_text_is_never_good() {
     let armored = json(&format!("{OUTER}\n{}", ARMOR.replace("encrypted alice\n", "signed\n")));
     assert_eq!((state(&armored), armored["encrypted"].clone()), ("none none null".to_owned(), Value::Bool(false)));
     assert_eq!(warnings(&armored), ["inline-signature"]);
+    let bomb = format!("{OUTER}\n{}", ARMOR.replace("encrypted alice\n", "bomb\n"));
+    assert!(matches!(error(&bomb), OpenError::Limit(_)));
 }
 
 #[test]
