@@ -387,6 +387,17 @@ fn clear_signed_text_is_never_good() {
 }
 
 #[test]
+fn signatures_over_parts_that_are_too_many_are_said_to_be() {
+    let parts = |count| {
+        let part = signed("", "alice", "Content-Type: text/plain\n\nhello");
+        let parts = format!("--m\n{part}\n").repeat(count);
+        json(&format!("{OUTER}Content-Type: multipart/mixed; boundary=m\n\n{parts}--m--\n"))
+    };
+    assert_eq!(warnings(&parts(8)), ["errant-layer"]);
+    assert_eq!(warnings(&parts(9)), ["errant-layer", "limit"]);
+}
+
+#[test]
 fn one_mangling_is_mended() {
     let mangled = format!(
         "{OUTER}Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/plain\n\n\n--m\nContent-Type: application/pgp-encrypted; name=x\nContent-Transfer-Encoding: base64\n\nVmVyc2lvbjogMQ0K\n--m\nContent-Type: application/octet-stream\n\nencrypted alice\n{}\n--m--\n",
