@@ -10,6 +10,7 @@ use super::{
     exit::Kind,
     failure::Failure,
     grammar::{Global, Open},
+    input,
     printable::{Printable, PrintableText},
     voice::{Voice, stdout_is_terminal},
 };
@@ -69,6 +70,10 @@ impl Ring {
     fn gather(arguments: &Open, global: &Global) -> Result<Self, Failure> {
         let place = Place::open(global)?;
         let given = !(arguments.key.is_empty() && arguments.cert.is_empty() && arguments.trust_anchor.is_empty());
+        for path in arguments.trust_anchor.iter().chain(&arguments.crl) {
+            // They say nothing of OpenPGP; one that is not there is told all the same.
+            input::file(path)?;
+        }
         let mut ring = Self { keys: Vec::new(), locked: Vec::new(), certificates: Vec::new(), passphrase: None };
         if given {
             ring.passphrase = composition::source(arguments.passphrase.as_deref())?;

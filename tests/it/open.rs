@@ -87,6 +87,8 @@ fn keys_passphrases_and_files_that_are_wrong() {
     open(&["--key", "own.key", "--passphrase", "specimen"]).expect(64);
     open(&["--key", "own.key", "--passphrase", "file:none"]).expect(66);
     open(&["--key", "none.key", "--passphrase", "file:pw"]).expect(66);
+    open(&["--trust-anchor", "none.pem"]).expect(66);
+    open(&["--crl", "none.pem"]).expect(66);
     open(&["--key", "m.eml", "--passphrase", "file:pw"]).expect(65);
     std::fs::set_permissions(home.path("own.key"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     open(&["--key", "own.key", "--passphrase", "file:pw"]).expect(77);

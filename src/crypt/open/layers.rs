@@ -302,7 +302,10 @@ impl Found {
             }
             // Armored, but not encrypted: signed at most.
             Err(OpenError::Malformed(what)) => {
-                let read = reader.verify_inline(armor).map_err(|_| OpenError::Malformed(what))?;
+                let read = reader.verify_inline(armor).map_err(|error| match error {
+                    limit @ OpenError::Limit(_) => limit,
+                    _ => OpenError::Malformed(what),
+                })?;
                 self.warn(WarningKind::InlineSignature, "an inline signature covers no header");
                 read
             }
@@ -337,16 +340,25 @@ impl Found {
             if part.media.essence() == "multipart/signed"
                 && !part.ambiguous
                 && self.signatures.is_empty()
-                && left > 0
                 && let Layer::Signed { suite: SuiteName::OpenPgp, form: Ok((payload, signature)) } = signed(tree, part)
                 && !tree.inside_message(root, index)
+                && self.one_more(&mut left)
             {
-                left -= 1;
                 let facts = verify(tree, payload, signature, bytes, SuiteName::OpenPgp, reader)?;
                 self.holds_in_part(facts.unwrap_or_default());
             }
         }
         Ok(())
+    }
+
+    /// Whether one more signature over a part may be verified; says so if it may not.
+    fn one_more(&mut self, left: &mut usize) -> bool {
+        if *left == 0 {
+            self.warn(WarningKind::Limit, "of the signatures over parts only the first 8 were looked at");
+            return false;
+        }
+        *left -= 1;
+        true
     }
 
     /// Whether the root is a multipart/signed that was counted as a layer, though its form is wrong.
@@ -362,9 +374,8 @@ impl Found {
             let end = lines_with(&body, END_SIGNATURE).find(|end| *end > begin);
             if let Some(end) = end
                 && self.signatures.is_empty()
-                && *left > 0
+                && self.one_more(left)
             {
-                *left -= 1;
                 if let Ok((_, layers)) = reader.verify_inline(&body[begin..end + END_SIGNATURE.len()]) {
                     self.holds_in_part(layers.into_iter().flatten().collect());
                 }

@@ -42,6 +42,9 @@ impl Reads for Straw {
     }
 
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
+        if message.windows(4).any(|word| word == b"bomb") {
+            return Err(OpenError::Limit("its content is too large"));
+        }
         let signer = if message.ends_with(b"-----END PGP SIGNATURE-----") { "alice" } else { "alice bad=invalid" };
         Ok((Zeroizing::new(b"inline\n".to_vec()), vec![facts(signer)]))
     }
@@ -379,6 +382,19 @@ fn clear_signed_text_is_never_good() {
     let armored = json(&format!("{OUTER}\n{}", ARMOR.replace("encrypted alice\n", "signed\n")));
     assert_eq!((state(&armored), armored["encrypted"].clone()), ("none none null".to_owned(), Value::Bool(false)));
     assert_eq!(warnings(&armored), ["inline-signature"]);
+    let bomb = format!("{OUTER}\n{}", ARMOR.replace("encrypted alice\n", "bomb\n"));
+    assert!(matches!(error(&bomb), OpenError::Limit(_)));
+}
+
+#[test]
+fn signatures_over_parts_that_are_too_many_are_said_to_be() {
+    let parts = |count| {
+        let part = signed("", "alice", "Content-Type: text/plain\n\nhello");
+        let parts = format!("--m\n{part}\n").repeat(count);
+        json(&format!("{OUTER}Content-Type: multipart/mixed; boundary=m\n\n{parts}--m--\n"))
+    };
+    assert_eq!(warnings(&parts(8)), ["errant-layer"]);
+    assert_eq!(warnings(&parts(9)), ["errant-layer", "limit"]);
 }
 
 #[test]

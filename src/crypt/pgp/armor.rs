@@ -81,7 +81,12 @@ impl<'a> Input<'a> {
         if !is_blank(&rest[body_end + end.len()..]) {
             return Err("something stands behind its armor");
         }
-        Ok(Self::Armored(kind, behind_header(&rest[..body_end])))
+        let body = behind_header(&rest[..body_end]);
+        // No digit of base64: another block, which would be passed over.
+        if body.contains(&b'-') {
+            return Err("something stands within its armor");
+        }
+        Ok(Self::Armored(kind, body))
     }
 
     /// About how many bytes the packets take.

@@ -48,9 +48,11 @@ impl MediaType {
         self.parameter(name).is_some_and(|known| known.trim().eq_ignore_ascii_case(value))
     }
 
-    /// Whether a parameter stands there twice.
+    /// Whether a parameter stands there twice. A name may: programs write it plain and by RFC 2231, and it decides
+    /// nothing.
     pub fn repeats(&self) -> bool {
-        let mut names: Vec<&str> = self.parameters.iter().map(|(name, _)| name.as_str()).collect();
+        let names = self.parameters.iter().map(|(name, _)| name.as_str());
+        let mut names: Vec<&str> = names.filter(|name| *name != "name").collect();
         names.sort_unstable();
         names.windows(2).any(|pair| pair[0] == pair[1])
     }

@@ -88,6 +88,8 @@ fn what_readers_read_differently_is_ambiguous() {
     ] {
         assert!(Tree::parse(format!("{header}\n\nx").as_bytes()).unwrap().part(0).ambiguous, "{header}");
     }
+    let named = "Content-Type: application/octet-stream; name=\"a.asc\"; name*=utf-8''a.asc\n\nx";
+    assert!(!Tree::parse(named.as_bytes()).unwrap().part(0).ambiguous, "programs name a file in both ways");
 }
 
 #[test]

@@ -303,8 +303,11 @@ fn armor_around_a_detached_signature_does_not_matter() {
     armored = armored.replacen("\n\n", "\nVersion: x\nno field\n\u{a0}\n", 1);
     assert_eq!(verdict(armored.as_bytes(), &alice), Good);
     armored.push_str("hello");
+    let two = armor::write(armor::Kind::Signature, &sign(&alice), true).repeat(2);
     let certificates = [Certificate::of(alice)];
-    assert!(reader(&certificates, now()).verify_detached(armored.as_bytes(), TEXT).is_err());
+    for more in [armored, two] {
+        assert!(reader(&certificates, now()).verify_detached(more.as_bytes(), TEXT).is_err(), "{more}");
+    }
 }
 
 #[test]
