@@ -72,7 +72,7 @@ mod tests {
         let shown = printable_json(hostile.to_string());
         assert!(shown.contains(r"\u009b") && shown.contains(r"\udb40\udc41") && shown.contains('é'), "{shown}");
         assert!(!shown.contains(super::steers));
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), hostile);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).ok(), Some(hostile));
         assert_eq!(printable_json("{}".to_owned()), "{}");
     }
 
