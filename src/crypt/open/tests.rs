@@ -510,6 +510,12 @@ fn the_message_can_be_had_as_it_was() {
     );
     assert!(whole.contains("Subject: Dinner plans") && !whole.contains("multipart/encrypted"));
     assert!(whole.ends_with("\n\nLet's eat\n"));
+    let turned = format!("{OUTER}Reply-To: eve@example.net\nMail-Followup-To: eve@example.net\n");
+    assert!(!write(&encrypted(&turned, "alice", &payload("; hp=cipher"))).contains("eve@example.net"));
+    let own = payload("; hp=cipher").replace("Subject: Dinner", "Reply-To: al@example.org\nSubject: Dinner");
+    let own = write(&encrypted(&turned, "alice", &own));
+    assert!(own.contains("Reply-To: al@example.org") && !own.contains("eve@example.net"));
+    assert!(write(&signed(&turned, "alice", &payload("; hp=clear"))).contains("Reply-To: eve@example.net"));
     let one = signed(OUTER, "alice", &payload("")).replace("--s\nContent-Type: application/pgp-signature", "");
     assert_eq!(write(&one), one);
     let clear = write(&signed(OUTER, "alice", &payload("; hp=clear")));
