@@ -1,12 +1,19 @@
-//! The only unsafe code: the few OpenSSL calls that the `openssl` crate lacks.
+//! The only unsafe code: the few OpenSSL calls that the `openssl` crate lacks, and an end for a process that the
+//! system gives no more memory.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    ffi::{CStr, c_char, c_int},
+    os::fd::AsFd,
+    sync::OnceLock,
+};
 
 use foreign_types::ForeignTypeRef;
 use openssl::ssl::SslRef;
 
 unsafe extern "C" {
+    fn _exit(status: c_int) -> !;
     fn SSL_get0_group_name(ssl: *mut openssl_sys::SSL) -> *const c_char;
 }
 
@@ -21,4 +28,53 @@ pub fn group_name(ssl: &SslRef) -> Option<String> {
     // SAFETY: OpenSSL gives a NUL-terminated string that lives at least as long as the object, and the text is
     // copied before the reference ends.
     Some(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+}
+
+/// What is written to stderr when memory runs out, and the exit code.
+static LAST_WORDS: OnceLock<(u8, String)> = OnceLock::new();
+
+#[global_allocator]
+static MEMORY: Memory = Memory;
+
+/// The system's allocator. Where memory is refused the process ends with an exit code; Rust would abort, which
+/// scripts cannot tell from a defect.
+struct Memory;
+
+/// Sets what is written to stderr when memory runs out, and the exit code. The first call counts.
+pub fn set_last_words(exit: u8, words: String) {
+    let _ = LAST_WORDS.set((exit, words));
+}
+
+// SAFETY: all calls go to the system's allocator as they come, and null is never given back.
+unsafe impl GlobalAlloc for Memory {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        given(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        given(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        given(unsafe { System.realloc(pointer, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+fn given(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        let (exit, words) = LAST_WORDS.get().map_or((71, "out of memory\n"), |(exit, words)| (*exit, words.as_str()));
+        // Neither allocates nor takes a lock.
+        let _ = rustix::io::write(std::io::stderr().as_fd(), words.as_bytes());
+        // SAFETY: it takes a number and does not come back.
+        unsafe { _exit(c_int::from(exit)) }
+    }
+    memory
 }

@@ -32,7 +32,7 @@ use voice::Voice;
 
 /// Runs the command line of this process and gives its exit code.
 pub fn run() -> ExitCode {
-    guard::raise();
+    guard::raise(Voice { json: before_data().any(|argument| argument == "--json"), quiet: false });
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),
@@ -66,12 +66,16 @@ fn dispatch(Arguments { global, verb }: Arguments, voice: Voice) -> Result<u8, F
     }
 }
 
+/// The arguments before `--`, as they stand.
+fn before_data() -> impl Iterator<Item = std::ffi::OsString> {
+    std::env::args_os().take_while(|argument| argument != "--")
+}
+
 /// Help and version go to stdout; everything else is a usage error.
 fn refused(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(Kind::Io.exit()) };
     }
-    let before_data = || std::env::args_os().take_while(|argument| argument != "--");
     let voice = Voice { json: before_data().any(|argument| argument == "--json"), quiet: false };
     let rendered = error.render().to_string();
     let fact = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " ");

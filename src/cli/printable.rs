@@ -20,6 +20,24 @@ impl fmt::Display for PrintableText<'_> {
     }
 }
 
+/// JSON that steers no terminal and reads back as the same: such characters as `\uXXXX`. They stand in strings only.
+pub fn printable_json(json: String) -> String {
+    if json.bytes().all(|byte| byte < 0x7f) || !json.contains(steers) {
+        return json;
+    }
+    let mut visible = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if steers(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                visible.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
 fn write_visible(f: &mut fmt::Formatter<'_>, text: &str, keep: impl Fn(char) -> bool) -> fmt::Result {
     let mut from = 0;
     for (at, c) in text.char_indices() {
@@ -46,7 +64,17 @@ fn steers(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Printable, PrintableText};
+    use super::{Printable, PrintableText, printable_json};
+
+    #[test]
+    fn json_steers_nothing_and_says_the_same() {
+        let hostile = serde_json::json!({ "a\u{9b}": "\u{1b}\u{7f}\u{85}\u{202e}b\u{200b}\u{e0041}\\é" });
+        let shown = printable_json(hostile.to_string());
+        assert!(shown.contains(r"\u009b") && shown.contains(r"\udb40\udc41") && shown.contains('é'), "{shown}");
+        assert!(!shown.contains(super::steers));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).ok(), Some(hostile));
+        assert_eq!(printable_json("{}".to_owned()), "{}");
+    }
 
     #[test]
     fn what_steers_becomes_visible() {

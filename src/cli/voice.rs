@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::{exit::Kind, failure::Failure};
+use super::{exit::Kind, failure::Failure, printable::printable_json};
 
 /// Where words and data go.
 #[derive(Clone, Copy, Debug)]
@@ -37,21 +37,25 @@ impl Voice {
 
     /// Prints a failure on stderr; with several files, the one that it is about.
     pub fn fail(self, failure: &Failure, file: Option<&str>) {
-        let text = if self.json {
-            failure.json(file) + "\n"
-        } else {
-            match file {
-                Some(file) => format!("{}: {}", super::printable::Printable(file), failure.words()),
-                None => failure.words(),
-            }
-        };
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(self.failure(failure, file).as_bytes());
+    }
+
+    /// A failure as it is printed.
+    pub fn failure(self, failure: &Failure, file: Option<&str>) -> String {
+        if self.json {
+            return failure.json(file) + "\n";
+        }
+        match file {
+            Some(file) => format!("{}: {}", super::printable::Printable(file), failure.words()),
+            None => failure.words(),
+        }
     }
 }
 
-/// A value as JSON; the types that are printed cannot fail to serialise.
+/// A value as JSON that steers no terminal; the types that are printed cannot fail to serialise.
 pub fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| r#"{"version":1,"error":{"kind":"bug","exit":70}}"#.to_owned())
+    let json = serde_json::to_string(value);
+    printable_json(json.unwrap_or_else(|_| r#"{"version":1,"error":{"kind":"bug","exit":70}}"#.to_owned()))
 }
 
 /// The failure to write to stdout.

@@ -47,13 +47,28 @@ pub fn attachments(tree: &Tree, root: usize, body: Option<usize>) -> Vec<usize> 
         } else if part.media.is_multipart() && !part.children.is_empty() {
             continue;
         }
-        let alternative = alternatives.as_ref().is_some_and(|range| range.contains(&index));
+        let alternative =
+            alternatives.as_ref().is_some_and(|range| range.contains(&index) && !below_layer(tree, range.start, index));
         if alternative && matches!(part.media.essence(), "text/html" | "text/plain") && !part.is_attachment() {
             continue;
         }
         found.push(index);
     }
     found
+}
+
+/// Whether a cryptographic layer stands between a part and one above it: what it holds is the layer's, and no
+/// alternative to the body.
+fn below_layer(tree: &Tree, above: usize, index: usize) -> bool {
+    let mut at = index;
+    while at != above {
+        let Some(parent) = tree.part(at).parent else { return false };
+        if matches!(tree.part(parent).media.essence(), "multipart/signed" | "multipart/encrypted") {
+            return true;
+        }
+        at = parent;
+    }
+    false
 }
 
 /// The innermost multipart/alternative around the body.

@@ -217,11 +217,16 @@ impl Headers {
     }
 
     /// The outer fields that still count once the payload stands alone: neither MIME fields nor those that the
-    /// payload has itself.
-    pub fn outer_rest(&self) -> impl Iterator<Item = (&str, &str)> {
-        let rest = self.outer.fields.iter().filter(|(name, _)| {
+    /// payload has itself. Of an encrypted message nor those that turn replies: anybody on the way could have a reply
+    /// with the decrypted text sent to himself.
+    pub fn outer_rest(&self, encrypted: bool) -> impl Iterator<Item = (&str, &str)> {
+        let rest = self.outer.fields.iter().filter(move |(name, _)| {
             let lower = name.to_ascii_lowercase();
-            !lower.starts_with("content-") && lower != "mime-version" && !self.inside(name)
+            let turns_replies = matches!(lower.as_str(), "reply-to" | "mail-reply-to" | "mail-followup-to");
+            !(lower.starts_with("content-")
+                || lower == "mime-version"
+                || self.inside(name)
+                || encrypted && turns_replies)
         });
         rest.map(|(name, value)| (name.as_str(), value.as_str()))
     }

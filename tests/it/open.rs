@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use crate::support::{
     Gpg, Home,
     people::{alice, open_as, specimen},
+    run,
 };
 
 const IN: &str = "From: alice@example.test\nTo: bob@example.test\nSubject: s\n\nhello\n";
@@ -177,4 +178,16 @@ fn what_steers_a_terminal_is_shown_and_not_done() {
     assert!(!opened.words().contains(['\u{1b}', '\u{7}']), "{opened:?}");
     let missing = home.sealpost(["open", "no\u{1b}[2J\u{202e}file"]).run().expect(66);
     assert!(!missing.words().contains(['\u{1b}', '\u{202e}']) && missing.words().contains("u{1b}"), "{missing:?}");
+}
+
+#[test]
+fn want_of_memory_has_an_exit_code() {
+    let home = Home::new();
+    home.file("m.eml", "Subject: s\n\n");
+    std::fs::OpenOptions::new().append(true).open(home.path("m.eml")).unwrap().set_len(300 << 20).unwrap();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -v 262144; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_sealpost"), "open", "--json"]);
+    command.arg(home.path("m.eml")).env("SEALPOST_HOME", home.root());
+    let refused = run(command, b"").expect(71);
+    assert_eq!((refused.error()["kind"].as_str(), refused.stdout.len()), (Some("system"), 0));
 }

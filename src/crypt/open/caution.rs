@@ -94,13 +94,19 @@ fn misleading_name(mailbox: &Mailbox) -> Option<&str> {
     let name = mailbox.name.as_deref()?;
     // Full-width and small forms of the sign look like it.
     let plain = harmless(name).replace(['\u{ff20}', '\u{fe6b}'], "@");
-    let words = plain.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c));
     let foreign = |word: &str| {
         let word = word.trim_matches('.');
         word.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
             && Address::parse(word).map_or(true, |address| address != mailbox.address)
     };
-    words.into_iter().any(foreign).then_some(name)
+    // Set apart it still looks like one, where what follows looks like a domain.
+    let joined = plain.split('@').map(str::trim).collect::<Vec<_>>().join("@");
+    let dotted = |word: &str| word.split_once('@').is_some_and(|(_, domain)| domain.trim_matches('.').contains('.'));
+    (words(&plain).any(foreign) || words(&joined).any(|word| dotted(word) && foreign(word))).then_some(name)
+}
+
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c))
 }
 
 fn timestamp(date: &str) -> Option<Timestamp> {

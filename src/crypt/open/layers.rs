@@ -375,10 +375,9 @@ impl Found {
             if let Some(end) = end
                 && self.signatures.is_empty()
                 && self.one_more(left)
+                && let Ok((_, layers)) = reader.verify_inline(&body[begin..end + END_SIGNATURE.len()])
             {
-                if let Ok((_, layers)) = reader.verify_inline(&body[begin..end + END_SIGNATURE.len()]) {
-                    self.holds_in_part(layers.into_iter().flatten().collect());
-                }
+                self.holds_in_part(layers.into_iter().flatten().collect());
             }
         }
         lines_with(&body, BEGIN_MESSAGE).next().is_some()

@@ -133,7 +133,7 @@ impl Released {
     }
 
     fn write_outer(&self, out: &mut dyn io::Write, line_break: &str) -> io::Result<()> {
-        for (name, value) in self.readable.headers.outer_rest() {
+        for (name, value) in self.readable.headers.outer_rest(self.readable.encrypted) {
             write!(out, "{name}: {value}{line_break}")?;
         }
         Ok(())

@@ -337,6 +337,10 @@ fn deeper_layers_are_errant() {
     let list = json(&wrap(&signed("", "alice", "Content-Type: text/plain\n\nx\n")));
     assert_eq!(state(&list), "none part null");
     assert_eq!(list["signature"]["signers"][0]["address"], ALICE);
+    let alternative = wrap(&signed("", "alice", "Content-Type: text/plain\n\nx\n")).replace("/mixed", "/alternative");
+    let alternative = json(&alternative);
+    assert_eq!((&alternative["body"]["text"], warnings(&alternative)), (&"hello".into(), vec!["errant-layer"]));
+    assert_eq!(alternative["attachments"].as_array().unwrap().len(), 2, "what a deeper signature holds is shown");
     let broken = json(&wrap(&signed("", "alice bad=invalid", "Content-Type: text/plain\n\nx\n")));
     assert_eq!(state(&broken), "none none null");
     let forwarded = json(&wrap(&format!("Content-Type: message/rfc822\n\n{}", signed(OUTER, "alice", "\nx"))));
@@ -465,6 +469,12 @@ fn dates_and_names_that_do_not_fit() {
     assert!(!warnings(&dated("Tue, 24 Nov 2026 11:59:00 +0100")).contains(&"date-mismatch"));
     assert!(warnings(&dated("Tue, 24 Nov 2026 08:59:00 +0000")).contains(&"date-mismatch"));
     let from = |from: &str| json(&format!("From: {from}\n\nx\n"));
+    for name in ["eve@example.net", "eve @ example.net", "eve\u{ff20} example.net", "Alice <eve@example.net>"] {
+        assert_eq!(warnings(&from(&format!("\"{name}\" <{ALICE}>"))), ["display-name"], "{name}");
+    }
+    for name in ["alice@example.org", "alice @ example.org", "Alice @ Work", "Alice, at @ Co."] {
+        assert_eq!(warnings(&from(&format!("\"{name}\" <{ALICE}>"))), [""; 0], "{name}");
+    }
     assert!(warnings(&from("a@ex\u{430}mple.org")).contains(&"lookalike"));
     assert!(warnings(&from("alic\u{435}@example.org")).contains(&"lookalike"));
     assert!(warnings(&from("a@xn--80ak6aa92e.com")).contains(&"lookalike"));
@@ -510,6 +520,12 @@ fn the_message_can_be_had_as_it_was() {
     );
     assert!(whole.contains("Subject: Dinner plans") && !whole.contains("multipart/encrypted"));
     assert!(whole.ends_with("\n\nLet's eat\n"));
+    let turned = format!("{OUTER}Reply-To: eve@example.net\nMail-Followup-To: eve@example.net\n");
+    assert!(!write(&encrypted(&turned, "alice", &payload("; hp=cipher"))).contains("eve@example.net"));
+    let own = payload("; hp=cipher").replace("Subject: Dinner", "Reply-To: al@example.org\nSubject: Dinner");
+    let own = write(&encrypted(&turned, "alice", &own));
+    assert!(own.contains("Reply-To: al@example.org") && !own.contains("eve@example.net"));
+    assert!(write(&signed(&turned, "alice", &payload("; hp=clear"))).contains("Reply-To: eve@example.net"));
     let one = signed(OUTER, "alice", &payload("")).replace("--s\nContent-Type: application/pgp-signature", "");
     assert_eq!(write(&one), one);
     let clear = write(&signed(OUTER, "alice", &payload("; hp=clear")));
