@@ -232,15 +232,18 @@ pub struct Submitted {
     pub attempts: Vec<Attempt>,
     /// What ended the run before the last message.
     pub failure: Option<submit::Failure>,
+    /// Whether a delivery notice was wanted, and the server offers none (RFC 3461).
+    pub notices_unheard: bool,
 }
 
 /// Submits all messages over one session, in order; the first failure ends the run.
 pub async fn submit(messages: &[Sealed], settings: &Settings, secrets: &mut dyn Secrets) -> Submitted {
-    let mut submitted = Submitted { accepted: Vec::new(), attempts: Vec::new(), failure: None };
+    let mut submitted = Submitted { accepted: Vec::new(), attempts: Vec::new(), failure: None, notices_unheard: false };
     let mut session = match Session::connect(settings, secrets).await {
         Ok(session) => session,
         Err(failure) => return Submitted { failure: Some(failure), ..submitted },
     };
+    submitted.notices_unheard = settings.dsn.is_some() && !session.offers().dsn;
     for sealed in messages {
         match session.submit(sealed).await {
             Ok(accepted) => {
