@@ -90,6 +90,7 @@ fn a_message_that_cannot_be_understood_is_refused() {
         assert!(refused.stdout.is_empty(), "{refused:?}");
         assert!(refused.error()["text"].as_str().unwrap().len() > 5);
     }
+    home.sealpost(["seal", "--from", "carol@example.test", "--passphrase", "file:pw"]).stdin(IN).run().expect(64);
     assert!(!home.path("out").exists());
 }
 
