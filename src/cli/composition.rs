@@ -86,6 +86,12 @@ impl Place {
         submission: Option<&grammar::Submission>,
         author: Option<&Address>,
     ) -> Result<Account, Failure> {
+        if let (Some(given), Some(author)) = (&sealing.from, author)
+            && Mailbox::parse(given).is_ok_and(|given| given.address != *author)
+        {
+            let text = format!("--from {given} is not the author of the message, which is {author}");
+            return Err(Failure::new(Kind::Usage, text));
+        }
         let mut flags = Overrides {
             account: global.account.clone(),
             from: sealing.from.clone().or_else(|| author.map(ToString::to_string)),
@@ -152,29 +158,46 @@ pub struct Locking {
     pub strength: Strength,
 }
 
-/// The passphrase that a key gets; a new one is put where it was asked for before it is used.
-pub fn locking(lock: &grammar::Lock) -> Result<Option<Locking>, Failure> {
-    if let Some(place) = &lock.new_passphrase {
+impl Locking {
+    /// A passphrase that somebody chose.
+    pub fn given(passphrase: Zeroizing<String>) -> Self {
+        Self { passphrase, strength: Strength::Human }
+    }
+
+    /// A random one, put where it was asked for before it is used.
+    pub fn generated(place: &str) -> Result<Self, Failure> {
         let place = Destination::parse(place)?;
         let passphrase = pgp::random_passphrase()?;
         place.write(&passphrase)?;
-        return Ok(Some(Locking { passphrase, strength: Strength::Generated }));
+        Ok(Self { passphrase, strength: Strength::Generated })
     }
-    let Some(source) = source(lock.passphrase.as_deref())? else { return Ok(None) };
-    Ok(Some(Locking { passphrase: source.read()?, strength: Strength::Human }))
+
+    /// What the flags say.
+    pub fn read(lock: &grammar::Lock) -> Result<Option<Self>, Failure> {
+        if let Some(place) = &lock.new_passphrase {
+            return Self::generated(place).map(Some);
+        }
+        let Some(source) = source(lock.passphrase.as_deref())? else { return Ok(None) };
+        Ok(Some(Self::given(source.read()?)))
+    }
 }
 
 /// Keys of a file that only its owner may read.
 pub fn key_file(path: &Path) -> Result<Vec<Key>, Failure> {
+    let bytes = secret_file(path, "key")?;
+    Key::parse_all(&bytes).map_err(|error| words_for_file(error, &path.display().to_string()))
+}
+
+fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     use std::os::unix::fs::PermissionsExt;
     let shown = path.display().to_string();
     let meta = std::fs::metadata(path).map_err(|error| input::unreadable(&shown, &error))?;
     let mode = meta.permissions().mode() & 0o7777;
     if meta.is_file() && mode & 0o044 != 0 {
-        let text = format!("the key file {shown} can be read by others (mode {mode:04o})");
+        let text = format!("the {what} file {shown} can be read by others (mode {mode:04o})");
         return Err(Failure::new(Kind::Permission, text).hint(["chmod", "600", &shown]));
     }
-    Key::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))
+    input::file(path)
 }
 
 /// Certificates of a file.
@@ -273,7 +296,7 @@ pub fn submission(
     let from = &account.submission;
     let identity = match (&from.client_cert, &from.client_key) {
         (Some(certificate), Some(key)) => {
-            let key = input::file(key)?;
+            let key = secret_file(key, "client key")?;
             let identity = Identity::from_pem(&input::file(certificate)?, &key);
             Some(identity.map_err(|error| Failure::new(Kind::Config, error.to_string()))?)
         }

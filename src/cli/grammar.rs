@@ -120,10 +120,10 @@ pub struct Sealing {
 #[derive(Debug, Args)]
 pub struct Text {
     /// The subject; it is sealed, servers see [...]
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub subject: Option<String>,
     /// Attach a file, under another name if one is given; - is stdin
-    #[arg(short, long, value_name = "FILE[:NAME]")]
+    #[arg(short, long, value_name = "FILE[:NAME]", allow_hyphen_values = true)]
     pub attach: Vec<String>,
     /// Take the text from a file instead of stdin
     #[arg(long, value_name = "FILE")]

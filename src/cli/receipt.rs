@@ -52,9 +52,9 @@ pub struct MessageJson {
     pub bytes: Option<usize>,
     /// For whom.
     pub recipients: Vec<RecipientJson>,
-    /// Which endpoint took it.
+    /// Which endpoint took it; none if none did.
     pub endpoint: Option<EndpointJson>,
-    /// What the server said at the end.
+    /// What the server said at the end, also where it did not take it.
     pub reply: Option<String>,
     /// Where `seal --output` wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +147,8 @@ impl fmt::Display for Receipt {
                 ),
                 (_, _, Some(bytes)) if self.status == Status::Sealed => format!("sealed, {bytes} bytes"),
                 _ if self.status == Status::Planned => "would be sealed".to_owned(),
+                (_, Some(reply), _) => format!("not accepted: {}", Printable(reply)),
+                _ if self.status == Status::Unknown => "may have been accepted".to_owned(),
                 _ => "not accepted".to_owned(),
             };
             lines.push(format!("{} message {took}", message.suite));

@@ -24,8 +24,10 @@ use crate::{
 
 /// Certificates of the command line, of recipients.toml and of the store.
 struct Certificates<'a> {
+    /// From `--cert FILE`.
     given: Vec<Certificate>,
-    by_fingerprint: Option<Certificate>,
+    /// From `--cert FILE#FINGERPRINT`, which stands above recipients.toml for this run.
+    by_fingerprint: Vec<Certificate>,
     store: &'a Keystore,
     pins: &'a config::Recipients,
     at: Timestamp,
@@ -33,30 +35,24 @@ struct Certificates<'a> {
 }
 
 impl CertificateSource for Certificates<'_> {
-    type Error = StoreError;
-
-    fn candidates(&mut self, address: &Address) -> Result<Vec<Candidate>, StoreError> {
-        if let (true, Some(certificate)) = (self.alone, &self.by_fingerprint) {
-            return Ok(vec![candidate(certificate, Binding::Pinned, Trust::Pinned)]);
-        }
+    fn candidates(&mut self, address: &Address) -> Result<Vec<Candidate>, MissingReason> {
         let names = |certificate: &&Certificate| certificate.addresses(self.at).contains(address);
+        let exact: Vec<_> = self.by_fingerprint.iter().filter(|one| self.alone || names(one)).collect();
+        if !exact.is_empty() {
+            return Ok(exact.into_iter().map(|one| candidate(one, Binding::Pinned, Trust::Pinned)).collect());
+        }
+        let pins = fingerprints(self.pins, address);
+        if !pins.is_empty() {
+            return self.pinned(address, pins);
+        }
         let given: Vec<_> = self.given.iter().filter(names).collect();
         if !given.is_empty() {
             return Ok(given.into_iter().map(|one| candidate(one, Binding::Named, Trust::Given)).collect());
         }
-        let pins = fingerprints(self.pins, address);
-        if !pins.is_empty() {
-            let mut pinned = Vec::new();
-            for pin in pins {
-                pinned.extend(self.store.certificate(pin)?);
-            }
-            return Ok(pinned.iter().map(|one| candidate(one, Binding::Pinned, Trust::Pinned)).collect());
-        }
-        let stored = self.store.certificates_for(address, self.at)?;
+        let stored = self.store.certificates_for(address, self.at).map_err(look_up)?;
         Ok(stored.iter().map(|one| candidate(one, Binding::Named, Trust::Imported)).collect())
     }
 }
-
 /// The certificates that recipients.toml allows for an address; none if it says nothing.
 fn fingerprints<'a>(recipients: &'a config::Recipients, address: &Address) -> &'a [Fingerprint] {
     recipients.pins_for(address).map_or(&[], |pin| &pin.fingerprints)
@@ -66,7 +62,33 @@ fn candidate(certificate: &Certificate, binding: Binding, trust: Trust) -> Candi
     Candidate { certificate: certificate.clone(), binding, trust }
 }
 
+fn look_up(error: StoreError) -> MissingReason {
+    MissingReason::LookUp(error.to_string())
+}
+
 impl<'a> Certificates<'a> {
+    /// Those that recipients.toml allows; another one that `--cert` gives for the address is refused, not passed over.
+    fn pinned(&self, address: &Address, pins: &[Fingerprint]) -> Result<Vec<Candidate>, MissingReason> {
+        let (mut pinned, mut other) = (Vec::new(), None);
+        for given in &self.given {
+            if pins.contains(&given.fingerprint()) {
+                pinned.push(given.clone());
+            } else if given.addresses(self.at).contains(address) {
+                other = Some(given.fingerprint());
+            }
+        }
+        if let (true, Some(other)) = (pinned.is_empty(), other) {
+            return Err(MissingReason::NotPinned(other));
+        }
+        for pin in pins {
+            pinned.extend(self.store.certificate(pin).map_err(look_up)?);
+        }
+        if pinned.is_empty() {
+            return Err(MissingReason::PinnedAbsent(pins.to_vec()));
+        }
+        Ok(pinned.iter().map(|one| candidate(one, Binding::Pinned, Trust::Pinned)).collect())
+    }
+
     /// Reads `--cert FILE` and `--cert FILE#FINGERPRINT`.
     fn read(
         arguments: &[String],
@@ -75,7 +97,8 @@ impl<'a> Certificates<'a> {
         recipients: &[Address],
         at: Timestamp,
     ) -> Result<Self, Failure> {
-        let (mut given, mut by_fingerprint) = (Vec::new(), None);
+        let (mut given, mut by_fingerprint): (Vec<_>, Vec<Certificate>) = (Vec::new(), Vec::new());
+        let mut unnamed = 0;
         for argument in arguments {
             let (path, fingerprint) = match argument.rsplit_once('#') {
                 Some((path, text)) if !Path::new(argument).exists() => {
@@ -95,15 +118,12 @@ impl<'a> Certificates<'a> {
                         Failure::new(Kind::Usage, format!("--cert {path}: it holds no certificate {full}"))
                     })?;
                     let names = recipients.iter().any(|address| found.addresses(at).contains(address));
-                    if names {
-                        given.push(found);
-                    } else if by_fingerprint.replace(found).is_some() {
-                        return Err(several_unnamed());
-                    }
+                    unnamed += usize::from(!names);
+                    by_fingerprint.push(found);
                 }
             }
         }
-        if by_fingerprint.is_some() && recipients.len() > 1 {
+        if unnamed > 1 || (unnamed > 0 && recipients.len() > 1) {
             return Err(several_unnamed());
         }
         Ok(Self { given, by_fingerprint, store, pins, at, alone: recipients.len() == 1 })
@@ -138,7 +158,7 @@ pub fn decide(
         return Err(Failure::new(Kind::Usage, "the message has no recipient").hint(["sealpost", "send", "--help"]));
     }
     let mut source = Certificates::read(&arguments.cert, &place.keystore, recipients, &addresses, at)?;
-    let assigned = send::assign(&addresses, &mut source, at).map_err(|missing| refused(&missing, recipients))?;
+    let assigned = send::assign(&addresses, &mut source, at).map_err(|missing| refused(&missing))?;
     let warnings = assigned.iter().filter_map(warning).collect();
     Ok(Decided { groups: send::group(draft, assigned), warnings })
 }
@@ -155,18 +175,14 @@ fn warning(assigned: &Assigned) -> Option<WarningJson> {
     })
 }
 
-fn refused(missing: &[Missing], recipients: &config::Recipients) -> Failure {
+fn refused(missing: &[Missing]) -> Failure {
     let names: Vec<_> = missing.iter().map(|one| one.address.to_string()).collect();
     let mut failure =
         Failure::new(Kind::Recipients, format!("nothing was sent: no usable certificate for {}", names.join(", ")));
-    for one in missing {
-        let mut reason = one.reason.to_string();
-        let pins = fingerprints(recipients, &one.address);
-        if one.reason == MissingReason::NoCertificate && !pins.is_empty() {
-            reason = MissingReason::PinnedAbsent(pins.to_vec()).to_string();
-        }
-        failure.recipients.push(RecipientReason { address: one.address.to_string(), reason });
-    }
+    failure.recipients = missing
+        .iter()
+        .map(|one| RecipientReason { address: one.address.to_string(), reason: one.reason.to_string() })
+        .collect();
     failure.hint(["sealpost", "cert", "import", "-"])
 }
 

@@ -9,7 +9,7 @@ use super::{
     failure::Failure,
     grammar::{Global, Send},
     input::Stdin,
-    receipt::{EndpointJson, PlannedEndpoint, Receipt, Status},
+    receipt::{EndpointJson, PlannedEndpoint, Receipt, Status, WarningJson},
     sealing,
     voice::Voice,
     words,
@@ -94,17 +94,38 @@ fn finish(mut receipt: Receipt, messages: &[Sealed], submitted: Submitted, voice
         line.reply = Some(accepted.reply.clone());
     }
     receipt.attempts = submitted.attempts.iter().map(words::attempt).collect();
+    if submitted.notices_unheard && !submitted.accepted.is_empty() {
+        receipt.warnings.push(WarningJson {
+            kind: "no-notices",
+            text: "the server does not offer DSN: no delivery notice will come".to_owned(),
+        });
+    }
     let Some(failure) = submitted.failure else {
         receipt.status = Status::Accepted;
-        return print(&receipt, voice).map(|()| 0);
+        // Whoever reads the failure must not take it for one of the message.
+        return print(&receipt, voice).map(|()| 0).map_err(|unwritten| Failure {
+            text: format!("the message was accepted, but its receipt is lost: {}", unwritten.text),
+            ..unwritten
+        });
     };
-    let unknown = failure.unknown();
-    let failure = Failure::from(failure);
-    if submitted.accepted.is_empty() && !unknown {
+    let (taken, unknown, reply) =
+        (submitted.accepted.len(), failure.unknown(), failure.reply().map(ToString::to_string));
+    let mut failure = Failure::from(failure);
+    if taken == 0 && !unknown {
+        failure.text = format!("nothing was sent: {}", failure.text);
         return Err(failure);
     }
-    receipt.status = if submitted.accepted.is_empty() { Status::Unknown } else { Status::Partly };
-    print(&receipt, voice)?;
+    if taken > 0 {
+        failure.text = format!("{taken} of {} messages were accepted, then: {}", messages.len(), failure.text);
+    }
+    if let Some(line) = receipt.messages.get_mut(taken) {
+        line.reply = reply;
+    }
+    receipt.status = if taken == 0 { Status::Unknown } else { Status::Partly };
+    if let Err(unwritten) = print(&receipt, voice) {
+        // What became of the message decides the exit code, not what became of the receipt.
+        failure.text = format!("{}; the receipt is lost too: {}", failure.text, unwritten.text);
+    }
     Err(failure)
 }
 

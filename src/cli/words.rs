@@ -189,14 +189,13 @@ impl From<submit::Failure> for Failure {
         let attempts = failure.attempts.iter().map(attempt).collect();
         let recipients = failure.refused().iter().map(refusal).collect();
         let text = failure.to_string();
-        let lost = if failure.unknown() { "" } else { "nothing was sent: " };
         match *failure.cause {
             submit::Cause::Secret(secret) => match secret.0.downcast::<SecretError>() {
                 Ok(error) => Self::from(*error),
                 Err(error) => Self::new(Kind::Permission, error.to_string()),
             },
             cause => {
-                let told = Self { attempts, recipients, ..Self::new(kind(&cause), format!("{lost}{text}")) };
+                let told = Self { attempts, recipients, ..Self::new(kind(&cause), text) };
                 cure(told, &cause)
             }
         }

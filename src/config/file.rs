@@ -26,6 +26,14 @@ impl Config {
         Self::from_document(&Document::read(path)?)
     }
 
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn from_text(text: &str) -> Result<Self, ConfigError> {
+        Self::from_document(&Document::new(Path::new("config.toml"), text.to_owned()))
+    }
+
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
         let table = document.parse()?;
         let root = document.root(table.get_ref(), &["default", "account", "smime"])?;
@@ -94,11 +102,4 @@ fn check_smime(smime: &Section<'_>) -> Result<(), ConfigError> {
     smime.flag("system_roots")?;
     smime.flag("ocsp")?;
     Ok(())
-}
-
-#[cfg(test)]
-impl Config {
-    pub(super) fn from_text(text: &str) -> Result<Self, ConfigError> {
-        Self::from_document(&Document::new(Path::new("config.toml"), text.to_owned()))
-    }
 }

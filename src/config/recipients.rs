@@ -54,6 +54,14 @@ impl Recipients {
         Self::from_document(&Document::read(path)?)
     }
 
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// As [`Recipients::read`].
+    pub fn from_text(text: &str) -> Result<Self, ConfigError> {
+        Self::from_document(&Document::new(Path::new("recipients.toml"), text.to_owned()))
+    }
+
     /// The members of a group, with or without its `@`, those of its groups too, each once, in order.
     ///
     /// # Errors

@@ -16,11 +16,8 @@ use crate::{
 
 /// Where certificates are looked up.
 pub trait CertificateSource {
-    /// Why a look-up failed.
-    type Error: std::fmt::Display;
-
     /// All certificates that may stand for an address.
-    fn candidates(&mut self, address: &Address) -> Result<Vec<Candidate>, Self::Error>;
+    fn candidates(&mut self, address: &Address) -> Result<Vec<Candidate>, MissingReason>;
 }
 
 /// A certificate that may stand for an address.
@@ -72,6 +69,8 @@ pub enum MissingReason {
     Unusable(Vec<Unusable>),
     /// The pinned certificates are not in the store.
     PinnedAbsent(Vec<Fingerprint>),
+    /// This certificate was given, and it is none of those that are pinned.
+    NotPinned(Fingerprint),
     /// The look-up failed, in its own words.
     LookUp(String),
 }
@@ -109,6 +108,7 @@ impl std::fmt::Display for MissingReason {
                 let pins: Vec<_> = pins.iter().map(Fingerprint::as_str).collect();
                 write!(f, "the pinned certificate {} is not in the store", pins.join(" or "))
             }
+            Self::NotPinned(other) => write!(f, "certificate {other} is not the one that is pinned"),
             Self::LookUp(why) => write!(f, "the look-up failed: {why}"),
         }
     }
@@ -139,10 +139,7 @@ pub fn assign(
     let mut assigned = Vec::with_capacity(recipients.len());
     let mut missing = Vec::new();
     for address in recipients {
-        let choice = source
-            .candidates(address)
-            .map_err(|error| MissingReason::LookUp(error.to_string()))
-            .and_then(|candidates| choose(address, candidates, at));
+        let choice = source.candidates(address).and_then(|candidates| choose(address, candidates, at));
         match choice {
             Ok(recipient) => assigned.push(recipient),
             Err(reason) => missing.push(Missing { address: address.clone(), reason }),
@@ -232,15 +229,18 @@ pub struct Submitted {
     pub attempts: Vec<Attempt>,
     /// What ended the run before the last message.
     pub failure: Option<submit::Failure>,
+    /// Whether a delivery notice was wanted, and the server offers none (RFC 3461).
+    pub notices_unheard: bool,
 }
 
 /// Submits all messages over one session, in order; the first failure ends the run.
 pub async fn submit(messages: &[Sealed], settings: &Settings, secrets: &mut dyn Secrets) -> Submitted {
-    let mut submitted = Submitted { accepted: Vec::new(), attempts: Vec::new(), failure: None };
+    let mut submitted = Submitted { accepted: Vec::new(), attempts: Vec::new(), failure: None, notices_unheard: false };
     let mut session = match Session::connect(settings, secrets).await {
         Ok(session) => session,
         Err(failure) => return Submitted { failure: Some(failure), ..submitted },
     };
+    submitted.notices_unheard = settings.dsn.is_some() && !session.offers().dsn;
     for sealed in messages {
         match session.submit(sealed).await {
             Ok(accepted) => {

@@ -368,6 +368,14 @@ impl Failure {
         }
     }
 
+    /// What the server said to the message that it did not take, of several replies the first.
+    pub fn reply(&self) -> Option<&Reply> {
+        match &*self.cause {
+            Cause::Rejected { reply, .. } | Cause::Deferred { reply, .. } => Some(reply),
+            _ => self.refused().first().map(|refusal| &refusal.reply),
+        }
+    }
+
     /// Whether the message may have been taken: it must not be sent again unasked.
     pub fn unknown(&self) -> bool {
         matches!(*self.cause, Cause::Unknown { .. })

@@ -41,6 +41,16 @@ pub(super) struct Replies {
 }
 
 impl Reply {
+    /// Reads all whole replies that some bytes hold.
+    ///
+    /// # Errors
+    /// [`ReplyFault`] for the first that is none.
+    pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, ReplyFault> {
+        let mut replies = Replies::default();
+        replies.push(bytes);
+        std::iter::from_fn(|| replies.next().transpose()).collect()
+    }
+
     /// Its three digits, 200 to 559.
     pub fn code(&self) -> u16 {
         self.code

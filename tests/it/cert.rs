@@ -92,3 +92,34 @@ fn a_certificate_for_this_run_must_name_the_address_or_come_with_its_full_finger
     assert_eq!(plan.run().expect(0).json()["messages"][0]["recipients"][0]["fingerprint"], fingerprint);
     home.sealpost(["send", "--from", "alice@example.test", "-t", "@opps", "-n"]).run().expect(64);
 }
+
+#[test]
+fn no_certificate_takes_the_place_of_a_pinned_one() {
+    let home = alice();
+    let other = Home::new();
+    other.sealpost(["key", "make", "bob@example.test", "--new-passphrase", "file:pw"]).run().expect(0);
+    let other = other.sealpost(["cert", "export", "bob@example.test"]).run().expect(0).stdout;
+    home.file("other.asc", &other);
+    let known = home.sealpost(["cert", "show", "bob@example.test", "--json"]).run().expect(0).json();
+    let pin = known["certificate"]["fingerprint"].as_str().unwrap();
+    std::fs::write(
+        home.state().join("recipients.toml"),
+        format!("[recipient.\"bob@example.test\"]\npin = [\"{pin}\"]\n"),
+    )
+    .unwrap();
+    let plan = |more: &[&str]| {
+        let arguments =
+            ["send", "--from", "alice@example.test", "-t", "bob@example.test", "-n", "--json", "--host", "h"];
+        home.sealpost(arguments.iter().chain(more)).run()
+    };
+    let refused = plan(&["--cert", "other.asc"]).expect(67).error();
+    assert!(refused["recipients"][0]["reason"].as_str().unwrap().contains("not the one that is pinned"), "{refused}");
+    home.sealpost(["cert", "import", "other.asc"]).run().expect(0);
+    let kept = plan(&[]).expect(0).json();
+    assert_eq!(kept["messages"][0]["recipients"][0]["fingerprint"], pin);
+    // A pinned certificate counts from --cert too, where the store has none.
+    home.sealpost(["cert", "remove", pin]).run().expect(0);
+    plan(&[]).expect(67);
+    let given = plan(&["--cert", "bob.asc"]).expect(0).json();
+    assert_eq!(given["messages"][0]["recipients"][0]["trust"], "pinned");
+}

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::{Gpg, Home};
+use crate::support::{Gpg, Home, people::specimen};
 
 #[test]
 fn every_profile_is_made_locked_listed_and_exported() {
@@ -66,4 +66,26 @@ fn keys_of_gpg_are_imported_and_gpg_imports_ours() {
     command.arg("-");
     crate::support::run(command, &ours).expect(0);
     home.sealpost(["key", "import", "-"]).stdin("rubbish").run().expect(65);
+}
+
+#[test]
+fn a_locked_key_is_opened_by_a_passphrase_that_is_read_once_and_a_wrong_one_leaves_nothing() {
+    let home = Home::new();
+    home.file("bob.key", specimen("bob.key"));
+    // A command that gives the passphrase once, as a pipe does.
+    home.file("pw", "specimen\n");
+    let once = "command:sh -c 'cat pw; rm pw'";
+    home.sealpost(["key", "import", "bob.key", "--passphrase", once]).run().expect(0);
+    home.file("wrong", "wrong\n");
+    home.file("pw", "specimen\n");
+    let import = |passphrase: &str| {
+        home.sealpost(["key", "import", "bob.key", "--passphrase", passphrase, "--new-passphrase", "file:new"]).run()
+    };
+    import("file:wrong").expect(73);
+    assert!(!home.path("new").exists());
+    std::fs::remove_dir_all(home.state().join("keys")).unwrap();
+    import("file:wrong").expect(77);
+    assert!(!home.path("new").exists());
+    import("file:pw").expect(0);
+    assert!(home.path("new").exists());
 }

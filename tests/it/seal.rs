@@ -90,6 +90,7 @@ fn a_message_that_cannot_be_understood_is_refused() {
         assert!(refused.stdout.is_empty(), "{refused:?}");
         assert!(refused.error()["text"].as_str().unwrap().len() > 5);
     }
+    home.sealpost(["seal", "--from", "carol@example.test", "--passphrase", "file:pw"]).stdin(IN).run().expect(64);
     assert!(!home.path("out").exists());
 }
 
@@ -124,4 +125,16 @@ fn names_attachments_and_other_scripts_come_through() {
     assert_eq!(read["body"]["text"], "Gr\u{fc}\u{df}e\n.\nMAIL FROM:<x@y.z>\n");
     assert_eq!(read["attachments"][0]["name"], name);
     assert_eq!(read["attachments"][0]["size"], 100_000);
+}
+
+#[test]
+fn an_attachment_from_stdin_gets_its_name_and_a_subject_may_begin_with_a_hyphen() {
+    let home = alice();
+    home.file("body", "see the dump\n");
+    let arguments = ["seal", "--from", "alice@example.test", "-t", "bob@example.test", "-s", "-x", "--body", "body"];
+    let more = ["-a", "-:shop.sql", "--passphrase", "file:pw", "--quiet"];
+    let sealed = home.sealpost(arguments.iter().chain(&more)).stdin("select 1;\n").run().expect(0).stdout;
+    let read = open_as("bob", &sealed, &[]).expect(0).json();
+    assert_eq!(read["attachments"][0]["name"], "shop.sql");
+    assert_eq!(read["headers"]["subject"]["value"], "-x");
 }

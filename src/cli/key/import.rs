@@ -5,40 +5,58 @@ use jiff::Timestamp;
 use super::KeyJson;
 use crate::{
     cli::{
-        composition::{self, Place},
+        composition::{self, Locking, Place},
         exit::Kind,
         failure::Failure,
         grammar::KeyImport,
         input::Stdin,
         voice::Voice,
     },
-    crypt::{PublicCertificate, pgp::Key},
+    crypt::pgp::Key,
+    secret::{SecretError, Source},
 };
 
 pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(&arguments.file, "the key")?;
     let keys = Key::parse_all(&bytes)?;
-    let opening = composition::source(arguments.lock.passphrase.as_deref())?;
-    let opening = opening.map(|source| source.read_or_empty()).transpose()?;
-    let locking = composition::locking(&arguments.lock)?;
+    let source = composition::source(arguments.lock.passphrase.as_deref())?;
+    // Read once: a pipe does not give it twice.
+    let passphrase = source.as_ref().map(Source::read_or_empty).transpose()?;
 
-    let mut imported = Vec::new();
+    // All that can be refused is refused before a new passphrase is put anywhere.
+    let mut opened = Vec::new();
     for key in keys {
-        let fingerprint = key.certificate().fingerprint();
-        let locked = key.is_locked();
-        let ocb = key.advertises_gnupg_ocb();
-        let open = match (&opening, locked) {
-            (Some(passphrase), true) => Some(key.unlock(passphrase)?),
-            (None, true) => None,
-            (_, false) => Some(key.clone()),
-        };
-        let stored = match (open, &locking) {
+        if arguments.lock.new_passphrase.is_some() && place.keystore.key(&key.fingerprint())?.is_some() {
+            let text = format!("key {} is stored already: it is not locked anew", key.fingerprint());
+            return Err(Failure::new(Kind::CannotCreate, text));
+        }
+        let open = match &passphrase {
+            _ if !key.is_locked() => Some(key.clone()),
+            Some(passphrase) => Some(key.unlock(passphrase)?),
             // Locked and to stay so: nothing has to be opened.
-            (None, _) if arguments.lock.new_passphrase.is_none() && !ocb => key,
-            (None, _) => {
+            None if arguments.lock.new_passphrase.is_none() && !key.advertises_gnupg_ocb() => None,
+            None => {
+                let fingerprint = key.fingerprint();
                 let text = format!("key {fingerprint} is locked: give its passphrase with --passphrase");
                 return Err(Failure::new(Kind::Permission, text));
             }
+        };
+        opened.push((key, open));
+    }
+    let locking = match (&arguments.lock.new_passphrase, passphrase, source) {
+        (Some(place), ..) => Some(Locking::generated(place)?),
+        (None, Some(passphrase), Some(source)) if passphrase.is_empty() => {
+            return Err(SecretError::Empty(source).into());
+        }
+        (None, passphrase, _) => passphrase.map(Locking::given),
+    };
+
+    let mut imported = Vec::new();
+    for (key, open) in opened {
+        let fingerprint = key.fingerprint();
+        let ocb = key.advertises_gnupg_ocb();
+        let stored = match (open, &locking) {
+            (None, _) => key,
             (Some(_), None) => {
                 let text = format!("key {fingerprint} is not locked: give --passphrase or --new-passphrase to lock it");
                 return Err(Failure::new(Kind::Usage, text));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::KeyJson;
 use crate::{
     cli::{
-        composition::{self, Place},
+        composition::{Locking, Place},
         exit::Kind,
         failure::Failure,
         grammar::{KeyMake, ProfileArgument},
@@ -22,7 +22,7 @@ pub fn run(arguments: &KeyMake, place: &Place, at: Timestamp, voice: Voice) -> R
         ProfileArgument::Rfc9580 => Profile::Rfc9580,
         ProfileArgument::Pqc => Profile::Pqc,
     };
-    let lock = composition::locking(&arguments.lock)?.ok_or_else(|| {
+    let lock = Locking::read(&arguments.lock)?.ok_or_else(|| {
         Failure::new(Kind::Usage, "a key needs a passphrase: give --passphrase or --new-passphrase").hint([
             "sealpost",
             "key",

@@ -9,7 +9,7 @@ const A: &str = "EB85BB5FA33A75E15E944E63F231550C4F47E38E";
 const B: &str = "D1A66E1A23B182C9980F788CFBFCC82A015E7330";
 
 fn read(text: &str) -> Result<Recipients, ConfigError> {
-    Recipients::from_document(&Document::new(Path::new("recipients.toml"), text.to_owned()))
+    Recipients::from_text(text)
 }
 
 fn address(text: &str) -> Address {

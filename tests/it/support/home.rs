@@ -24,6 +24,7 @@ pub struct Home {
 pub struct Run {
     command: Command,
     stdin: Vec<u8>,
+    stdout_full: bool,
 }
 
 impl Home {
@@ -72,7 +73,7 @@ impl Home {
             .env("TMPDIR", self.root.path().join("tmp"))
             .env("PATH", "/usr/bin:/bin")
             .current_dir(self.root.path().join("work"));
-        Run { command, stdin: Vec::new() }
+        Run { command, stdin: Vec::new(), stdout_full: false }
     }
 }
 
@@ -89,8 +90,22 @@ impl Run {
         self
     }
 
+    /// Its standard output takes nothing, as on a full disk.
+    pub fn stdout_full(mut self) -> Self {
+        self.stdout_full = true;
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Outcome {
-        run(self.command, &self.stdin)
+        if !self.stdout_full {
+            return run(self.command, &self.stdin);
+        }
+        // The shell gives the place of standard output to what it becomes.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$0\" \"$@\" > /dev/full"]).arg(self.command.get_program());
+        shell.args(self.command.get_args()).env_clear().current_dir(self.command.get_current_dir().unwrap());
+        shell.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        run(shell, &self.stdin)
     }
 }

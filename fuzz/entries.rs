@@ -1,0 +1,84 @@
+//! What each fuzz target does with its bytes: shared by cargo-fuzz and by `tests/it/corpus.rs`. A panic is a finding,
+//! and so is each assertion.
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use sealpost::{
+    config::{Config, Recipients},
+    crypt::{
+        open::{Requirement, open as open_message},
+        pgp::{Certificate, Key, Reader},
+    },
+    mail::{Address, Draft, Mailbox},
+    submit::Reply,
+};
+use zeroize::Zeroizing;
+
+/// What may come out of a message here, in bytes: enough to find faults, too little to wait for.
+const LIMIT: usize = 4 << 20;
+
+/// One of the targets.
+pub type Entry = fn(&[u8]);
+
+/// All targets by name, which is that of their folder below `fuzz/corpus` too.
+#[allow(dead_code, reason = "each fuzz target uses its own only")]
+pub const ALL: [(&str, Entry); 4] = [("open", open), ("address", address), ("reply", reply), ("config", config)];
+
+/// A received message, opened with Bob's key, Alice's certificate at hand.
+pub fn open(bytes: &[u8]) {
+    static PEOPLE: OnceLock<(Vec<Key>, Vec<Certificate>)> = OnceLock::new();
+    let (keys, certificates) = PEOPLE.get_or_init(|| {
+        let bob = Key::parse_all(include_bytes!("../keys/bob.key")).unwrap_or_default();
+        let passphrase = Zeroizing::new("specimen".to_owned());
+        let keys: Vec<Key> = bob.iter().filter_map(|key| key.unlock(&passphrase).ok()).collect();
+        assert!(!keys.is_empty(), "the specimen key does not open");
+        (keys, Certificate::parse_all(include_bytes!("../keys/alice.asc")).unwrap_or_default())
+    });
+    let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(24 * 365 * 56);
+    let reader = Reader { keys, certificates, at, limit: LIMIT };
+    if let Ok(opened) = open_message(bytes.to_vec(), &reader, at)
+        && let Ok(released) = opened.release(&Requirement::None)
+    {
+        let _ = released.text();
+    }
+    let _ = Draft::from_message(Zeroizing::new(bytes.to_vec()), at, [7; 16]);
+}
+
+/// A list of mailboxes: what is read reads back as the same when it is written.
+pub fn address(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(address) = Address::parse(&text) {
+        assert_eq!(Address::parse(&address.to_string()).ok(), Some(address));
+    }
+    for mailbox in Mailbox::parse_list(&text).unwrap_or_default() {
+        let written = mailbox.address.to_string();
+        assert!(!written.contains(char::is_control), "{written:?}");
+        assert_eq!(Address::parse(&written).ok(), Some(mailbox.address));
+        assert!(!mailbox.name.unwrap_or_default().contains(char::is_control));
+    }
+}
+
+/// What a server says: nothing of it steers a terminal.
+pub fn reply(bytes: &[u8]) {
+    for reply in Reply::read_all(bytes).unwrap_or_default() {
+        assert!((200..560).contains(&reply.code()));
+        assert!(!reply.to_string().contains(char::is_control), "{reply:?}");
+    }
+}
+
+/// Both settings files.
+pub fn config(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Err(error) = Config::from_text(&text) {
+        let _ = error.to_string();
+    }
+    match Recipients::from_text(&text) {
+        Err(error) => drop(error.to_string()),
+        Ok(recipients) => {
+            for group in recipients.groups() {
+                let _ = recipients.expand(group);
+            }
+        }
+    }
+}
