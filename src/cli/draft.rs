@@ -104,12 +104,12 @@ pub fn compose(
     }
     let stdin_attached = text.attach.iter().any(|argument| file_and_name(argument).is_ok_and(|(path, _)| path == "-"));
     let body = match &text.body {
-        Some(path) => input::text(&stdin.file(path, "the text")?, "the text")?,
+        Some(path) => input::text(stdin.file(path, "the text")?, "the text")?,
         None if stdin_attached => Zeroizing::new(String::new()),
-        None => input::text(&stdin.read("the text")?, "the text")?,
+        None => input::text(stdin.read("the text")?, "the text")?,
     };
     let html = match &text.html {
-        Some(path) => Some(input::text(&stdin.file(path, "the HTML text")?, "the HTML text")?),
+        Some(path) => Some(input::text(stdin.file(path, "the HTML text")?, "the HTML text")?),
         None => None,
     };
     Ok(Draft {
@@ -134,9 +134,9 @@ pub fn whole(bytes: Zeroizing<Vec<u8>>, at: Timestamp) -> Result<Draft, Failure>
 
 /// The bytes of a message that says that it is encrypted already, as they would go on the wire.
 pub fn sealed_already(message: &[u8]) -> Option<Vec<u8>> {
-    let blank = message.windows(2).position(|pair| pair == b"\n\n");
-    let blank = blank.into_iter().chain(message.windows(4).position(|line| line == b"\r\n\r\n")).min();
-    let header = &message[..blank.map_or(message.len(), |at| at + 1)];
+    let lines = message.split_inclusive(|byte| *byte == b'\n');
+    let header = lines.take_while(|line| !matches!(line, [b'\n'] | [b'\r', b'\n'])).map(<[u8]>::len).sum();
+    let header = &message[..header];
     let encrypted = fields(header)
         .any(|field| field.is("Content-Type") && MediaType::parse(field.value).essence() == "multipart/encrypted");
     encrypted.then(|| canonical(message).into_owned())

@@ -25,7 +25,10 @@ impl Stdin {
         if let Some(before) = self.taken_for.replace(what) {
             return Err(Failure::new(Kind::Usage, format!("standard input cannot be {before} and {what} at once")));
         }
-        read_all(io::stdin().lock(), 0).map_err(|error| unreadable("standard input", &error))
+        let stdin = io::stdin();
+        // A file behind it tells its size.
+        let expected = rustix::fs::fstat(&stdin).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
+        read_all(stdin.lock(), expected).map_err(|error| unreadable("standard input", &error))
     }
 
     /// Reads a file, or stdin for `-`.
@@ -58,12 +61,14 @@ fn read_all(mut from: impl Read, expected: usize) -> io::Result<Zeroizing<Vec<u8
     }
 }
 
-/// Text that must be UTF-8.
-pub fn text(bytes: &[u8], what: &str) -> Result<Zeroizing<String>, Failure> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(error) => {
-            Err(Failure::new(Kind::Malformed, format!("{what} is not UTF-8 text, at byte {}", error.valid_up_to())))
+/// Text that must be UTF-8; the bytes become it without a copy.
+pub fn text(mut bytes: Zeroizing<Vec<u8>>, what: &str) -> Result<Zeroizing<String>, Failure> {
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(refused) => {
+            let at = refused.utf8_error().valid_up_to();
+            drop(Zeroizing::new(refused.into_bytes()));
+            Err(Failure::new(Kind::Malformed, format!("{what} is not UTF-8 text, at byte {at}")))
         }
     }
 }

@@ -20,7 +20,7 @@ impl Voice {
     pub fn say(self, words: impl std::fmt::Display) {
         if !self.json && !self.quiet {
             // Nobody may be reading: that must not end the work.
-            let _ = writeln!(io::stderr(), "{words}");
+            let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
         }
     }
 

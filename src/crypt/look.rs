@@ -34,16 +34,18 @@ pub(in crate::crypt) fn each_line(
 ) -> Result<(), &'static str> {
     let mut begun: Vec<u8> = Vec::new();
     let mut offset = 0;
-    let mut last = 0;
     for piece in pieces {
-        if piece.contains(&0) {
+        if memchr::memchr(0, piece).is_some() {
             return Err("it holds a NUL");
         }
         let mut rest = piece.as_slice();
         while !rest.is_empty() {
-            // Lines of armor are all alike: trying the length of the last one first spares most of the search.
-            let guess = rest.get(last..last + 2) == Some(b"\r\n") && !holds_break(&rest[..last]);
-            let end = if guess { Some(last + 1) } else { rest.iter().position(|byte| *byte == b'\n') };
+            // One search for both breaks: a line ends at the first of either, which must be CR and LF after it.
+            let end = match memchr::memchr2(b'\r', b'\n', rest) {
+                Some(at) if rest[at] == b'\r' && at + 1 < rest.len() => Some(at + 1),
+                Some(at) if rest[at] == b'\n' => Some(at),
+                _ => None,
+            };
             let (part, later) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
             rest = later;
             if end.is_none() || !begun.is_empty() {
@@ -56,25 +58,24 @@ pub(in crate::crypt) fn each_line(
                 }
             }
             let line = if begun.is_empty() { part } else { begun.as_slice() };
-            let Some(text) = line.strip_suffix(b"\r\n") else { return Err("it holds a lone LF") };
+            let text = match line {
+                [text @ .., b'\r', b'\n'] => text,
+                [.., b'\n'] => return Err("it holds a lone LF"),
+                _ => return Err("it holds a lone CR"),
+            };
             if text.len() > LONGEST_LINE {
                 return Err("a line has more than 998 bytes");
             }
-            if holds_break(text) {
+            // Only what was cut in two can hold one.
+            if line.len() != part.len() && memchr::memchr(b'\r', text).is_some() {
                 return Err("it holds a lone CR");
             }
             see(offset, text)?;
-            last = text.len();
             offset += line.len();
             begun.clear();
         }
     }
     if begun.is_empty() { Ok(()) } else { Err("its last line has no CRLF") }
-}
-
-/// Whether there is a CR or an LF, without a branch for each byte.
-fn holds_break(text: &[u8]) -> bool {
-    text.iter().fold(false, |found, byte| found | (*byte == b'\r') | (*byte == b'\n'))
 }
 
 impl Header {

@@ -181,6 +181,7 @@ pub fn seal(
     how: &Composition,
     uniques: &mut Uniques,
 ) -> Result<Vec<Sealed>, SealFailure> {
+    let draft = draft.with_canonical_text();
     let composed = compose(&draft, how, uniques)?;
     let from = draft.from.address.clone();
     let visible: std::collections::HashSet<Address> =

@@ -63,6 +63,18 @@ pub enum ComposeError {
     Nul(usize),
 }
 
+impl Draft {
+    /// Makes the line breaks of its text CRLF. Composing does that too, but has the text twice until it is done.
+    pub fn with_canonical_text(mut self) -> Self {
+        if let Content::Parts { text, .. } = &mut self.content
+            && !parts::is_canonical(text)
+        {
+            *text = parts::canonical(&[text]);
+        }
+        self
+    }
+}
+
 impl Composed {
     /// Whether the outer header needs SMTPUTF8 (RFC 6531): an address in it has a local part that is not ASCII.
     pub fn needs_smtputf8(&self) -> bool {

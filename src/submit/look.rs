@@ -29,26 +29,33 @@ pub(super) fn look<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<bool, U
     let mut after_cr = false;
     let mut eight_bit = false;
     let mut ended = false;
-    for &byte in pieces.flatten() {
-        ended = false;
-        match byte {
-            b'\n' if after_cr => {
-                line = 0;
-                ended = true;
+    for piece in pieces.filter(|piece| !piece.is_empty()) {
+        if memchr::memchr(0, piece).is_some() {
+            return Err(Unsendable::Nul);
+        }
+        eight_bit |= !piece.is_ascii();
+        let mut rest = piece;
+        loop {
+            if after_cr {
+                rest = rest.strip_prefix(b"\n").ok_or(Unsendable::LoneBreak)?;
+                (after_cr, line) = (false, 0);
             }
-            b'\n' => return Err(Unsendable::LoneBreak),
-            _ if after_cr => return Err(Unsendable::LoneBreak),
-            0 => return Err(Unsendable::Nul),
-            b'\r' => {}
-            _ => {
-                line += 1;
-                eight_bit |= byte > 127;
-                if line > LONGEST_LINE {
-                    return Err(Unsendable::LongLine);
-                }
+            let end = memchr::memchr2(b'\r', b'\n', rest);
+            line += end.unwrap_or(rest.len());
+            if line > LONGEST_LINE {
+                return Err(Unsendable::LongLine);
+            }
+            let Some(end) = end else { break };
+            if rest[end] == b'\n' {
+                return Err(Unsendable::LoneBreak);
+            }
+            after_cr = true;
+            rest = &rest[end + 1..];
+            if rest.is_empty() {
+                break;
             }
         }
-        after_cr = byte == b'\r';
+        ended = piece.ends_with(b"\n");
     }
     if ended { Ok(eight_bit) } else { Err(Unsendable::OpenEnd) }
 }

@@ -21,7 +21,7 @@ pub(super) fn write(fields: &[Field], body: &[u8], payload: &mut Sink) -> Result
     let composite = media_type.starts_with("multipart/") || media_type.starts_with("message/");
     let identity = matches!(encoding.as_str(), "7bit" | "8bit" | "binary");
     let encode = identity && !composite && needs_encoding(body);
-    if let Some(at) = body.iter().position(|&byte| byte == 0).filter(|_| !encode) {
+    if let Some(at) = memchr::memchr(0, body).filter(|_| !encode) {
         return Err(ComposeError::Nul(at));
     }
     payload.write(Field::encoded("Content-Type", marked(content_type)).folded().as_bytes());
@@ -104,7 +104,7 @@ fn split_parameters(value: &str) -> Vec<&str> {
 /// Gives the bytes on in runs, with every line break, LF or a lone CR among them, as CRLF; nothing is copied.
 fn for_each_run(body: &[u8], mut give: impl FnMut(&[u8])) {
     let (mut start, mut at) = (0, 0);
-    while let Some(offset) = body[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+    while let Some(offset) = memchr::memchr2(b'\r', b'\n', &body[at..]) {
         let found = at + offset;
         if body[found..].starts_with(b"\r\n") {
             at = found + 2;

@@ -23,7 +23,9 @@ pub(super) fn write(
     uniques: &mut Uniques,
     payload: &mut Sink,
 ) {
-    let text = canonical(&[&legacy::in_text(hidden), text]);
+    let display = legacy::in_text(hidden);
+    let copy = (!display.is_empty() || !is_canonical(text)).then(|| canonical(&[&display, text]));
+    let text = copy.as_ref().map_or(text, |copy| copy.as_str());
     let html = html.map(|html| {
         let (before, behind) = html.split_at(legacy::place_in_html(html));
         canonical(&[before, &legacy::in_html(hidden), behind])
@@ -36,11 +38,11 @@ pub(super) fn write(
     let plain = attachments.is_empty();
     let mixed = (!plain).then(|| multipart("multipart/mixed", true));
     let body = match &html {
-        None => text_part("text/plain", &text, displays, |content_type| mark(content_type, plain)),
+        None => text_part("text/plain", text, displays, |content_type| mark(content_type, plain)),
         Some(html) => MimePart::new(
             multipart("multipart/alternative", plain),
             vec![
-                text_part("text/plain", &text, displays, |content_type| content_type),
+                text_part("text/plain", text, displays, |content_type| content_type),
                 text_part("text/html", html, displays, |content_type| content_type),
             ],
         ),
@@ -127,14 +129,24 @@ fn is_seven_bit(bytes: &[u8]) -> bool {
     bytes.is_ascii() && !bytes.contains(&0)
 }
 
+/// Whether every line break of a text is CRLF.
+pub(super) fn is_canonical(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some(end) = memchr::memchr2(b'\r', b'\n', rest) {
+        let [b'\r', b'\n', later @ ..] = &rest[end..] else { return false };
+        rest = later;
+    }
+    true
+}
+
 /// Pieces of text joined, with every line break, LF or a lone CR among them, as CRLF.
-fn canonical(pieces: &[&str]) -> Zeroizing<String> {
+pub(super) fn canonical(pieces: &[&str]) -> Zeroizing<String> {
     let breaks = |piece: &&str| piece.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
     let room = pieces.iter().map(|piece| piece.len() + breaks(piece)).sum();
     let mut canonical = Zeroizing::new(String::with_capacity(room));
     for piece in pieces {
         let mut rest = *piece;
-        while let Some(end) = rest.bytes().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        while let Some(end) = memchr::memchr2(b'\r', b'\n', rest.as_bytes()) {
             canonical.push_str(&rest[..end]);
             canonical.push_str("\r\n");
             rest = &rest[end..];
