@@ -18,7 +18,7 @@ use crate::{
     crypt::{
         OpenError, PublicCertificate,
         open::{Covers, Released, Requirement, State, Summary},
-        pgp::{Certificate, Key},
+        pgp::{Certificate, Key, UnlockError},
     },
     flow::open::{Opening, Outcome, save},
     mail::Address,
@@ -61,6 +61,8 @@ pub fn run(arguments: &Open, global: &Global, at: Timestamp, voice: Voice) -> Re
 struct Ring {
     keys: Vec<Key>,
     locked: Vec<Key>,
+    /// Those that the passphrase does not unlock.
+    refused: Vec<(Key, UnlockError)>,
     certificates: Vec<Certificate>,
     passphrase: Option<Source>,
 }
@@ -74,7 +76,13 @@ impl Ring {
             // They say nothing of OpenPGP; one that is not there is told all the same.
             input::file(path)?;
         }
-        let mut ring = Self { keys: Vec::new(), locked: Vec::new(), certificates: Vec::new(), passphrase: None };
+        let mut ring = Self {
+            keys: Vec::new(),
+            locked: Vec::new(),
+            refused: Vec::new(),
+            certificates: Vec::new(),
+            passphrase: None,
+        };
         if given {
             ring.passphrase = composition::source(arguments.passphrase.as_deref())?;
             for path in &arguments.key {
@@ -118,18 +126,17 @@ impl Ring {
             return Ok(());
         }
         let passphrase: Zeroizing<String> = source.read_or_empty()?;
-        let mut refused = None;
         let before = self.keys.len();
         for key in self.locked.drain(..) {
             match key.unlock(&passphrase) {
-                Ok(key) => self.keys.push(key),
-                Err(error) => refused = Some(error),
+                Ok(unlocked) => self.keys.push(unlocked),
+                Err(error) => self.refused.push((key, error)),
             }
         }
-        match refused {
-            Some(error) if self.keys.len() == before => Err(error.into()),
-            _ => Ok(()),
+        if self.keys.len() > before {
+            return Ok(());
         }
+        self.refused.pop().map_or(Ok(()), |(_, error)| Err(error.into()))
     }
 }
 
@@ -157,6 +164,13 @@ fn one(
         }
         ring.unlock()?;
         outcome = attempt(file, ring, requirement, at)?;
+    }
+    if let Err(OpenError::NoKey { recipients }) = &outcome {
+        // A key of theirs is at hand, and the passphrase is that of others.
+        let theirs = |key: &Key| recipients.iter().any(|recipient| key.is_for(recipient));
+        if let Some((_, error)) = ring.refused.iter().find(|(key, _)| theirs(key)) {
+            return Err(error.clone().into());
+        }
     }
     let outcome = outcome?;
     match &outcome {

@@ -99,6 +99,24 @@ fn keys_passphrases_and_files_that_are_wrong() {
 }
 
 #[test]
+fn a_key_that_the_passphrase_does_not_unlock_is_told_where_it_is_wanted() {
+    let (home, gpg) = (bob(), Gpg::new());
+    gpg.make_key("erin@example.test", "default");
+    home.file("erin.key", gpg.export_secret("erin@example.test"));
+    home.file("erin.pw", "other\n");
+    home.sealpost(["key", "import", "erin.key", "--passphrase", "file:erin.pw"]).run().expect(0);
+    let export = ["key", "export", "erin@example.test"];
+    home.file("erin.key", home.sealpost(export).run().expect(0).stdout);
+    let text = String::from_utf8(gpg.seal("erin@example.test", &["erin@example.test"], b"x\n")).unwrap();
+    home.file("m.eml", format!("From: erin@example.test\n\n{text}"));
+    home.file("bob.eml", sealed(&[], IN));
+    let keys = ["open", "--json", "--key", "own.key", "--key", "erin.key", "--passphrase", "file:pw"];
+    home.sealpost(keys.iter().chain(&["bob.eml"])).run().expect(0);
+    let refused = home.sealpost(keys.iter().chain(&["m.eml", "m.eml"])).run().expect(77);
+    assert_eq!(refused.words().matches(r#""kind":"permission""#).count(), 2, "{refused:?}");
+}
+
+#[test]
 fn attachments_are_saved_under_safe_names_and_never_over_anything() {
     let home = bob();
     let mime = "From: alice@example.test\nTo: bob@example.test\nSubject: s\nMIME-Version: 1.0\n\

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
 
 use openpgp::{
-    Cert, Packet,
+    Cert, KeyHandle, Packet,
     cert::{CipherSuite, prelude::*},
     crypto::KeyPair,
     packet::{
@@ -124,6 +124,12 @@ impl Key {
     /// Its public half.
     pub fn certificate(&self) -> Certificate {
         Certificate::of(self.cert.clone())
+    }
+
+    /// Whether it holds the key of a recipient, as [`OpenError::NoKey`](super::OpenError::NoKey) names one.
+    pub fn is_for(&self, recipient: &str) -> bool {
+        let Ok(recipient) = recipient.parse::<KeyHandle>() else { return false };
+        self.cert.keys().any(|key| recipient.aliases(key.key().key_handle()))
     }
 
     /// Its full fingerprint.
