@@ -74,7 +74,11 @@ fn refused(error: &clap::Error) -> ExitCode {
     let before_data = || std::env::args_os().take_while(|argument| argument != "--");
     let voice = Voice { json: before_data().any(|argument| argument == "--json"), quiet: false };
     let rendered = error.render().to_string();
-    let fact = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " ");
+    let fact = match error.kind() {
+        // Clap answers with the whole help, which is no fact.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "no verb is given".into(),
+        _ => rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " "),
+    };
     let verb = before_data().nth(1).and_then(|word| word.into_string().ok());
     let verb = verb.filter(|word| word.bytes().all(|b| b.is_ascii_lowercase()) && grammar::is_verb(word));
     let hint = ["sealpost".to_owned()].into_iter().chain(verb).chain(["--help".to_owned()]);

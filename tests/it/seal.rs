@@ -54,6 +54,10 @@ fn what_is_sealed_already_passes_unchanged_and_only_to_its_recipients() {
     let sealed = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(IN).run().expect(0).stdout;
     let again = home.sealpost(["seal", "-t", "bob@example.test"]).stdin(sealed.clone()).run().expect(0).stdout;
     assert_eq!(again, sealed);
+    let other =
+        String::from_utf8(sealed.clone()).unwrap().replacen("Message-ID: <", "Message-ID: <1@laptop.test>\r\nX: <", 1);
+    let passed = home.sealpost(["seal", "--output", "out", "--json"]).stdin(other).run().expect(0).json();
+    assert_eq!(passed["message_id"], "<1@laptop.test>");
     for others in ["carol@example.test", "bob@example.test,carol@example.test"] {
         let refused = home.sealpost(["seal", "-t", others]).stdin(sealed.clone()).run().expect(65);
         assert!(refused.stdout.is_empty());
