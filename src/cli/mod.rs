@@ -4,6 +4,7 @@ mod cert;
 mod completions;
 mod composition;
 mod draft;
+mod examples;
 mod exit;
 mod failure;
 mod grammar;
@@ -22,7 +23,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{Parser, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 use jiff::Timestamp;
 
 use exit::Kind;
@@ -33,7 +34,8 @@ use voice::Voice;
 /// Runs the command line of this process and gives its exit code.
 pub fn run() -> ExitCode {
     guard::raise();
-    let arguments = match Arguments::try_parse() {
+    let parsed = examples::in_help(Arguments::command()).try_get_matches();
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),
     };
