@@ -76,7 +76,8 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         Some(passing) => vec![decided.pass(&draft.from.address, passing.bytes)?],
         None => {
             let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
-            decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
+            let how = composition::how(&account, &draft, &known);
+            decided.seal(draft, signer.as_ref(), &how, at)?
         }
     };
     receipt.status = Status::Sealed;
