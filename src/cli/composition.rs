@@ -124,9 +124,16 @@ pub fn author(account: &Account) -> Result<Mailbox, Failure> {
     })
 }
 
-/// How the account composes.
-pub fn how(account: &Account) -> Composition {
-    Composition { policy: account.header_policy, legacy_display: account.legacy_display }
+/// How to compose: as the account has it, and legacy display elements as recipients.toml has them for a reader. All
+/// get the same text, so one who needs them decides; a Bcc recipient does not, for the others would see it.
+pub fn how(account: &Account, draft: &Draft, known: &config::Recipients) -> Composition {
+    let needs = |mailbox: &Mailbox| {
+        let set = known.pins_for(&mailbox.address).and_then(|pin| pin.legacy_display);
+        set.unwrap_or(account.legacy_display)
+    };
+    let mut visible = draft.to.iter().chain(&draft.cc).peekable();
+    let legacy_display = if visible.peek().is_some() { visible.any(needs) } else { draft.bcc.iter().any(needs) };
+    Composition { policy: account.header_policy, legacy_display }
 }
 
 /// Random bytes from the crypto library.

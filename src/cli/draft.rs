@@ -127,19 +127,32 @@ pub fn compose(
     })
 }
 
-/// Takes a whole message.
-pub fn whole(bytes: Zeroizing<Vec<u8>>, at: Timestamp) -> Result<Draft, Failure> {
-    Ok(Draft::from_message(bytes, at, random()?)?)
+/// A message that says that it is encrypted already.
+pub struct Passing {
+    /// Its bytes as they would go on the wire.
+    pub bytes: Vec<u8>,
+    /// Its Message-ID as it stands there, if it has one.
+    pub message_id: Option<String>,
 }
 
-/// The bytes of a message that says that it is encrypted already, as they would go on the wire.
-pub fn sealed_already(message: &[u8]) -> Option<Vec<u8>> {
+/// Takes a whole message, and what of it would pass unchanged.
+pub fn whole(message: Zeroizing<Vec<u8>>, at: Timestamp) -> Result<(Draft, Option<Passing>), Failure> {
+    let passing = passing(&message);
+    Ok((Draft::from_message(message, at, random()?)?, passing))
+}
+
+fn passing(message: &[u8]) -> Option<Passing> {
     let lines = message.split_inclusive(|byte| *byte == b'\n');
     let header = lines.take_while(|line| !matches!(line, [b'\n'] | [b'\r', b'\n'])).map(<[u8]>::len).sum();
     let header = &message[..header];
     let encrypted = fields(header)
         .any(|field| field.is("Content-Type") && MediaType::parse(field.value).essence() == "multipart/encrypted");
-    encrypted.then(|| canonical(message).into_owned())
+    let message_id = fields(header).find(|field| field.is("Message-ID"));
+    let message_id = message_id.and_then(|field| MessageId::parse(str::from_utf8(field.value).ok()?).ok());
+    encrypted.then(|| Passing {
+        bytes: canonical(message).into_owned(),
+        message_id: message_id.map(|id| id.as_str().to_owned()),
+    })
 }
 
 fn message_id(from: &Address) -> Result<MessageId, Failure> {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Send and read end-to-end encrypted mail from scripts: sealed for every recipient, or not sent.
 #[derive(Debug, Parser)]
-#[command(name = "sealpost", version, propagate_version = true, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "sealpost", bin_name = "sealpost", version, propagate_version = true, after_help = EXIT_CODES, disable_help_subcommand = true)]
 #[command(max_term_width = 100)]
 pub struct Arguments {
     #[command(flatten)]

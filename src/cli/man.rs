@@ -4,14 +4,14 @@ use std::{fs, io, path::Path};
 
 use clap::CommandFactory;
 
-use super::{exit::Kind, failure::Failure, grammar::Arguments, voice::Voice};
+use super::{examples, exit::Kind, failure::Failure, grammar::Arguments, voice::Voice};
 
 pub fn run(dir: &Path, voice: Voice) -> Result<u8, Failure> {
     let failed = |error: &io::Error| {
         Failure::new(Kind::CannotCreate, format!("cannot write the man pages into {}: {error}", dir.display()))
     };
     fs::create_dir_all(dir).map_err(|error| failed(&error))?;
-    clap_mangen::generate_to(Arguments::command(), dir).map_err(|error| failed(&error))?;
+    clap_mangen::generate_to(examples::in_help(Arguments::command()), dir).map_err(|error| failed(&error))?;
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "dir": dir.display().to_string() }))?;
     }

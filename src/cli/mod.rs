@@ -4,6 +4,7 @@ mod cert;
 mod completions;
 mod composition;
 mod draft;
+mod examples;
 mod exit;
 mod failure;
 mod grammar;
@@ -22,7 +23,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{Parser, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 use jiff::Timestamp;
 
 use exit::Kind;
@@ -33,7 +34,8 @@ use voice::Voice;
 /// Runs the command line of this process and gives its exit code.
 pub fn run() -> ExitCode {
     guard::raise(Voice { json: before_data().any(|argument| argument == "--json"), quiet: false });
-    let arguments = match Arguments::try_parse() {
+    let parsed = examples::in_help(Arguments::command()).try_get_matches();
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),
     };
@@ -78,7 +80,11 @@ fn refused(error: &clap::Error) -> ExitCode {
     }
     let voice = Voice { json: before_data().any(|argument| argument == "--json"), quiet: false };
     let rendered = error.render().to_string();
-    let fact = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " ");
+    let fact = match error.kind() {
+        // Clap answers with the whole help, which is no fact.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "no verb is given".into(),
+        _ => rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " "),
+    };
     let verb = before_data().nth(1).and_then(|word| word.into_string().ok());
     let verb = verb.filter(|word| word.bytes().all(|b| b.is_ascii_lowercase()) && grammar::is_verb(word));
     let hint = ["sealpost".to_owned()].into_iter().chain(verb).chain(["--help".to_owned()]);

@@ -45,8 +45,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
     } else {
         let bytes = stdin.file(arguments.message.as_deref().unwrap_or(Path::new("-")), "the message")?;
-        let sealed = draft::sealed_already(&bytes);
-        let mut draft = draft::whole(bytes, at)?;
+        let (mut draft, sealed) = draft::whole(bytes, at)?;
         let account = place.account(global, &arguments.sealing, None, Some(&draft.from.address))?;
         if !mailboxes.is_empty() {
             (draft.to, draft.cc, draft.bcc) = (mailboxes.to, mailboxes.cc, mailboxes.bcc);
@@ -69,12 +68,16 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         );
         return Err(Failure::new(Kind::Usage, text));
     }
-    receipt.message_id = Some(draft.message_id.as_str().to_owned());
+    receipt.message_id = match &sealed {
+        Some(passing) => passing.message_id.clone(),
+        None => Some(draft.message_id.as_str().to_owned()),
+    };
     let messages = match sealed {
-        Some(bytes) => vec![decided.pass(&draft.from.address, bytes)?],
+        Some(passing) => vec![decided.pass(&draft.from.address, passing.bytes)?],
         None => {
             let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
-            decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
+            let how = composition::how(&account, &draft, &known);
+            decided.seal(draft, signer.as_ref(), &how, at)?
         }
     };
     receipt.status = Status::Sealed;
@@ -89,7 +92,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         return Ok(0);
     };
     make_private(dir)?;
-    let stem = receipt.message_id.as_deref().map(file_stem).unwrap_or_default();
+    let stem = file_stem(receipt.message_id.as_deref().unwrap_or_default());
     for (index, (line, sealed)) in receipt.messages.iter_mut().zip(&messages).enumerate() {
         let name = format!("{stem}-{}", index + 1);
         write(dir, &name, sealed)?;

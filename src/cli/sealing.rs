@@ -41,7 +41,7 @@ impl CertificateSource for Certificates<'_> {
         if !exact.is_empty() {
             return Ok(exact.into_iter().map(|one| candidate(one, Binding::Pinned, Trust::Pinned)).collect());
         }
-        let pins = fingerprints(self.pins, address);
+        let pins = self.pins.fingerprints_for(address);
         if !pins.is_empty() {
             return self.pinned(address, pins);
         }
@@ -53,11 +53,6 @@ impl CertificateSource for Certificates<'_> {
         Ok(stored.iter().map(|one| candidate(one, Binding::Named, Trust::Imported)).collect())
     }
 }
-/// The certificates that recipients.toml allows for an address; none if it says nothing.
-fn fingerprints<'a>(recipients: &'a config::Recipients, address: &Address) -> &'a [Fingerprint] {
-    recipients.pins_for(address).map_or(&[], |pin| &pin.fingerprints)
-}
-
 fn candidate(certificate: &Certificate, binding: Binding, trust: Trust) -> Candidate {
     Candidate { certificate: certificate.clone(), binding, trust }
 }

@@ -31,8 +31,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     let (draft, account, sealed) = match &arguments.message {
         Some(path) => {
             let bytes = stdin.file(path, "the message")?;
-            let sealed = draft::sealed_already(&bytes);
-            let draft = draft::whole(bytes, at)?;
+            let (draft, sealed) = draft::whole(bytes, at)?;
             let account =
                 place.account(global, &arguments.sealing, Some(&arguments.submission), Some(&draft.from.address))?;
             (draft, account, sealed)
@@ -66,13 +65,17 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
         return print(&receipt, voice).map(|()| 0);
     }
     receipt.endpoints = None;
-    receipt.message_id = Some(draft.message_id.as_str().to_owned());
+    receipt.message_id = match &sealed {
+        Some(passing) => passing.message_id.clone(),
+        None => Some(draft.message_id.as_str().to_owned()),
+    };
 
     let messages = match sealed {
-        Some(bytes) => vec![decided.pass(&draft.from.address, bytes)?],
+        Some(passing) => vec![decided.pass(&draft.from.address, passing.bytes)?],
         None => {
             let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
-            decided.seal(draft, signer.as_ref(), &composition::how(&account), at)?
+            let how = composition::how(&account, &draft, &known);
+            decided.seal(draft, signer.as_ref(), &how, at)?
         }
     };
     let runtime = composition::runtime()?;

@@ -97,6 +97,14 @@ impl Recipients {
         self.addresses.get(address).or_else(|| self.domains.get(address.domain()))
     }
 
+    /// The only certificates that are allowed for an address; none if any usable one will do. An own entry that pins
+    /// none, for it says something else, leaves the pins of the domain as they are.
+    pub fn fingerprints_for(&self, address: &Address) -> &[Fingerprint] {
+        let entries = [self.addresses.get(address), self.domains.get(address.domain())];
+        let pinned = entries.into_iter().flatten().map(|pin| pin.fingerprints.as_slice());
+        pinned.into_iter().find(|pins| !pins.is_empty()).unwrap_or_default()
+    }
+
     /// The names of all groups.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.groups.keys().map(String::as_str)

@@ -16,6 +16,11 @@ fn help_and_version_are_data_and_usage_errors_are_not() {
         let refused = home.sealpost(wrong).run().expect(64);
         assert!(refused.stdout.is_empty() && refused.words().starts_with("sealpost: "), "{refused:?}");
     }
+    for none in [&[][..], &["key"], &["cert"]] {
+        assert!(home.sealpost(none).run().expect(64).words().contains("no verb is given"));
+        let json = home.sealpost(none.iter().chain(&["--json"])).run().expect(64);
+        assert_eq!(json.error()["text"], "no verb is given");
+    }
     let refused = home.sealpost(["send", "--json", "--nonsense"]).run().expect(64);
     assert_eq!(refused.error()["hints"][0], serde_json::json!(["sealpost", "send", "--help"]));
 }

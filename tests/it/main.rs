@@ -7,6 +7,7 @@ mod canary;
 mod cert;
 mod cli;
 mod corpus;
+mod examples;
 mod forgotten;
 mod key;
 mod layers;

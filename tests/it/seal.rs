@@ -54,6 +54,10 @@ fn what_is_sealed_already_passes_unchanged_and_only_to_its_recipients() {
     let sealed = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(IN).run().expect(0).stdout;
     let again = home.sealpost(["seal", "-t", "bob@example.test"]).stdin(sealed.clone()).run().expect(0).stdout;
     assert_eq!(again, sealed);
+    let other =
+        String::from_utf8(sealed.clone()).unwrap().replacen("Message-ID: <", "Message-ID: <1@laptop.test>\r\nX: <", 1);
+    let passed = home.sealpost(["seal", "--output", "out", "--json"]).stdin(other).run().expect(0).json();
+    assert_eq!(passed["message_id"], "<1@laptop.test>");
     for others in ["carol@example.test", "bob@example.test,carol@example.test"] {
         let refused = home.sealpost(["seal", "-t", others]).stdin(sealed.clone()).run().expect(65);
         assert!(refused.stdout.is_empty());
@@ -137,4 +141,33 @@ fn an_attachment_from_stdin_gets_its_name_and_a_subject_may_begin_with_a_hyphen(
     let read = open_as("bob", &sealed, &[]).expect(0).json();
     assert_eq!(read["attachments"][0]["name"], "shop.sql");
     assert_eq!(read["headers"]["subject"]["value"], "-x");
+}
+
+#[test]
+fn a_reader_who_needs_legacy_display_gets_it_and_a_hidden_one_changes_nothing() {
+    let home = alice();
+    let setting = "[recipient.\"carol@example.test\"]\nlegacy_display = true\n";
+    std::fs::write(home.state().join("recipients.toml"), setting).unwrap();
+    home.file("body", "hello\n");
+    let sealed = |flag: &str, folder: &str| {
+        let compose =
+            ["seal", "--from", "alice@example.test", "-s", "plans", "--body", "body", "--passphrase", "file:pw"];
+        let to = ["-t", "bob@example.test", flag, "carol@example.test", "--output", folder, "--json"];
+        home.sealpost(compose.iter().chain(&to)).run().expect(0)
+    };
+    let inside = |folder: &str| {
+        let mut eml = std::fs::read_dir(home.path(folder)).unwrap().map(|file| file.unwrap().path());
+        let first = eml.find(|path| path.to_str().unwrap().ends_with("-1.eml")).unwrap();
+        let reader = crate::support::people::reader("bob");
+        reader.file("m.eml", std::fs::read(first).unwrap());
+        reader
+            .sealpost(["open", "--key", "own.key", "--passphrase", "file:pw", "--output", "plain", "m.eml"])
+            .run()
+            .expect(0);
+        std::fs::read_to_string(reader.path("plain")).unwrap()
+    };
+    sealed("--cc", "visible");
+    assert!(inside("visible").contains("hp-legacy-display"));
+    sealed("--bcc", "hidden");
+    assert!(!inside("hidden").contains("hp-legacy-display"));
 }

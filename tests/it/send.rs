@@ -353,3 +353,19 @@ fn what_could_be_injected_is_a_usage_error_and_nothing_is_on_the_wire() {
     }
     assert!(server.records().is_empty());
 }
+
+#[test]
+fn a_client_key_that_others_can_read_is_refused() {
+    let ca = Ca::new();
+    let home = sender(&ca);
+    let server = LyingServer::start(&face(&ca.server()), vec![Step::Listen]);
+    for name in ["client.pem", "client.key"] {
+        home.file(name, "");
+    }
+    std::fs::set_permissions(home.path("client.key"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let more =
+        ["-t", "bob@example.test", "--auth", "external", "--client-cert", "client.pem", "--client-key", "client.key"];
+    let error = send(&home, &format!("{}/starttls", server.port()), &more).expect(77).error();
+    assert_eq!(error["hints"][0], serde_json::json!(["chmod", "600", "client.key"]));
+    assert!(server.records().is_empty());
+}

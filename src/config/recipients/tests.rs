@@ -111,3 +111,18 @@ proptest::proptest! {
         let _ = read(&format!("[group.ops]\nmembers = [{text:?}]"));
     }
 }
+
+#[test]
+fn an_entry_that_pins_nothing_leaves_the_pins_of_its_domain() {
+    let recipients = read(&format!(
+        "[recipient.\"@partner.example\"]\npin = [\"{A}\"]\n[recipient.\"kim@partner.example\"]\nlegacy_display = true\n\
+         [recipient.\"lee@partner.example\"]\npin = [\"{B}\"]\n"
+    ))
+    .unwrap();
+    let pins =
+        |text: &str| recipients.fingerprints_for(&address(text)).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(pins("kim@partner.example"), [A]);
+    assert_eq!(pins("lee@partner.example"), [B]);
+    assert_eq!(pins("ann@partner.example"), [A]);
+    assert!(pins("kim@example.org").is_empty());
+}

@@ -96,6 +96,17 @@ impl Run {
         self
     }
 
+    /// Runs a line of a shell instead, in which the program is found by its name.
+    pub fn shell(mut self, line: &str) -> Outcome {
+        let program = Path::new(env!("CARGO_BIN_EXE_sealpost"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).env_clear().current_dir(self.command.get_current_dir().unwrap());
+        shell.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
+        self.command = shell;
+        self.run()
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Outcome {
         if !self.stdout_full {

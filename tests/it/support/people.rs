@@ -22,12 +22,18 @@ pub fn specimen(name: &str) -> Vec<u8> {
     fs::read(package().join("keys").join(name)).unwrap()
 }
 
-/// Opens a message as one of them, with Alice's certificate at hand.
-pub fn open_as(who: &str, message: &[u8], more: &[&str]) -> Outcome {
+/// A home with the key of one of them, `own.key`, its passphrase, and Alice's certificate.
+pub fn reader(who: &str) -> Home {
     let home = Home::new();
     home.file("pw", "specimen\n");
     home.file("own.key", specimen(&format!("{who}.key")));
     home.file("alice.asc", specimen("alice.asc"));
+    home
+}
+
+/// Opens a message as one of them, with Alice's certificate at hand.
+pub fn open_as(who: &str, message: &[u8], more: &[&str]) -> Outcome {
+    let home = reader(who);
     home.file("message.eml", message);
     let arguments = ["open", "--json", "--key", "own.key", "--cert", "alice.asc", "--passphrase", "file:pw"];
     home.sealpost(arguments.iter().chain(more).chain(&["message.eml"])).run()

@@ -1,0 +1,75 @@
+//! Examples as data: help and man pages show them, `tests/it/examples.rs` runs each one as it stands.
+
+use clap::Command;
+
+/// A command line for a shell, and what it is for.
+pub struct Example {
+    /// The verb whose help shows it; two words for the verbs of `key` and `cert`.
+    pub verb: &'static str,
+    /// What it does.
+    pub purpose: &'static str,
+    /// The line.
+    pub line: &'static str,
+}
+
+const fn example(verb: &'static str, purpose: &'static str, line: &'static str) -> Example {
+    Example { verb, purpose, line }
+}
+
+/// All of them. They speak of alice@example.org, who writes, and bob@example.org, who reads.
+pub const ALL: &[Example] = &[
+    example("send", "Send a line", "echo 'Dinner at eight' | sealpost send -t bob@example.org -s 'Dinner plans'"),
+    example(
+        "send",
+        "Attach what a program prints",
+        "tar c report | sealpost send -t bob@example.org --body note.txt -a -:report.tar",
+    ),
+    example("send", "See who would get it under which certificate", "sealpost send -t bob@example.org -n < /dev/null"),
+    example("send", "Send a finished message", "sealpost send --message message.eml"),
+    example("seal", "A filter in front of another mail program", "sealpost seal -t bob@example.org < in.eml > out.eml"),
+    example(
+        "seal",
+        "Write several messages, each with its envelope",
+        "sealpost seal -t bob@example.org --bcc alice@example.org --output sealed < in.eml",
+    ),
+    example("open", "Read a message", "sealpost open sealed.eml"),
+    example(
+        "open",
+        "Act on a message only if it is signed by Alice",
+        "sealpost open --json --signed-by alice@example.org sealed.eml > order.json",
+    ),
+    example(
+        "key make",
+        "With a passphrase that nobody could guess",
+        "sealpost key make kim@example.org --new-passphrase file:kim-passphrase",
+    ),
+    example("key export", "A backup; the key stays locked", "sealpost key export alice@example.org --output alice.key"),
+    example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
+    example("cert export", "For those who write to you", "sealpost cert export alice@example.org > alice.asc"),
+];
+
+/// The grammar with its examples below each verb's help.
+pub fn in_help(mut command: Command) -> Command {
+    for verb in verbs() {
+        let shown = text(verb);
+        let mut words = verb.split(' ');
+        let (first, second) = (words.next().unwrap_or_default(), words.next());
+        command = command.mut_subcommand(first, |outer| match second {
+            None => outer.after_help(shown),
+            Some(inner) => outer.mut_subcommand(inner, |inner| inner.after_help(shown)),
+        });
+    }
+    command
+}
+
+fn verbs() -> std::collections::BTreeSet<&'static str> {
+    ALL.iter().map(|example| example.verb).collect()
+}
+
+fn text(verb: &str) -> String {
+    let mut text = "Examples:".to_owned();
+    for Example { purpose, line, .. } in ALL.iter().filter(|example| example.verb == verb) {
+        text += &format!("\n  {purpose}:\n    {line}");
+    }
+    text
+}

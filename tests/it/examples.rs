@@ -1,0 +1,54 @@
+//! The examples of help and man pages, each run as it stands.
+
+use std::fs;
+
+use crate::support::{
+    Ca, Home,
+    lying_server::{Face, LyingServer, Step, answer, opening, say},
+};
+
+/// Verbs whose help has examples.
+const VERBS: [&[&str]; 7] =
+    [&["send"], &["seal"], &["open"], &["key", "make"], &["key", "export"], &["cert", "import"], &["cert", "export"]];
+
+#[test]
+fn each_example_of_help_does_what_it_says() {
+    let ca = Ca::new();
+    let identity = ca.server();
+    let mut script = opening(&[]);
+    script.extend(["250 ok", "250 ok", "354 go"].into_iter().flat_map(answer));
+    script.extend([Step::Message, say("250 taken"), Step::Line, say("221 bye")]);
+    let server = LyingServer::start(&Face::new(identity.certificate.clone(), identity.key.clone()), script);
+
+    let home = Home::new();
+    let bob = Home::new();
+    bob.sealpost(["key", "make", "bob@example.org", "--new-passphrase", "file:pw"]).run().expect(0);
+    home.file("bob.asc", bob.sealpost(["cert", "export", "bob@example.org"]).run().expect(0).stdout);
+    home.sealpost(["cert", "import", "bob.asc"]).run().expect(0);
+    home.sealpost(["key", "make", "alice@example.org", "--new-passphrase", "file:pw"]).run().expect(0);
+    home.file("ca.pem", ca.pem());
+    let config = format!(
+        "[account.work]\nfrom = \"alice@example.org\"\npassphrase = \"file:pw\"\n\
+         [account.work.submission]\nhost = \"localhost\"\nports = [\"{}/starttls\"]\nca_file = \"ca.pem\"\n",
+        server.port()
+    );
+    fs::write(home.state().join("config.toml"), config).unwrap();
+    let message = "From: alice@example.org\nTo: bob@example.org\nSubject: s\n\nhello\n";
+    home.file("message.eml", message);
+    home.file("in.eml", message);
+    home.file("note.txt", "see the report\n");
+    fs::create_dir(home.path("report")).unwrap();
+    let own = home.sealpost(["seal", "-t", "alice@example.org"]).stdin(message).run().expect(0).stdout;
+    home.file("sealed.eml", own);
+
+    for verb in VERBS {
+        let help = home.sealpost(verb.iter().chain(&["--help"])).run().expect(0).text();
+        let shown = help.split("\nExamples:\n").nth(1).unwrap_or_else(|| panic!("no examples: {help}"));
+        let lines: Vec<_> = shown.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("sealpost")), "{lines:?}");
+        for line in lines {
+            home.sealpost([""; 0]).shell(line).expect(0);
+        }
+    }
+    assert_eq!(server.records().len(), 3, "what is to be sent is sent");
+}
