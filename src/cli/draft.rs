@@ -159,9 +159,10 @@ fn message_id(from: &Address) -> Result<MessageId, Failure> {
     Ok(MessageId::from_random(random()?, from))
 }
 
-/// Splits `FILE[:NAME]` at the last colon, unless FILE with the colon is itself the name of a file.
+/// Splits `FILE[:NAME]` at the last colon, unless FILE with the colon is itself the name of a file; `-:NAME` is stdin.
 fn file_and_name(argument: &str) -> Result<(&str, String), Failure> {
-    let (path, name) = match argument.rsplit_once(':') {
+    let stdin = argument.strip_prefix("-:").map(|name| ("-", name));
+    let (path, name) = match stdin.or_else(|| argument.rsplit_once(':')) {
         Some((path, name)) if !path.is_empty() && !Path::new(argument).exists() => (path, Some(name)),
         _ => (argument, None),
     };
@@ -199,6 +200,7 @@ mod tests {
         assert_eq!(split("a/b.txt"), Some(("a/b.txt", "b.txt".to_owned())));
         assert_eq!(split("a:b:c.txt"), Some(("a:b", "c.txt".to_owned())));
         assert_eq!(split("-:x.tar"), Some(("-", "x.tar".to_owned())));
+        assert_eq!(split("-:a:b"), Some(("-", "a:b".to_owned())));
         assert_eq!(split("-"), Some(("-", "attachment".to_owned())));
     }
 }

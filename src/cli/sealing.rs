@@ -309,6 +309,8 @@ pub fn signer(
             "key".into(),
             "make".into(),
             from.to_string(),
+            "--new-passphrase".into(),
+            "file:passphrase".into(),
         ])
     };
     let keys: Vec<Key> = match &arguments.key {

@@ -1,6 +1,6 @@
 //! What holds for every verb: help, usage errors, JSON, configuration, man pages, completions.
 
-use crate::support::Home;
+use crate::support::{Home, people::alice};
 
 #[test]
 fn help_and_version_are_data_and_usage_errors_are_not() {
@@ -34,6 +34,9 @@ fn each_hint_is_a_command_that_runs() {
         home.sealpost(["cert", "show", "bob@example.test", "--json"]).run(),
         home.sealpost(["key", "export", "bob@example.test", "--json"]).run(),
         home.sealpost(["key", "make", "bob@example.test", "--json"]).run(),
+        alice()
+            .sealpost(["send", "--json", "-t", "bob@example.test", "--from", "kim@example.test", "--host", "h"])
+            .run(),
     ];
     for failure in failures {
         for hint in failure.error()["hints"].as_array().unwrap() {
