@@ -124,7 +124,8 @@ pub struct WarningJson {
 
 impl fmt::Display for AttemptJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", Printable(&self.host), self.port, Printable(&self.detail))
+        // The detail names host and port.
+        write!(f, "{}", Printable(&self.detail))
     }
 }
 
