@@ -221,16 +221,17 @@ pub(super) fn addresses(cert: &Cert, at: Timestamp) -> Vec<Address> {
 
 /// The address of a user ID that can be read in one way only: `Name <user@host>` or `user@host`, of letters, digits
 /// and single separators. For all others there is the library, which compiles large regular expressions first:
-/// that takes longer than signing and sealing a short message.
+/// that takes as long as sealing a short message.
 fn plain_email(user_id: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(user_id).ok()?;
     let email = match text.strip_suffix('>') {
         None => text,
         Some(rest) => {
             let (name, email) = rest.split_once('<')?;
-            let words = name.strip_suffix(' ').unwrap_or(name).split(' ');
             let plain = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if !name.is_empty() && !(name.ends_with(' ') && words.clone().all(plain)) {
+            if let Some(words) = name.strip_suffix(' ') {
+                words.split(' ').all(plain).then_some(())?;
+            } else if !name.is_empty() {
                 return None;
             }
             email
