@@ -317,13 +317,14 @@ pub fn signer(
         Some(path) => composition::key_file(path)?,
         None => place.keystore.keys_for(from, at)?,
     };
-    let named = keys.into_iter().filter(|key| key.certificate().addresses(at).contains(from));
+    let mut named: Vec<Key> = keys.into_iter().filter(|key| key.addresses(at).contains(from)).collect();
     // The newest that still counts; where none does, the newest says why.
-    let newest = named.max_by_key(|key| {
+    named.sort_by_cached_key(|key| {
         let certificate = key.certificate();
         let counts = certificate.revoked(at).is_none() && certificate.expires(at).is_none_or(|expiry| expiry > at);
         (counts, certificate.created())
     });
+    let newest = named.pop();
     let Some(key) = newest else {
         let there =
             if arguments.key.is_some() { "the file of --key holds none that names it" } else { "the store has none" };

@@ -10,7 +10,7 @@ use super::{
     disk::{self, Lock},
 };
 use crate::{
-    crypt::{Fingerprint, PublicCertificate, pgp::Key},
+    crypt::{Fingerprint, pgp::Key},
     mail::Address,
 };
 
@@ -42,7 +42,7 @@ impl Keystore {
     /// Those whose certificates validly name an address at a time.
     pub fn keys_for(&self, address: &Address, at: Timestamp) -> Result<Vec<Key>, StoreError> {
         let mut found = self.keys()?;
-        found.retain(|key| key.certificate().addresses(at).contains(address));
+        found.retain(|key| key.addresses(at).contains(address));
         Ok(found)
     }
 

@@ -4,8 +4,9 @@ use std::{fmt, io};
 
 use zeroize::Zeroizing;
 
-/// How much one chunk holds, in bytes.
-const CHUNK: usize = 1 << 20;
+/// How much one chunk holds, in bytes. Small enough that an allocator hands its memory on, to the ciphertext that it
+/// becomes, and does not give it back to the system chunk by chunk.
+const CHUNK: usize = 64 << 10;
 
 /// A cleartext MIME entity with CRLF line breaks, in chunks that can be wiped one by one. It is 7-bit, but for a
 /// multipart that came as a whole message, which is kept, and addresses that need SMTPUTF8.

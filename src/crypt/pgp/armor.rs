@@ -3,7 +3,18 @@
 
 use std::io::{self, BufRead, Read};
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use base64::engine::GeneralPurpose;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use base64::engine::{Simd, general_purpose::PAD};
 use base64::{Engine, prelude::BASE64_STANDARD};
+
+/// Base64 for whole messages, by vectors where the processor has them.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) static BASE64: std::sync::LazyLock<Simd> = std::sync::LazyLock::new(|| Simd::standard(PAD));
+/// Base64 for whole messages.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(super) static BASE64: GeneralPurpose = BASE64_STANDARD;
 
 /// What an armor says that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +249,7 @@ impl<R: BufRead> Decoder<R> {
             let count = line.len();
             self.lines.consume(count);
         }
-        BASE64_STANDARD
+        BASE64
             .decode_vec(&self.digits, &mut self.decoded)
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not base64"))
     }

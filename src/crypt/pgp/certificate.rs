@@ -179,16 +179,7 @@ impl PublicCertificate for Certificate {
     }
 
     fn addresses(&self, at: Timestamp) -> Vec<Address> {
-        let strict = policy::strict(at);
-        let Ok(valid) = self.cert.with_policy(&strict, policy::system_time(at)) else { return Vec::new() };
-        let mut addresses: Vec<Address> = Vec::new();
-        for user_id in valid.userids().revoked(false) {
-            let address = user_id.userid().email().ok().flatten().and_then(|text| Address::parse(text).ok());
-            if let Some(address) = address.filter(|address| !addresses.contains(address)) {
-                addresses.push(address);
-            }
-        }
-        addresses
+        addresses(&self.cert, at)
     }
 
     fn expires(&self, at: Timestamp) -> Option<Timestamp> {
@@ -207,6 +198,50 @@ impl PublicCertificate for Certificate {
         };
         own.into_iter().chain(best).min().map(policy::timestamp)
     }
+}
+
+/// The addresses that a certificate, or a key, validly names at a time.
+pub(super) fn addresses(cert: &Cert, at: Timestamp) -> Vec<Address> {
+    let strict = policy::strict(at);
+    let Ok(valid) = cert.with_policy(&strict, policy::system_time(at)) else { return Vec::new() };
+    let mut addresses: Vec<Address> = Vec::new();
+    for user_id in valid.userids().revoked(false) {
+        let user_id = user_id.userid();
+        let email = match plain_email(user_id.value()) {
+            Some(email) => Some(email),
+            None => user_id.email().ok().flatten(),
+        };
+        let address = email.and_then(|text| Address::parse(text).ok());
+        if let Some(address) = address.filter(|address| !addresses.contains(address)) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// The address of a user ID that can be read in one way only: `Name <user@host>` or `user@host`, of letters, digits
+/// and single separators. For all others there is the library, which compiles large regular expressions first:
+/// that takes as long as sealing a short message.
+fn plain_email(user_id: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(user_id).ok()?;
+    let email = match text.strip_suffix('>') {
+        None => text,
+        Some(rest) => {
+            let (name, email) = rest.split_once('<')?;
+            let plain = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            if let Some(words) = name.strip_suffix(' ') {
+                words.split(' ').all(plain).then_some(())?;
+            } else if !name.is_empty() {
+                return None;
+            }
+            email
+        }
+    };
+    let plain = |text: &str| {
+        text.split(['.', '-']).all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    let (local, domain) = email.split_once('@')?;
+    (plain(local) && plain(domain) && domain.contains('.')).then_some(email)
 }
 
 fn flags(key: &ValidErasedKeyAmalgamation<'_, openpgp::packet::key::PublicParts>) -> Vec<&'static str> {
@@ -298,5 +333,22 @@ fn rfc3339_or_null<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) 
     match at {
         Some(at) => serializer.collect_str(at),
         None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn plain_user_ids_are_read_as_the_library_reads_them(
+            text in r"(([A-Za-z0-9.,()-]{1,3} ){0,2}<)?[a-z0-9.@+_-]{0,4}@?[a-z0-9-]{0,3}(\.[a-z0-9]{0,3}){0,2}>{0,2}",
+        ) {
+            if let Some(email) = plain_email(text.as_bytes()) {
+                let user_id = openpgp::packet::UserID::from(text.as_str());
+                proptest::prop_assert_eq!(user_id.email().ok().flatten(), Some(email));
+            }
+        }
     }
 }

@@ -20,10 +20,10 @@ use openpgp::{
 use super::{
     Certificate, CertificateError, Fingerprint, Unusable,
     armor::{self, Kind},
-    certificate::parse_certs,
+    certificate::{self, parse_certs},
     policy::{self, Purpose},
 };
-use crate::mail::Mailbox;
+use crate::mail::{Address, Mailbox};
 
 /// A key with its secret half, locked (at rest) or unlocked.
 #[derive(Clone)]
@@ -135,6 +135,11 @@ impl Key {
     /// Its full fingerprint.
     pub fn fingerprint(&self) -> Fingerprint {
         policy::fingerprint_of(&self.cert)
+    }
+
+    /// The addresses that it validly names at a time. What is verified for that stays known to copies of the key.
+    pub fn addresses(&self, at: Timestamp) -> Vec<Address> {
+        certificate::addresses(&self.cert, at)
     }
 
     /// The binary form, always locked.

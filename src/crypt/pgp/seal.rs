@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::Engine;
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
 
@@ -19,18 +19,21 @@ use openpgp::{
 
 use super::{
     Pgp, Signer,
-    armor::Crc,
+    armor::{BASE64, Crc},
     policy::{self, Target},
 };
 use crate::crypt::{PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable, look::Hidden};
 use crate::mail::Field;
 
-/// How much ciphertext one piece holds, in bytes.
-const PIECE: usize = 1 << 20;
-
 /// Bytes that make one line of armor, and the line's length with its CRLF.
 const LINE: usize = 48;
 const ARMORED_LINE: usize = 66;
+
+/// How many lines are encoded at a time.
+const BLOCK: usize = 64;
+
+/// The most wire bytes that one piece holds: what a chunk of payload leaves behind is used for it.
+const PIECE: usize = ARMORED_LINE * BLOCK * 15;
 
 /// Signs, encrypts, and looks at the result once more.
 pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
@@ -158,22 +161,24 @@ impl ArmorSink {
         Self { checksum, pieces: vec![head], current: Vec::with_capacity(PIECE), pending: Vec::with_capacity(LINE) }
     }
 
-    fn line(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.current.len() + ARMORED_LINE > PIECE {
+    /// Writes at most [`BLOCK`] lines, of which the last may be short.
+    fn block(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.current.len() + ARMORED_LINE * BLOCK > PIECE {
             self.pieces.push(std::mem::replace(&mut self.current, Vec::with_capacity(PIECE)));
         }
-        let mut line = [0u8; ARMORED_LINE];
-        let count = BASE64_STANDARD.encode_slice(bytes, &mut line[..ARMORED_LINE - 2]).map_err(io::Error::other)?;
-        line[count] = b'\r';
-        line[count + 1] = b'\n';
-        self.current.extend_from_slice(&line[..count + 2]);
+        let mut digits = [0u8; (ARMORED_LINE - 2) * BLOCK];
+        let count = BASE64.encode_slice(bytes, &mut digits).map_err(io::Error::other)?;
+        for line in digits[..count].chunks(ARMORED_LINE - 2) {
+            self.current.extend_from_slice(line);
+            self.current.extend_from_slice(b"\r\n");
+        }
         Ok(())
     }
 
     fn finish(mut self, boundary: &str) -> io::Result<Vec<Vec<u8>>> {
         if !self.pending.is_empty() {
             let last = std::mem::take(&mut self.pending);
-            self.line(&last)?;
+            self.block(&last)?;
         }
         if let Some(crc) = &self.checksum {
             self.current.extend_from_slice(format!("={}\r\n", crc.encode()).as_bytes());
@@ -199,11 +204,11 @@ impl Write for ArmorSink {
                 return Ok(bytes.len());
             }
             let line = std::mem::replace(&mut self.pending, Vec::with_capacity(LINE));
-            self.line(&line)?;
+            self.block(&line)?;
         }
-        let mut lines = rest.chunks_exact(LINE);
-        lines.try_for_each(|line| self.line(line))?;
-        self.pending.extend_from_slice(lines.remainder());
+        let whole = rest.len() - rest.len() % LINE;
+        rest[..whole].chunks(LINE * BLOCK).try_for_each(|block| self.block(block))?;
+        self.pending.extend_from_slice(&rest[whole..]);
         Ok(bytes.len())
     }
 

@@ -68,10 +68,16 @@ fn text_part<'a>(
     }
     let content_type = mark(content_type);
     // mail-builder would send control characters as they are: those go as base64.
-    if text.bytes().any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n')) {
+    if text.as_bytes().chunks(4096).any(holds_control) {
         return encoded_part(written(&content_type), text.as_bytes());
     }
     MimePart::new(content_type, BodyPart::Text(Cow::Borrowed(text)))
+}
+
+/// Without a branch for each byte: this runs over the whole text.
+fn holds_control(text: &[u8]) -> bool {
+    text.iter()
+        .fold(false, |found, &byte| found | ((byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n')))
 }
 
 fn attachment_part(attachment: &Attachment) -> MimePart<'_> {
