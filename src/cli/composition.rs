@@ -223,15 +223,19 @@ pub fn unlocked(key: &Key, passphrase: Option<&Source>) -> Result<Key, Failure> 
     if !key.is_locked() {
         return Ok(key.clone());
     }
-    let passphrase = match passphrase {
-        Some(source) => source.read()?,
+    Ok(key.unlock(&passphrase_of(key, passphrase)?)?)
+}
+
+/// The passphrase of a locked key: from its source, else asked for on a terminal.
+pub fn passphrase_of(key: &Key, source: Option<&Source>) -> Result<Zeroizing<String>, Failure> {
+    match source {
+        Some(source) => Ok(source.read()?),
         None => secret::ask(&format!("passphrase of key {}", key.fingerprint())).map_err(|error| {
             let failure = Failure::from(error);
             let text = format!("key {} is locked: {}; give --passphrase", key.fingerprint(), failure.text);
             Failure { text, ..failure }
-        })?,
-    };
-    Ok(key.unlock(&passphrase)?)
+        }),
+    }
 }
 
 /// The one key of an address or a full fingerprint.

@@ -15,7 +15,7 @@ use crate::{
     config,
     crypt::{
         Binding, Fingerprint, PublicCertificate, Recipients, Sealed,
-        pgp::{Certificate, Key, Pgp, Signer},
+        pgp::{Certificate, Key, Pgp, Signer, SignerError},
     },
     flow::send::{self, Assigned, Candidate, CertificateSource, Group, Missing, MissingReason, Trust},
     keystore::{Keystore, StoreError},
@@ -330,6 +330,13 @@ pub fn signer(
             if arguments.key.is_some() { "the file of --key holds none that names it" } else { "the store has none" };
         return Err(no_key(there.to_owned()));
     };
-    let key = composition::unlocked(&key, account.passphrase.as_ref())?;
-    key.signer(at).map(Some).map_err(|reason| no_key(reason.to_string()))
+    if !key.is_locked() {
+        return key.signer(at).map(Some).map_err(|reason| no_key(reason.to_string()));
+    }
+    let passphrase = composition::passphrase_of(&key, account.passphrase.as_ref())?;
+    match key.unlock_signer(&passphrase, at) {
+        Ok(signer) => Ok(Some(signer)),
+        Err(SignerError::Unusable(reason)) => Err(no_key(reason.to_string())),
+        Err(SignerError::Unlock(error)) => Err(error.into()),
+    }
 }

@@ -4,13 +4,14 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
+use zeroize::Zeroizing;
 
 use openpgp::{
     Cert, KeyHandle, Packet,
     cert::{CipherSuite, prelude::*},
     crypto::KeyPair,
     packet::{
-        Signature, UserID,
+        self, Signature, UserID, key,
         signature::{SignatureBuilder, subpacket::SubpacketTag},
     },
     serialize::{Serialize, SerializeInto},
@@ -18,9 +19,10 @@ use openpgp::{
 };
 
 use super::{
-    Certificate, CertificateError, Fingerprint, Unusable,
+    Certificate, CertificateError, Fingerprint, UnlockError, Unusable,
     armor::{self, Kind},
     certificate::{self, parse_certs},
+    lock::is_here,
     policy::{self, Purpose},
 };
 use crate::mail::{Address, Mailbox};
@@ -74,6 +76,17 @@ const VALIDITY: Duration = Duration::from_secs(2 * 365 * 86_400);
 
 /// The features bit by which GnuPG announces packet 20, its own AEAD (draft-koch, 5.2.3.24).
 const GNUPG_OCB: usize = 1;
+
+/// Why a locked key gives no signer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignerError {
+    /// It may not sign.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// It does not unlock.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+}
 
 impl Key {
     /// Makes a key: a primary key that certifies only, a subkey that signs, a subkey to encrypt to, valid for two
@@ -177,16 +190,31 @@ impl Key {
     /// # Errors
     /// [`Unusable`], [`Unusable::CannotSign`] also when it is locked.
     pub fn signer(&self, at: Timestamp) -> Result<Signer, Unusable> {
+        let key = self.signing_key(at)?;
+        let pair = key.into_keypair().map_err(|_| Unusable::CannotSign { fingerprint: self.fingerprint() })?;
+        Ok(Signer { pair, certificate: self.certificate() })
+    }
+
+    /// The same of a locked key: it alone is unlocked, the other secrets stay as they are.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub fn unlock_signer(&self, passphrase: &Zeroizing<String>, at: Timestamp) -> Result<Signer, SignerError> {
+        let key = self.signing_key(at)?;
+        let key = if key.has_unencrypted_secret() { key } else { self.unlock_one(key, passphrase)? };
+        let pair = key.into_keypair().map_err(|_| Unusable::CannotSign { fingerprint: self.fingerprint() })?;
+        Ok(Signer { pair, certificate: self.certificate() })
+    }
+
+    /// The newest key that may sign at a time and whose secret half is here, locked or not.
+    fn signing_key(&self, at: Timestamp) -> Result<packet::Key<key::SecretParts, key::UnspecifiedRole>, Unusable> {
         policy::check_certificate(&self.cert, at)?;
         let strict = policy::strict(at);
         let valid =
             || self.cert.keys().with_policy(&strict, policy::system_time(at)).supported().alive().revoked(false);
-        let newest = valid().for_signing().unencrypted_secret().max_by_key(|key| key.key().creation_time());
-        match newest {
-            Some(key) => match key.key().clone().into_keypair() {
-                Ok(pair) => Ok(Signer { pair, certificate: self.certificate() }),
-                Err(_) => Err(Unusable::CannotSign { fingerprint: self.fingerprint() }),
-            },
+        let here = valid().for_signing().secret().filter(|key| is_here(key.key().secret()));
+        match here.max_by_key(|key| key.key().creation_time()) {
+            Some(key) => Ok(key.key().clone()),
             None if valid().for_signing().next().is_some() => {
                 Err(Unusable::CannotSign { fingerprint: self.fingerprint() })
             }

@@ -71,10 +71,7 @@ impl Key {
 
     /// Whether any secret half is in it at all, and not only the note that it is on a card or elsewhere.
     pub fn is_here(&self) -> bool {
-        self.cert.keys().secret().any(|key| match key.key().secret() {
-            key::SecretKeyMaterial::Unencrypted(_) => true,
-            locked => is_locked_here(locked),
-        })
+        self.cert.keys().secret().any(|key| is_here(key.key().secret()))
     }
 
     /// Unlocks every secret half that is here.
@@ -91,6 +88,17 @@ impl Key {
             packets.push(packet_of(open, key.primary()));
         }
         with(&self.cert, packets).map_err(|_| wrong())
+    }
+
+    /// Unlocks one of its secret halves.
+    pub(super) fn unlock_one(
+        &self,
+        key: packet::Key<key::SecretParts, key::UnspecifiedRole>,
+        passphrase: &Zeroizing<String>,
+    ) -> Result<packet::Key<key::SecretParts, key::UnspecifiedRole>, UnlockError> {
+        self.refuse_cost(key.secret())?;
+        let open = key.decrypt_secret(&Password::from(passphrase.as_str()));
+        open.map_err(|_| UnlockError::WrongPassphrase(self.fingerprint()))
     }
 
     /// Locks every secret half that is unlocked.
@@ -117,6 +125,11 @@ impl Key {
         }
         Ok(())
     }
+}
+
+/// A secret half, and not a stub of a card.
+pub(super) fn is_here(secret: &key::SecretKeyMaterial) -> bool {
+    matches!(secret, key::SecretKeyMaterial::Unencrypted(_)) || is_locked_here(secret)
 }
 
 /// Locked with a passphrase, and not a stub of a card.

@@ -21,7 +21,7 @@ use super::{
 };
 
 pub use certificate::{Certificate, CertificateError, KeyDescription};
-pub use key::{Key, KeyError, Profile, Signer};
+pub use key::{Key, KeyError, Profile, Signer, SignerError};
 pub use lock::{Strength, UnlockError, random_passphrase};
 pub use read::{Decrypted, Layers, Reader, recipients_of};
 

@@ -68,6 +68,8 @@ fn locked_keys_come_back_with_the_passphrase_only() {
             let armored = locked.to_armored().unwrap();
             let read = Key::parse_all(armored.as_bytes()).unwrap().remove(0);
             assert_eq!(read.unlock(&secret("wrong")).err(), Some(UnlockError::WrongPassphrase(key.fingerprint())));
+            assert!(matches!(read.unlock_signer(&secret("wrong"), now()), Err(SignerError::Unlock(_))));
+            assert_eq!(read.unlock_signer(&passphrase, now()).unwrap().certificate().fingerprint(), key.fingerprint());
             let open = read.unlock(&passphrase).unwrap();
             assert!(!open.is_locked() && open.signer(now()).is_ok());
             assert_eq!(open.cert.as_tsk().to_vec().unwrap(), key.cert.as_tsk().to_vec().unwrap());
