@@ -26,7 +26,7 @@ impl Gpg {
         let mut command = Command::new("gpg");
         command.args(["--batch", "--no-tty", "--yes", "--trust-model", "always", "--pinentry-mode", "loopback"]);
         // The fixed time of the tests, so that neither depends on the day.
-        command.args(["--passphrase", "x", "--faked-system-time", "20261124T120000"]).args(arguments);
+        command.args(["--passphrase", "x", "--faked-system-time", "20261124T120000!"]).args(arguments);
         command.env("GNUPGHOME", self.home.path());
         pipe(&mut command, input)
     }
