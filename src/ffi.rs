@@ -33,12 +33,10 @@ pub fn group_name(ssl: &SslRef) -> Option<String> {
 /// What is written to stderr when memory runs out, and the exit code.
 static LAST_WORDS: OnceLock<(u8, String)> = OnceLock::new();
 
-#[global_allocator]
-static MEMORY: Memory = Memory;
-
 /// The system's allocator. Where memory is refused the process ends with an exit code; Rust would abort, which
-/// scripts cannot tell from a defect.
-struct Memory;
+/// scripts cannot tell from a defect. It is for the program to choose, not for whoever links the library.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory;
 
 /// Sets what is written to stderr when memory runs out, and the exit code. The first call counts.
 pub fn set_last_words(exit: u8, words: String) {

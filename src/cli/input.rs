@@ -1,14 +1,11 @@
 //! Input files and stdin, which is read once.
 
-use std::{
-    fs,
-    io::{self, Read},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use zeroize::Zeroizing;
 
 use super::{exit::Kind, failure::Failure};
+use crate::receive::Input;
 
 /// Stdin, for the one use that it has in a run.
 #[derive(Debug, Default)]
@@ -25,10 +22,7 @@ impl Stdin {
         if let Some(before) = self.taken_for.replace(what) {
             return Err(Failure::new(Kind::Usage, format!("standard input cannot be {before} and {what} at once")));
         }
-        let stdin = io::stdin();
-        // A file behind it tells its size.
-        let expected = rustix::fs::fstat(&stdin).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
-        read_all(stdin.lock(), expected).map_err(|error| unreadable("standard input", &error))
+        Ok(Input::Stdin.read()?)
     }
 
     /// Reads a file, or stdin for `-`.
@@ -37,28 +31,9 @@ impl Stdin {
     }
 }
 
-/// Reads a whole file.
+/// Reads a whole file, whatever its name, within the bound of a message.
 pub fn file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let shown = path.display().to_string();
-    let opened = fs::File::open(path).map_err(|error| unreadable(&shown, &error))?;
-    let size = opened.metadata().map_or(0, |meta| usize::try_from(meta.len()).unwrap_or(0));
-    read_all(opened, size).map_err(|error| unreadable(&shown, &error))
-}
-
-/// Grows by copying into wiped memory, which a plain reallocation would not.
-fn read_all(mut from: impl Read, expected: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(expected.clamp(16 << 10, 1 << 30) + 1));
-    loop {
-        if bytes.len() == bytes.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
-            larger.extend_from_slice(&bytes);
-            bytes = larger;
-        }
-        let room = (bytes.capacity() - bytes.len()) as u64;
-        if from.by_ref().take(room).read_to_end(&mut bytes)? == 0 {
-            return Ok(bytes);
-        }
-    }
+    Ok(Input::File(path.to_owned()).read()?)
 }
 
 /// Text that must be UTF-8; the bytes become it without a copy.

@@ -54,7 +54,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
     };
 
     let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
-    let mut receipt = decided.plan(at);
+    let mut receipt = decided.plan();
     if let Some(file) = &arguments.sealing.expect_plan {
         sealing::expect(&receipt, file)?;
     }
@@ -68,22 +68,8 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         );
         return Err(Failure::new(Kind::Usage, text));
     }
-    receipt.message_id = match &sealed {
-        Some(passing) => passing.message_id.clone(),
-        None => Some(draft.message_id.as_str().to_owned()),
-    };
-    let messages = match sealed {
-        Some(passing) => vec![decided.pass(&draft.from.address, passing.bytes)?],
-        None => {
-            let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
-            let how = composition::how(&account, &draft, &known);
-            decided.seal(draft, signer.as_ref(), &how, at)?
-        }
-    };
+    let messages = decided.messages(draft, sealed, &account, &mut receipt)?;
     receipt.status = Status::Sealed;
-    for (line, sealed) in receipt.messages.iter_mut().zip(&messages) {
-        line.bytes = Some(sealed.len());
-    }
     let Some(dir) = &arguments.output else {
         for piece in messages.iter().flat_map(Sealed::pieces) {
             voice.data(piece)?;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     composition::{self, Place},
+    draft::Passing,
     exit::Kind,
     failure::{Failure, RecipientReason},
     grammar, input,
@@ -19,7 +20,7 @@ use crate::{
     },
     flow::send::{self, Assigned, Candidate, CertificateSource, Group, Missing, MissingReason, Trust},
     keystore::{Keystore, StoreError},
-    mail::{Address, Composition, Draft, Envelope},
+    mail::{Address, Draft, Envelope},
 };
 
 /// Certificates of the command line, of recipients.toml and of the store.
@@ -132,19 +133,23 @@ fn several_unnamed() -> Failure {
 }
 
 /// All that is decided before anything secret is read.
-pub struct Decided {
+pub struct Decided<'a> {
     pub groups: Vec<Group>,
-    pub warnings: Vec<WarningJson>,
+    warnings: Vec<WarningJson>,
+    arguments: &'a grammar::Sealing,
+    place: &'a Place,
+    known: &'a config::Recipients,
+    at: Timestamp,
 }
 
 /// Finds a certificate for every recipient and splits them into messages.
-pub fn decide(
+pub fn decide<'a>(
     draft: &Draft,
-    arguments: &grammar::Sealing,
-    place: &Place,
-    recipients: &config::Recipients,
+    arguments: &'a grammar::Sealing,
+    place: &'a Place,
+    known: &'a config::Recipients,
     at: Timestamp,
-) -> Result<Decided, Failure> {
+) -> Result<Decided<'a>, Failure> {
     if arguments.suite == Some(grammar::SuiteArgument::Smime) {
         return Err(Failure::new(Kind::Usage, "--suite smime: S/MIME is not there yet"));
     }
@@ -152,10 +157,10 @@ pub fn decide(
     if addresses.is_empty() {
         return Err(Failure::new(Kind::Usage, "the message has no recipient").hint(["sealpost", "send", "--help"]));
     }
-    let mut source = Certificates::read(&arguments.cert, &place.keystore, recipients, &addresses, at)?;
+    let mut source = Certificates::read(&arguments.cert, &place.keystore, known, &addresses, at)?;
     let assigned = send::assign(&addresses, &mut source, at).map_err(|missing| refused(&missing))?;
     let warnings = assigned.iter().filter_map(warning).collect();
-    Ok(Decided { groups: send::group(draft, assigned), warnings })
+    Ok(Decided { groups: send::group(draft, assigned), warnings, arguments, place, known, at })
 }
 
 fn warning(assigned: &Assigned) -> Option<WarningJson> {
@@ -181,34 +186,49 @@ fn refused(missing: &[Missing]) -> Failure {
     failure.hint(["sealpost", "cert", "import", "-"])
 }
 
-impl Decided {
+impl Decided<'_> {
     /// The receipt before anything is sealed.
-    pub fn plan(&self, at: Timestamp) -> Receipt {
+    pub fn plan(&self) -> Receipt {
         Receipt {
             version: 1,
             status: Status::Planned,
             message_id: None,
-            messages: self.groups.iter().map(|group| message(group, at)).collect(),
+            messages: self.groups.iter().map(|group| message(group, self.at)).collect(),
             attempts: Vec::new(),
             endpoints: None,
             warnings: self.warnings.clone(),
         }
     }
 
-    /// Signs and seals every message.
-    pub fn seal(
+    /// The sealed messages, signed by the author's key or passed as they came; the receipt gets their ID and sizes.
+    pub fn messages(
         &self,
         draft: Draft,
-        signer: Option<&Signer>,
-        how: &Composition,
-        at: Timestamp,
+        passing: Option<Passing>,
+        account: &config::Account,
+        receipt: &mut Receipt,
     ) -> Result<Vec<Sealed>, Failure> {
-        let mut uniques = composition::uniques()?;
-        Ok(send::seal(draft, &self.groups, signer, at, how, &mut uniques)?)
+        let messages = match passing {
+            Some(passing) => {
+                receipt.message_id = passing.message_id;
+                vec![self.pass(&draft.from.address, passing.bytes)?]
+            }
+            None => {
+                receipt.message_id = Some(draft.message_id.as_str().to_owned());
+                let signer = signer(&draft.from.address, self.arguments, account, self.place, self.at)?;
+                let how = composition::how(account, &draft, self.known);
+                let mut uniques = composition::uniques()?;
+                send::seal(draft, &self.groups, signer.as_ref(), self.at, &how, &mut uniques)?
+            }
+        };
+        for (line, sealed) in receipt.messages.iter_mut().zip(&messages) {
+            line.bytes = Some(sealed.len());
+        }
+        Ok(messages)
     }
 
     /// Takes bytes that are sealed already, to just these recipients.
-    pub fn pass(&self, from: &Address, bytes: Vec<u8>) -> Result<Sealed, Failure> {
+    fn pass(&self, from: &Address, bytes: Vec<u8>) -> Result<Sealed, Failure> {
         let refused = |why: &str| {
             let text = format!("the message is encrypted already, but not to just its recipients: {why}");
             Failure::new(Kind::Malformed, text)
@@ -293,7 +313,7 @@ fn drift(
 }
 
 /// The signing key of the author, unlocked; none if nothing is to be signed.
-pub fn signer(
+fn signer(
     from: &Address,
     arguments: &grammar::Sealing,
     account: &config::Account,

@@ -15,7 +15,6 @@ use super::{
     words,
 };
 use crate::{
-    crypt::Sealed,
     flow::send::{Submitted, submit},
     submit::Accepted,
 };
@@ -50,7 +49,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     let settings = composition::submission(&account, &arguments.submission, &draft, &place)?;
     let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
 
-    let mut receipt = decided.plan(at);
+    let mut receipt = decided.plan();
     receipt.endpoints = Some(
         settings
             .ports
@@ -65,19 +64,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
         return print(&receipt, voice).map(|()| 0);
     }
     receipt.endpoints = None;
-    receipt.message_id = match &sealed {
-        Some(passing) => passing.message_id.clone(),
-        None => Some(draft.message_id.as_str().to_owned()),
-    };
-
-    let messages = match sealed {
-        Some(passing) => vec![decided.pass(&draft.from.address, passing.bytes)?],
-        None => {
-            let signer = sealing::signer(&draft.from.address, &arguments.sealing, &account, &place, at)?;
-            let how = composition::how(&account, &draft, &known);
-            decided.seal(draft, signer.as_ref(), &how, at)?
-        }
-    };
+    let messages = decided.messages(draft, sealed, &account, &mut receipt)?;
     let runtime = composition::runtime()?;
     let submitted = runtime.block_on(submit(&messages, &settings, &mut composition::Login::new(&account)));
     // A name look-up that hangs must not hold the exit up.
@@ -85,13 +72,10 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     if let Some(accepted) = submitted.accepted.first() {
         place.remember(&settings, &accepted.endpoint.endpoint());
     }
-    finish(receipt, &messages, submitted, voice)
+    finish(receipt, submitted, voice)
 }
 
-fn finish(mut receipt: Receipt, messages: &[Sealed], submitted: Submitted, voice: Voice) -> Result<u8, Failure> {
-    for (line, sealed) in receipt.messages.iter_mut().zip(messages) {
-        line.bytes = Some(sealed.len());
-    }
+fn finish(mut receipt: Receipt, submitted: Submitted, voice: Voice) -> Result<u8, Failure> {
     for (line, accepted) in receipt.messages.iter_mut().zip(&submitted.accepted) {
         line.endpoint = Some(endpoint(accepted));
         line.reply = Some(accepted.reply.clone());
@@ -119,7 +103,7 @@ fn finish(mut receipt: Receipt, messages: &[Sealed], submitted: Submitted, voice
         return Err(failure);
     }
     if taken > 0 {
-        failure.text = format!("{taken} of {} messages were accepted, then: {}", messages.len(), failure.text);
+        failure.text = format!("{taken} of {} messages were accepted, then: {}", receipt.messages.len(), failure.text);
     }
     if let Some(line) = receipt.messages.get_mut(taken) {
         line.reply = reply;

@@ -99,6 +99,17 @@ fn a_message_that_cannot_be_understood_is_refused() {
 }
 
 #[test]
+fn an_input_beyond_all_bounds_is_refused_before_it_is_read() {
+    let home = alice();
+    std::fs::File::create(home.path("huge")).unwrap().set_len(400 << 20).unwrap();
+    for arguments in [["seal", "--message", "huge"], ["seal", "--body", "huge"]] {
+        let more = ["-t", "bob@example.test", "--from", "alice@example.test", "--json", "--output", "out"];
+        let refused = home.sealpost(arguments.iter().chain(&more)).run().expect(65);
+        assert_eq!(refused.error()["kind"], "limit", "{refused:?}");
+    }
+}
+
+#[test]
 fn names_attachments_and_other_scripts_come_through() {
     let home = alice();
     let name = "R\u{e9}sum\u{e9} \u{65e5}\u{672c} (1).pdf";
