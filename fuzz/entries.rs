@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use sealpost::{
     config::{Config, Recipients},
     crypt::{
-        open::{Requirement, open as open_message},
+        open::{Readers, Requirement, open as open_message},
         pgp::{Certificate, Key, Reader},
+        smime,
     },
     mail::{Address, Draft, Mailbox},
     submit::Reply,
@@ -36,8 +37,10 @@ pub fn open(bytes: &[u8]) {
         (keys, Certificate::parse_all(include_bytes!("../keys/alice.asc")).unwrap_or_default())
     });
     let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(24 * 365 * 56);
-    let reader = Reader { keys, certificates, at, limit: LIMIT };
-    if let Ok(opened) = open_message(bytes.to_vec(), &reader, at)
+    let pgp = Reader { keys, certificates, at, limit: LIMIT };
+    let authorities = smime::Authorities::default();
+    let smime = smime::Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at, limit: LIMIT };
+    if let Ok(opened) = open_message(bytes.to_vec(), &Readers { pgp, smime }, at)
         && let Ok(released) = opened.release(&Requirement::None)
     {
         let _ = released.text();

@@ -16,8 +16,9 @@ use super::{
 use crate::{
     config::{self, Account, Config, Environment, Home, Overrides},
     crypt::{
-        Fingerprint, PublicCertificate,
-        pgp::{self, Certificate, Key, Strength},
+        Fingerprint, PublicCertificate, Strength,
+        pgp::{self, Certificate, Key},
+        random_passphrase,
     },
     keystore::Keystore,
     mail::{Address, Composition, Draft, Mailbox, Uniques},
@@ -174,7 +175,8 @@ impl Locking {
     /// A random one, put where it was asked for before it is used.
     pub fn generated(place: &str) -> Result<Self, Failure> {
         let place = Destination::parse(place)?;
-        let passphrase = pgp::random_passphrase()?;
+        let passphrase =
+            random_passphrase().map_err(|error| Failure::new(Kind::System, format!("no random bytes: {error}")))?;
         place.write(&passphrase)?;
         Ok(Self { passphrase, strength: Strength::Generated })
     }

@@ -19,8 +19,9 @@ use crate::{
         OpenError, PublicCertificate,
         open::{Covers, Released, Requirement, State, Summary},
         pgp::{Certificate, Key, UnlockError},
+        smime::Authorities,
     },
-    flow::open::{Opening, Outcome, save},
+    flow::open::{OpenPgp, Opening, Outcome, Smime, save},
     mail::Address,
     receive,
     secret::Source,
@@ -214,7 +215,9 @@ fn attempt(
     at: Timestamp,
 ) -> Result<Result<Outcome, OpenError>, Failure> {
     let message = std::mem::take(&mut *receive::read(file)?);
-    Ok(Opening { keys: &ring.keys, certificates: &ring.certificates, at, requirement }.open(message))
+    let openpgp = OpenPgp { keys: &ring.keys, certificates: &ring.certificates };
+    let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
+    Ok(Opening { openpgp, smime, at, requirement }.open(message))
 }
 
 /// The text on stdout: as it is for a program, harmless for a terminal.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::ConfigError,
     crypt::{
-        OpenError, SealError, SuiteName,
+        OpenError, SealError,
         pgp::{CertificateError, KeyError, UnlockError},
     },
     flow::{open::save::SaveError, send::SealFailure},
@@ -165,9 +165,7 @@ impl From<OpenError> for Failure {
                 };
                 Self::new(Kind::NoKey, named).hint(["sealpost", "key", "list"])
             }
-            OpenError::Undecryptable | OpenError::Unsupported(SuiteName::OpenPgp | SuiteName::Smime) => {
-                Self::new(Kind::Undecryptable, text)
-            }
+            OpenError::Undecryptable => Self::new(Kind::Undecryptable, text),
             OpenError::GnupgOnly => Self::new(Kind::Undecryptable, text).hint(["gpg", "--version"]),
             OpenError::Limit(_) => Self::new(Kind::Limit, text),
         }

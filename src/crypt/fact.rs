@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Fingerprint, SuiteName};
+use super::Fingerprint;
 use crate::mail::Address;
 
 /// One signature as cryptography and certificate policy see it; whether it speaks for the message is judged
@@ -17,6 +17,8 @@ pub struct SignatureFact {
     pub issuer: String,
     /// When it says that it was made.
     pub created: Option<Timestamp>,
+    /// What a verdict other than good rests on, in words, where the reason alone says too little.
+    pub detail: Option<String>,
 }
 
 /// Who made a signature.
@@ -96,9 +98,6 @@ pub enum OpenError {
     /// A form that only GnuPG knows: packet 20, its own AEAD.
     #[error("the message is encrypted in a form that only GnuPG reads (packet 20, OCB)")]
     GnupgOnly,
-    /// A layer of a suite that is not read yet.
-    #[error("the message has an {} layer, which is not supported yet", match .0 { SuiteName::Smime => "S/MIME", SuiteName::OpenPgp => "OpenPGP" })]
-    Unsupported(SuiteName),
     /// Larger, deeper or more than allowed.
     #[error("the message exceeds a limit: {0}")]
     Limit(&'static str),

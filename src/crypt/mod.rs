@@ -1,14 +1,16 @@
 //! Layer 2, pure: suites, policy, sealing, opening, judging.
 //!
 //! Neither files, network, environment, clock nor printing; the time comes in as an argument, randomness is the
-//! crypto library's own. OpenPGP lives in [`pgp`] only.
+//! crypto library's own. OpenPGP lives in [`pgp`] only, CMS and X.509 in [`smime`].
 
 mod fact;
 mod look;
 pub mod open;
+mod passphrase;
 pub mod pgp;
 mod recipients;
 mod sealed;
+pub mod smime;
 mod unusable;
 
 use std::fmt;
@@ -18,6 +20,7 @@ use jiff::Timestamp;
 use crate::mail::{Address, Envelope, Field, Payload};
 
 pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownReason, Verdict};
+pub use passphrase::{Strength, random_passphrase};
 pub use recipients::{Binding, Recipient, Recipients, Usable};
 pub use sealed::{SealError, Sealed};
 pub use unusable::Unusable;
@@ -56,6 +59,11 @@ impl Fingerprint {
         full.then(|| Self(digits.to_ascii_uppercase()))
     }
 
+    /// Takes what a suite counted itself.
+    pub(in crate::crypt) fn of_digits(digits: String) -> Self {
+        Self(digits)
+    }
+
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -86,9 +94,14 @@ pub trait Suite: Sized {
     type Certificate: PublicCertificate;
     /// An unlocked key that may sign at the time of sealing.
     type Signer;
+    /// What makes a certificate genuine, beyond what is in it.
+    type Grounds;
+    /// What a message may look like, where the suite leaves a choice.
+    type Form: Copy;
 
     /// Judges whether a certificate can be encrypted to at a time: the only maker of [`Usable`].
-    fn check(certificate: &Self::Certificate, at: Timestamp) -> Result<Usable<Self>, Unusable>;
+    fn check(certificate: &Self::Certificate, grounds: &Self::Grounds, at: Timestamp)
+    -> Result<Usable<Self>, Unusable>;
 
     /// Signs and encrypts a payload, looks at the final bytes once more, and gives the wire message.
     fn seal(sealing: Sealing<'_, Self>) -> Result<Sealed, SealError>;
@@ -118,6 +131,8 @@ pub struct Sealing<'a, S: Suite> {
     pub recipients: &'a Recipients<S>,
     /// Who signs; none encrypts only.
     pub signer: Option<&'a S::Signer>,
+    /// The form of the message.
+    pub form: S::Form,
     /// The time of signing.
     pub at: Timestamp,
     /// Boundary of the outer multipart.

@@ -14,7 +14,7 @@ use crate::mail::Address;
 ///
 /// ```
 /// # use sealpost::crypt::{Suite, Unusable, Usable, pgp::{Pgp, Certificate}};
-/// fn check(certificate: &Certificate, at: jiff::Timestamp) -> Result<Usable<Pgp>, Unusable> { Pgp::check(certificate, at) }
+/// fn check(certificate: &Certificate, at: jiff::Timestamp) -> Result<Usable<Pgp>, Unusable> { Pgp::check(certificate, &(), at) }
 /// ```
 #[derive(Clone)]
 pub struct Usable<S: Suite> {

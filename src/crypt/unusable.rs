@@ -52,6 +52,22 @@ pub enum Unusable {
         /// Whose.
         fingerprint: Fingerprint,
     },
+    /// Nothing says that it is genuine: no chain to a trust anchor, and no pin.
+    #[error("certificate {fingerprint} is not trusted: {why}")]
+    Untrusted {
+        /// Whose.
+        fingerprint: Fingerprint,
+        /// What is wrong with its chain.
+        why: String,
+    },
+    /// Its issuer made it for something else.
+    #[error("certificate {fingerprint} is not made for this: {why}")]
+    WrongUsage {
+        /// Whose.
+        fingerprint: Fingerprint,
+        /// Which usage is missing.
+        why: String,
+    },
     /// It does not name the address.
     #[error("certificate {fingerprint} does not name {address}")]
     Misnamed {

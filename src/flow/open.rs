@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use crate::crypt::{
     OpenError,
+    open::Readers,
     open::{Released, Report, Requirement, Summary, Withheld},
-    pgp,
+    pgp, smime,
 };
 
 /// The most plaintext that one message may hold, in bytes: 100 MiB of attachments in base64, and some.
@@ -19,14 +20,35 @@ pub const MAX_MESSAGE: usize = 288 << 20;
 
 /// With what to open, and what to require.
 pub struct Opening<'a> {
-    /// Unlocked keys.
-    pub keys: &'a [pgp::Key],
-    /// Certificates held genuine, the public halves of the keys among them.
-    pub certificates: &'a [pgp::Certificate],
+    /// In OpenPGP.
+    pub openpgp: OpenPgp<'a>,
+    /// In S/MIME.
+    pub smime: Smime<'a>,
     /// The time of judging.
     pub at: Timestamp,
     /// What must hold before anything is read.
     pub requirement: &'a Requirement,
+}
+
+/// What OpenPGP messages are opened with.
+#[derive(Default)]
+pub struct OpenPgp<'a> {
+    /// Unlocked keys.
+    pub keys: &'a [pgp::Key],
+    /// Certificates held genuine, the public halves of the keys among them.
+    pub certificates: &'a [pgp::Certificate],
+}
+
+/// What S/MIME messages are opened with.
+pub struct Smime<'a> {
+    /// Unlocked keys.
+    pub keys: &'a [smime::Key],
+    /// Certificates at hand; genuine only by a chain or a pin.
+    pub certificates: &'a [smime::Certificate],
+    /// Whom to believe.
+    pub authorities: &'a smime::Authorities,
+    /// Certificates that need no chain.
+    pub pins: &'a smime::Pins,
 }
 
 /// What opening comes to.
@@ -42,10 +64,11 @@ impl Opening<'_> {
     /// Opens one RFC 5322 message.
     ///
     /// ```
-    /// # use sealpost::{crypt::open::Requirement, flow::open::{Opening, Outcome}};
+    /// # use sealpost::{crypt::{open::Requirement, smime::Authorities}, flow::open::{OpenPgp, Opening, Outcome, Smime}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let opening =
-    ///     Opening { keys: &[], certificates: &[], at: jiff::Timestamp::UNIX_EPOCH, requirement: &Requirement::None };
+    /// let openpgp = OpenPgp { keys: &[], certificates: &[] };
+    /// let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
+    /// let opening = Opening { openpgp, smime, at: jiff::Timestamp::UNIX_EPOCH, requirement: &Requirement::None };
     /// let outcome = opening.open(b"Subject: hello\n\nworld\n".to_vec())?;
     /// let Outcome::Released(message) = &outcome else { return Err("withheld".into()) };
     /// assert_eq!(message.text(), "world\n");
@@ -57,9 +80,12 @@ impl Opening<'_> {
         if message.len() > MAX_MESSAGE {
             return Err(OpenError::Limit("a message of more than 288 MiB"));
         }
-        let reader =
-            pgp::Reader { keys: self.keys, certificates: self.certificates, at: self.at, limit: MAX_PLAINTEXT };
-        let opened = crate::crypt::open::open(message, &reader, self.at)?;
+        let (at, limit) = (self.at, MAX_PLAINTEXT);
+        let OpenPgp { keys, certificates } = self.openpgp;
+        let pgp = pgp::Reader { keys, certificates, at, limit };
+        let Smime { keys, certificates, authorities, pins } = self.smime;
+        let smime = smime::Reader { keys, certificates, authorities, pins, at, limit };
+        let opened = crate::crypt::open::open(message, &Readers { pgp, smime }, at)?;
         Ok(match opened.release(self.requirement) {
             Ok(released) => Outcome::Released(Box::new(released)),
             Err(withheld) => Outcome::Withheld(Box::new(withheld)),

@@ -152,7 +152,8 @@ fn choose(address: &Address, mut candidates: Vec<Candidate>, at: Timestamp) -> R
     candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.trust, candidate.certificate.created())));
     let mut refused = Vec::new();
     for Candidate { certificate, binding, trust } in candidates {
-        let usable = Pgp::check(&certificate, at).and_then(|usable| Recipient::new(address.clone(), usable, binding));
+        let usable =
+            Pgp::check(&certificate, &(), at).and_then(|usable| Recipient::new(address.clone(), usable, binding));
         match usable {
             Ok(recipient) => return Ok(Assigned { recipient, trust }),
             Err(reason) => refused.push(reason),
@@ -208,6 +209,7 @@ pub fn seal(
             envelope,
             recipients: &recipients,
             signer,
+            form: (),
             at,
             boundary: &uniques.boundary(),
         })?;

@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     crypt::{
-        PublicCertificate,
-        pgp::{Certificate, Key, Profile, Strength},
+        PublicCertificate, Strength,
+        pgp::{Certificate, Key, Profile},
     },
     mail::{Address, Mailbox},
 };

@@ -30,7 +30,7 @@ pub struct CertificateJson {
 
 impl CertificateJson {
     pub fn new(certificate: &Certificate, at: Timestamp) -> Self {
-        let refused = Pgp::check(certificate, at).err();
+        let refused = Pgp::check(certificate, &(), at).err();
         Self {
             suite: "openpgp",
             fingerprint: certificate.fingerprint().to_string(),

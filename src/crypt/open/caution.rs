@@ -78,6 +78,12 @@ pub(super) fn complaint(complaint: Option<Unusable>, warnings: &mut Vec<Warning>
     }
 }
 
+/// Warns of an encryption that does not tell whether somebody changed it.
+pub(super) fn unauthenticated(warnings: &mut Vec<Warning>) {
+    let text = "nothing proves that the encrypted message was not changed on its way (S/MIME in CBC mode)".to_owned();
+    warn(warnings, WarningKind::UnauthenticatedEncryption, text);
+}
+
 /// Warns of a certificate that is weaker than is advised.
 pub(super) fn weak(certificate: &Fingerprint, warnings: &mut Vec<Warning>) {
     warn(warnings, WarningKind::WeakKey, format!("the key of certificate {certificate} is weaker than is advised"));

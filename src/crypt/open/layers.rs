@@ -8,7 +8,7 @@ use super::{
     summary::{Warning, WarningKind},
 };
 use crate::{
-    crypt::{BadReason, Fingerprint, OpenError, SignatureFact, SuiteName, UnknownReason, Verdict},
+    crypt::{BadReason, Fingerprint, OpenError, SignatureFact, SuiteName, Verdict, smime},
     mail::{
         parse::{Limit, Part, Tree},
         protected::HeaderSection,
@@ -33,6 +33,8 @@ pub(super) struct Unwrapped {
     pub content: Content,
     /// The suite of the innermost encryption, if there was one.
     pub encrypted: Option<SuiteName>,
+    /// Whether nothing proves that the innermost encryption was not changed.
+    pub unauthenticated: bool,
     /// Whose keys decrypted it.
     pub opened_by: Vec<Fingerprint>,
     /// The signature layers inside the encryption, from the outermost.
@@ -66,8 +68,8 @@ enum Layer {
     Signed { suite: SuiteName, form: Result<(usize, usize), BadReason> },
     /// A body that is one armored message.
     Inline,
-    /// A suite that cannot be read.
-    Unsupported(SuiteName),
+    /// CMS: encrypted, signed or compressed.
+    Cms,
     /// No layer: the payload.
     Payload,
 }
@@ -89,10 +91,37 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
         }
         match layer {
             Layer::Payload => break,
-            Layer::Unsupported(suite) => return Err(OpenError::Unsupported(suite)),
+            Layer::Cms => {
+                let (inner, ends) = match reader.read_cms(&tree.part(root).decoded(&bytes))? {
+                    smime::Layer::Certificates => break,
+                    smime::Layer::Encrypted { plaintext, opened_by, authenticated } => {
+                        found.decrypted(SuiteName::Smime, opened_by, Vec::new());
+                        found.unauthenticated = !authenticated;
+                        (plaintext, false)
+                    }
+                    smime::Layer::Signed { content, facts } => {
+                        let ends = facts.is_err();
+                        found.signatures.push(SignatureLayer { suite: SuiteName::Smime, facts });
+                        (content, ends)
+                    }
+                    smime::Layer::Compressed { content } => (content, false),
+                };
+                bytes = inner;
+                tree = parse(&bytes)?;
+                root = 0;
+                if ends {
+                    break;
+                }
+            }
             Layer::Encrypted { ciphertext, repaired } => {
                 let decrypted = reader.decrypt(&tree.part(ciphertext).decoded(&bytes))?;
-                found.decrypted(decrypted.opened_by, decrypted.signatures, repaired);
+                found.decrypted(SuiteName::OpenPgp, decrypted.opened_by, decrypted.signatures);
+                if repaired {
+                    found.warn(
+                        WarningKind::Repaired,
+                        "the message was mangled on its way (multipart/mixed), and mended",
+                    );
+                }
                 // The ciphertext is not held beside the plaintext.
                 bytes = decrypted.plaintext;
                 tree = parse(&bytes)?;
@@ -156,7 +185,7 @@ fn classify(tree: &Tree, root: usize, bytes: &[u8], outermost: bool) -> Result<L
             Some(_) => Ok(Layer::Payload),
         },
         "multipart/signed" => Ok(signed(tree, part)),
-        "application/pkcs7-mime" | "application/x-pkcs7-mime" => Ok(Layer::Unsupported(SuiteName::Smime)),
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" => Ok(Layer::Cms),
         "multipart/mixed" if outermost => match children {
             [empty, control, ciphertext]
                 if is_empty_text(tree.part(*empty), bytes)
@@ -206,11 +235,12 @@ fn verify(
     if signature.trim_ascii().is_empty() {
         return Ok(Err(BadReason::Missing));
     }
-    if suite == SuiteName::Smime {
-        let verdict = Verdict::Unknown(UnknownReason::NoCertificate);
-        return Ok(Ok(vec![SignatureFact { verdict, certificate: None, issuer: String::new(), created: None }]));
-    }
-    match reader.verify_detached(&signature, &tree.part(payload).canonical(bytes)) {
+    let over = tree.part(payload).canonical(bytes);
+    let verified = match suite {
+        SuiteName::OpenPgp => reader.verify_detached(&signature, &over),
+        SuiteName::Smime => reader.verify_cms(&signature, &over),
+    };
+    match verified {
         Ok(facts) => Ok(Ok(facts)),
         Err(OpenError::Limit(limit)) => Err(OpenError::Limit(limit)),
         Err(_) => Ok(Err(BadReason::Malformed)),
@@ -264,6 +294,7 @@ fn is_armor(part: &Part, bytes: &[u8]) -> bool {
 #[derive(Default)]
 struct Found {
     encrypted: Option<SuiteName>,
+    unauthenticated: bool,
     opened_by: Vec<Fingerprint>,
     signatures: Vec<SignatureLayer>,
     part: Vec<SignatureFact>,
@@ -278,17 +309,15 @@ impl Found {
     }
 
     /// Notes a layer that was decrypted. Signatures outside it cover ciphertext only.
-    fn decrypted(&mut self, by: Fingerprint, signatures: Vec<Vec<SignatureFact>>, repaired: bool) {
+    fn decrypted(&mut self, suite: SuiteName, by: Fingerprint, signatures: Vec<Vec<SignatureFact>>) {
         if !self.signatures.is_empty() {
             self.signatures.clear();
             self.warn(WarningKind::OuterSignature, "a signature outside the encryption covers ciphertext only");
         }
-        if repaired {
-            self.warn(WarningKind::Repaired, "the message was mangled on its way (multipart/mixed), and mended");
-        }
-        self.encrypted = Some(SuiteName::OpenPgp);
+        self.encrypted = Some(suite);
+        self.unauthenticated = false;
         self.opened_by.push(by);
-        let layers = signatures.into_iter().map(|facts| SignatureLayer { suite: SuiteName::OpenPgp, facts: Ok(facts) });
+        let layers = signatures.into_iter().map(|facts| SignatureLayer { suite, facts: Ok(facts) });
         self.signatures.extend(layers);
     }
 
@@ -340,11 +369,11 @@ impl Found {
             if part.media.essence() == "multipart/signed"
                 && !part.ambiguous
                 && self.signatures.is_empty()
-                && let Layer::Signed { suite: SuiteName::OpenPgp, form: Ok((payload, signature)) } = signed(tree, part)
+                && let Layer::Signed { suite, form: Ok((payload, signature)) } = signed(tree, part)
                 && !tree.inside_message(root, index)
                 && self.one_more(&mut left)
             {
-                let facts = verify(tree, payload, signature, bytes, SuiteName::OpenPgp, reader)?;
+                let facts = verify(tree, payload, signature, bytes, suite, reader)?;
                 self.holds_in_part(facts.unwrap_or_default());
             }
         }
@@ -390,7 +419,7 @@ impl Found {
     }
 
     fn into_unwrapped(self, outer: HeaderSection, content: Content) -> Unwrapped {
-        let Self { encrypted, opened_by, signatures, part, warnings } = self;
-        Unwrapped { outer, content, encrypted, opened_by, signatures, part, warnings }
+        let Self { encrypted, unauthenticated, opened_by, signatures, part, warnings } = self;
+        Unwrapped { outer, content, encrypted, unauthenticated, opened_by, signatures, part, warnings }
     }
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{Fingerprint, OpenError, PublicCertificate, SignatureFact, Suite, Unusable, pgp};
+use super::{Fingerprint, OpenError, PublicCertificate, SignatureFact, Suite, Unusable, pgp, smime};
 use crate::mail::{
     Address,
     parse::Tree,
@@ -25,7 +25,7 @@ use layers::{Content, Unwrapped};
 pub use released::{Attachment, Released, Report};
 pub use summary::{Covers, Headers, Reason, Signature, Signer, State, Summary, Warning, WarningKind};
 
-/// What opening takes from a suite: OpenPGP's is [`pgp::Reader`].
+/// What opening takes from the suites; [`Readers`] is both.
 pub trait Reads {
     /// Opens an encrypted message; nothing comes out before its end is proven.
     ///
@@ -41,6 +41,18 @@ pub trait Reads {
 
     /// Reads a signed message that is not encrypted.
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError>;
+
+    /// Reads one CMS layer.
+    ///
+    /// # Errors
+    /// [`OpenError::Malformed`] if it is none.
+    fn read_cms(&self, message: &[u8]) -> Result<smime::Layer, OpenError>;
+
+    /// Verifies a detached CMS signature over exact bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::Malformed`] if it is none.
+    fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError>;
 
     /// What is wrong by now with a key at hand, if anything.
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
@@ -106,7 +118,7 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
     let unwrapped = layers::unwrap(message, reader)?;
     let suite = unwrapped.encrypted.or_else(|| unwrapped.signatures.first().map(|layer| layer.suite));
     let encrypted = unwrapped.encrypted.is_some();
-    let Unwrapped { outer, content, signatures, part, warnings, opened_by, .. } = unwrapped;
+    let Unwrapped { outer, content, unauthenticated, signatures, part, warnings, opened_by, .. } = unwrapped;
     let enveloped = encrypted || signatures.iter().any(|layer| layer.facts.is_ok());
 
     let (content, headers) = match content {
@@ -130,6 +142,9 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
     let cautions = caution::Cautions { headers: &headers, author: &author, signatures: &signatures, at };
     let mut warnings = warnings;
     cautions.add(&mut warnings);
+    if unauthenticated && signature.state != State::Good {
+        caution::unauthenticated(&mut warnings);
+    }
     for key in &opened_by {
         caution::complaint(reader.complaint(key), &mut warnings);
     }
@@ -177,26 +192,43 @@ impl Withheld {
     }
 }
 
-impl Reads for pgp::Reader<'_> {
+/// The readers of both suites.
+pub struct Readers<'a> {
+    /// OpenPGP.
+    pub pgp: pgp::Reader<'a>,
+    /// S/MIME.
+    pub smime: smime::Reader<'a>,
+}
+
+impl Reads for Readers<'_> {
     fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError> {
-        pgp::Reader::decrypt(self, message)
+        self.pgp.decrypt(message)
     }
 
     fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        pgp::Reader::verify_detached(self, signatures, over)
+        self.pgp.verify_detached(signatures, over)
     }
 
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
-        pgp::Reader::verify_inline(self, message)
+        self.pgp.verify_inline(message)
+    }
+
+    fn read_cms(&self, message: &[u8]) -> Result<smime::Layer, OpenError> {
+        self.smime.read(message)
+    }
+
+    fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+        self.smime.verify_detached(signature, over)
     }
 
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
-        let certificate = self.certificates.iter().find(|certificate| certificate.fingerprint() == *key)?;
-        pgp::Pgp::check(certificate, self.at).err()
+        let pgp = &self.pgp;
+        let certificate = pgp.certificates.iter().find(|certificate| certificate.fingerprint() == *key)?;
+        pgp::Pgp::check(certificate, &(), pgp.at).err()
     }
 
     fn is_weak(&self, certificate: &Fingerprint) -> bool {
-        self.certificates.iter().any(|known| known.weak_key() && known.fingerprint() == *certificate)
+        self.pgp.certificates.iter().any(|known| known.weak_key() && known.fingerprint() == *certificate)
     }
 }
 

@@ -49,6 +49,14 @@ impl Reads for Straw {
         Ok((Zeroizing::new(b"inline\n".to_vec()), vec![facts(signer)]))
     }
 
+    fn read_cms(&self, _message: &[u8]) -> Result<smime::Layer, OpenError> {
+        Err(OpenError::Malformed("no CMS"))
+    }
+
+    fn verify_cms(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+        Err(OpenError::Malformed("no CMS"))
+    }
+
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
         Some(Unusable::Expired { fingerprint: key.clone(), at: AT.parse().unwrap() })
     }
@@ -56,6 +64,13 @@ impl Reads for Straw {
     fn is_weak(&self, _certificate: &Fingerprint) -> bool {
         false
     }
+}
+
+/// A reader of OpenPGP that knows nobody in S/MIME.
+fn pgp_only(pgp: pgp::Reader<'_>) -> Readers<'_> {
+    let authorities = Box::leak(Box::default());
+    let smime = smime::Reader { keys: &[], certificates: &[], authorities, pins: &[], at: pgp.at, limit: pgp.limit };
+    Readers { pgp, smime }
 }
 
 fn fingerprint(digit: char) -> Fingerprint {
@@ -84,6 +99,7 @@ fn facts(text: &str) -> Vec<SignatureFact> {
         }),
         issuer: "0123456789ABCDEF".to_owned(),
         created: Some("2026-11-24T10:00:00Z".parse().unwrap()),
+        detail: None,
     });
     facts.collect()
 }
@@ -440,7 +456,7 @@ fn encrypted_messages_have_their_exact_form() {
     assert_eq!(error(""), OpenError::Malformed("it has no header field"));
     assert_eq!(error("hello\nworld\n"), OpenError::Malformed("it has no header field"));
     let smime = format!("{OUTER}Content-Type: application/x-pkcs7-mime; smime-type=enveloped-data\n\nMIIB\n");
-    assert_eq!(error(&smime), OpenError::Unsupported(crate::crypt::SuiteName::Smime));
+    assert_eq!(error(&smime), OpenError::Malformed("no CMS"));
     let deep = (0..10).fold(payload(""), |inner, _| encrypted("", "", &inner));
     assert!(matches!(error(&format!("{OUTER}{deep}")), OpenError::Limit(_)));
 }
@@ -608,6 +624,15 @@ impl Reads for Tolerant {
 
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
         Ok((Zeroizing::new(message.to_vec()), vec![facts("alice")]))
+    }
+
+    fn read_cms(&self, message: &[u8]) -> Result<smime::Layer, OpenError> {
+        let content = Zeroizing::new(message.to_vec());
+        Ok(smime::Layer::Signed { content, facts: Ok(facts("alice")) })
+    }
+
+    fn verify_cms(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+        Ok(facts("alice"))
     }
 
     fn complaint(&self, _key: &Fingerprint) -> Option<Unusable> {

@@ -5,7 +5,6 @@
 //! iterated SHA-256 of RFC 4880 at its highest count, since no GnuPG reads Argon2. One of 256 random bits needs
 //! no stretching and gets one salted hash, which RFC 9580, 3.7.2.1 allows for just this.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sequoia_openpgp as openpgp;
 use zeroize::Zeroizing;
 
@@ -18,15 +17,7 @@ use openpgp::{
 };
 
 use super::{Fingerprint, Key, KeyError};
-
-/// Where a passphrase comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strength {
-    /// Thought up: guessing must be dear.
-    Human,
-    /// From [`random_passphrase`]: guessing is hopeless.
-    Generated,
-}
+use crate::crypt::Strength;
 
 /// Why a key does not unlock.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,13 +46,6 @@ const MOST_WORK: u64 = MOST_MEMORY * 4;
 
 /// The highest count that RFC 9580, 3.7.1.3 can say, in bytes.
 const HIGHEST_COUNT: u32 = 65_011_712;
-
-/// A passphrase of 256 random bits, 43 printable characters.
-pub fn random_passphrase() -> Result<Zeroizing<String>, KeyError> {
-    let mut bits = Zeroizing::new([0u8; 32]);
-    random(bits.as_mut_slice()).map_err(|error| KeyError::Library(error.to_string()))?;
-    Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bits.as_slice())))
-}
 
 impl Key {
     /// Whether a passphrase is needed before it can be used.

@@ -22,7 +22,7 @@ use super::{
 
 pub use certificate::{Certificate, CertificateError, KeyDescription};
 pub use key::{Key, KeyError, Profile, Signer, SignerError};
-pub use lock::{Strength, UnlockError, random_passphrase};
+pub use lock::UnlockError;
 pub use read::{Decrypted, Layers, Reader, recipients_of};
 
 /// The suite.
@@ -33,8 +33,10 @@ impl Suite for Pgp {
     const NAME: SuiteName = SuiteName::OpenPgp;
     type Certificate = Certificate;
     type Signer = Signer;
+    type Grounds = ();
+    type Form = ();
 
-    fn check(certificate: &Certificate, at: Timestamp) -> Result<Usable<Self>, Unusable> {
+    fn check(certificate: &Certificate, (): &(), at: Timestamp) -> Result<Usable<Self>, Unusable> {
         policy::check(&certificate.cert, at)?;
         Ok(Usable::new(certificate.clone(), at))
     }

@@ -37,7 +37,8 @@ const PIECE: usize = ARMORED_LINE * BLOCK * 15;
 
 /// Signs, encrypts, and looks at the result once more.
 pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
-    let Sealing { payload, outer, confidential_subject, unseen, envelope, recipients, signer, at, boundary } = sealing;
+    let Sealing { payload, outer, confidential_subject, unseen, envelope, recipients, signer, form: (), at, boundary } =
+        sealing;
     // SEIPDv2 only when every recipient says that it reads it.
     let modern = recipients.iter().all(|recipient| recipient.usable().certificate().reads_seipdv2(at));
     let mut sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);

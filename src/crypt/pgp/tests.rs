@@ -38,7 +38,7 @@ fn make(name: &str, profile: Profile) -> Key {
 
 fn recipients(of: &[(&str, &Key)]) -> Recipients<Pgp> {
     let bind = |(name, key): &(&str, &Key)| {
-        let usable = Pgp::check(&key.certificate(), now()).unwrap();
+        let usable = Pgp::check(&key.certificate(), &(), now()).unwrap();
         Recipient::new(address(name), usable, Binding::Named).unwrap()
     };
     Recipients::new(of.iter().map(bind).collect()).unwrap()
@@ -72,6 +72,7 @@ fn try_seal(
         envelope: Envelope::new(address("alice"), to.iter().map(|(name, _)| address(name)).collect()).unwrap(),
         recipients: &recipients(to),
         signer: signer.as_ref(),
+        form: (),
         at: now(),
         boundary: "=_b_=",
     })

@@ -32,6 +32,7 @@ impl Judge<'_> {
             certificate: None,
             issuer: name(&issuers),
             created: signature.signature_creation_time().map(policy::timestamp),
+            detail: None,
         };
         let Some(created) = fact.created else {
             return SignatureFact { verdict: Verdict::Bad(BadReason::Malformed), ..fact };
@@ -147,6 +148,7 @@ pub(super) fn malformed() -> SignatureFact {
         certificate: None,
         issuer: String::new(),
         created: None,
+        detail: None,
     }
 }
 

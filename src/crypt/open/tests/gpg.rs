@@ -86,7 +86,7 @@ impl Gpg {
         }
         let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         let reader = Reader { keys: &keys, certificates: &certificates, at, limit: 1 << 20 };
-        open(message.as_bytes().to_vec(), &reader, at)
+        open(message.as_bytes().to_vec(), &super::pgp_only(reader), at)
     }
 
     fn open(&self, message: &str) -> Released {

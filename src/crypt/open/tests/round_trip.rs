@@ -53,7 +53,7 @@ fn round_trip(html: bool, how: &Composition, sign: bool, profile: Profile) -> Re
         [next; 16]
     });
     let composed = mail::compose(&draft, how, &mut uniques).unwrap();
-    let usable = Pgp::check(&bob.certificate(), at()).unwrap();
+    let usable = Pgp::check(&bob.certificate(), &(), at()).unwrap();
     let to = draft.to[0].address.clone();
     let recipients = Recipients::new(vec![Recipient::new(to, usable, Binding::Named).unwrap()]).unwrap();
     let signer = alice.signer(at()).unwrap();
@@ -65,6 +65,7 @@ fn round_trip(html: bool, how: &Composition, sign: bool, profile: Profile) -> Re
         envelope: Envelope::new(draft.from.address.clone(), draft.recipients()).unwrap(),
         recipients: &recipients,
         signer: sign.then_some(&signer),
+        form: (),
         at: at(),
         boundary: &uniques.boundary(),
     })
@@ -72,7 +73,7 @@ fn round_trip(html: bool, how: &Composition, sign: bool, profile: Profile) -> Re
     let message: Vec<u8> = sealed.pieces().flatten().copied().collect();
     let certificates = [alice.certificate(), bob.certificate()];
     let reader = Reader { keys: &[bob], certificates: &certificates, at: at(), limit: 1 << 20 };
-    open(message, &reader, at()).unwrap().release(&Requirement::None).unwrap()
+    open(message, &super::pgp_only(reader), at()).unwrap().release(&Requirement::None).unwrap()
 }
 
 fn field(released: &Released, name: &str) -> (String, Protection) {

@@ -10,14 +10,14 @@ use openpgp::{
 };
 
 use super::*;
-use crate::crypt::pgp::policy;
+use crate::crypt::{Strength, pgp::policy, random_passphrase};
 
 fn time(at: Timestamp) -> std::time::SystemTime {
     policy::system_time(at)
 }
 
 fn check(cert: &Cert, at: Timestamp) -> Result<(), Unusable> {
-    Pgp::check(&Certificate::of(cert.clone()), at).map(|_| ())
+    Pgp::check(&Certificate::of(cert.clone()), &(), at).map(|_| ())
 }
 
 fn builder() -> CertBuilder<'static> {
@@ -50,7 +50,7 @@ fn a_revocation_certificate_comes_with_the_key_and_revokes_it() {
     let revoked = Certificate::parse_all(revocation.as_bytes()).unwrap().remove(0);
     let merged = key.certificate().merge(revoked).unwrap();
     assert!(merged.revoked(now()).is_some());
-    assert!(matches!(Pgp::check(&merged, now()), Err(Unusable::Revoked { .. })));
+    assert!(matches!(Pgp::check(&merged, &(), now()), Err(Unusable::Revoked { .. })));
     assert!(key.merge(merged).unwrap().signer(now()).is_err());
 }
 
@@ -246,7 +246,7 @@ fn the_flag_for_packet_20_is_told_and_cleared() {
     let cleared = key.clear_gnupg_ocb(later(1)).unwrap();
     assert!(!cleared.advertises_gnupg_ocb());
     assert!(cleared.signer(later(1)).is_ok());
-    assert!(Pgp::check(&cleared.certificate(), later(1)).is_ok());
+    assert!(Pgp::check(&cleared.certificate(), &(), later(1)).is_ok());
     assert_eq!(cleared.certificate().addresses(later(1)), [address("alice")]);
     assert!(!make("alice", Profile::Rfc4880).advertises_gnupg_ocb());
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::crypt::Verdict;
+use crate::crypt::{Strength, Verdict};
 
 const TEXT: &[u8] = b"Content-Type: text/plain\r\n\r\nLet's eat\r\n";
 
@@ -89,7 +89,7 @@ fn we_open_what_gpg_writes() {
     gpg.good(&["--import"], bob.certificate().to_armored().as_bytes());
     let alice = Certificate::parse_all(&gpg.good(&["--export", "alice@example.org"], b"")).unwrap().remove(0);
     assert_eq!(alice.addresses(now()), [address("alice")]);
-    assert!(Pgp::check(&alice, now()).is_ok());
+    assert!(Pgp::check(&alice, &(), now()).is_ok());
 
     let secret_half = gpg.good(&["--armor", "--export-secret-keys", "alice@example.org"], b"");
     let alice_key = Key::parse_all(&secret_half).unwrap().remove(0);
@@ -155,7 +155,7 @@ fn sqop_and_we_open_what_the_other_writes() {
     let alice = Key::make(&user, Profile::Rfc4880, today).unwrap().0;
     put("alice.cert", alice.certificate().to_armored().as_bytes());
 
-    let usable = Pgp::check(&bob.certificate(), today).unwrap();
+    let usable = Pgp::check(&bob.certificate(), &(), today).unwrap();
     let recipient = Recipient::new(address("bob"), usable, Binding::Named).unwrap();
     let sealed = Pgp::seal(Sealing {
         payload: PayloadUse::Owned(payload(TEXT)),
@@ -165,6 +165,7 @@ fn sqop_and_we_open_what_the_other_writes() {
         envelope: Envelope::new(address("alice"), vec![address("bob")]).unwrap(),
         recipients: &Recipients::new(vec![recipient]).unwrap(),
         signer: Some(&alice.signer(today).unwrap()),
+        form: (),
         at: today,
         boundary: "=_b_=",
     });

@@ -88,6 +88,7 @@ fn the_last_look_refuses_what_the_outside_must_not_show() {
             envelope: Envelope::new(address("alice"), vec![address("bob")]).unwrap(),
             recipients: &recipients(&to),
             signer: None,
+            form: (),
             at: now(),
             boundary: "=_b_=",
         })

@@ -55,7 +55,7 @@ fn a3_is_the_public_half_of_a4_and_usable() {
     assert_eq!(certificate.fingerprint().as_str(), fingerprint);
     assert_eq!((certificate.version(), certificate.algorithms().as_str()), (6, "Ed25519, X25519"));
     assert!(certificate.reads_seipdv2(now()));
-    assert!(Pgp::check(&certificate, now()).is_ok());
+    assert!(Pgp::check(&certificate, &(), now()).is_ok());
     assert!(certificate.addresses(now()).is_empty());
 }
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    crypt::open::Requirement,
-    flow::open::{Opening, Outcome},
+    crypt::{open::Requirement, smime::Authorities},
+    flow::open::{OpenPgp, Opening, Outcome, Smime},
 };
 
 fn message(names: &[&str]) -> Box<Released> {
@@ -18,7 +18,9 @@ fn message(names: &[&str]) -> Box<Released> {
         text += "Content-Transfer-Encoding: base64\n\nAAECAw==\n";
     }
     text += "--b--\n";
-    let opening = Opening { keys: &[], certificates: &[], at: Timestamp::UNIX_EPOCH, requirement: &Requirement::None };
+    let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
+    let opening =
+        Opening { openpgp: OpenPgp::default(), smime, at: Timestamp::UNIX_EPOCH, requirement: &Requirement::None };
     match opening.open(text.into_bytes()).unwrap() {
         Outcome::Released(released) => released,
         Outcome::Withheld(_) => unreachable!(),
