@@ -5,11 +5,14 @@
 
 mod certificate;
 mod chain;
+mod der;
 mod key;
 mod look;
 mod policy;
 mod read;
 mod seal;
+mod sign;
+mod wrap;
 
 use jiff::Timestamp;
 
