@@ -91,6 +91,11 @@ impl Certificate {
         false
     }
 
+    /// Whether its key, or its holder in a signed way, says that RSAES-OAEP is read (RFC 4055, 4; RFC 4262).
+    pub fn takes_oaep(&self) -> bool {
+        false
+    }
+
     /// What its key may be used for, in words: `sign`, `encrypt`, `certify`.
     pub fn usages(&self) -> Vec<&'static str> {
         Vec::new()

@@ -3,12 +3,15 @@
 //! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
 //! the openssl crate's.
 
+mod capabilities;
 mod certificate;
 mod chain;
 mod der;
 mod key;
 mod look;
+mod oid;
 mod policy;
+mod pull;
 mod read;
 mod seal;
 mod sign;
