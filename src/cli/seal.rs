@@ -53,7 +53,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         (draft, account, sealed)
     };
 
-    let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
+    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
     let mut receipt = decided.plan();
     if let Some(file) = &arguments.sealing.expect_plan {
         sealing::expect(&receipt, file)?;
@@ -63,7 +63,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
     }
     if arguments.output.is_none() && decided.groups.len() > 1 {
         let text = format!(
-            "{} messages are to be written, one for each Bcc recipient apart: give --output DIR",
+            "{} messages are to be written, one for each suite and each Bcc recipient: give --output DIR",
             decided.groups.len()
         );
         return Err(Failure::new(Kind::Usage, text));

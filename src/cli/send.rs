@@ -47,7 +47,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
         }
     };
     let settings = composition::submission(&account, &arguments.submission, &draft, &place)?;
-    let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
+    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
 
     let mut receipt = decided.plan();
     receipt.endpoints = Some(
