@@ -115,6 +115,9 @@ pub struct Sealing {
     /// Seal for these of the recipients alone: the others, who stand in the message too, have it already
     #[arg(long, value_name = "ADDRESS")]
     pub only: Vec<String>,
+    /// The Message-ID, instead of a random one; its domain is From's
+    #[arg(long, value_name = "ID")]
+    pub message_id: Option<String>,
     /// Refuse if the plan is not the one in this file
     #[arg(long, value_name = "FILE")]
     pub expect_plan: Option<PathBuf>,

@@ -21,7 +21,7 @@ use crate::{
         smime::{ContentEncryption, Form, Smime},
     },
     flow::send::{self, Addressee, Assigned, Group, Missing},
-    mail::{Address, Draft},
+    mail::{Address, Draft, MessageId},
 };
 use certificates::Certificates;
 
@@ -64,6 +64,19 @@ pub fn decide<'a>(
     let warnings = warnings.collect();
     let groups = send::group(draft, assigned, |recipients| form(recipients, account, known, &smime));
     Ok(Decided { groups, warnings, arguments, place, known, at })
+}
+
+/// Gives a draft the Message-ID that was asked for.
+pub fn identify(draft: &mut Draft, arguments: &grammar::Sealing) -> Result<(), Failure> {
+    let Some(text) = &arguments.message_id else { return Ok(()) };
+    let id = MessageId::parse(text).map_err(|error| Failure::new(Kind::Usage, format!("--message-id: {error}")))?;
+    let domain = draft.from.address.domain();
+    // Another domain would tell servers more than From does.
+    if !id.domain().eq_ignore_ascii_case(domain) {
+        return Err(Failure::new(Kind::Usage, format!("--message-id {text}: its domain is not {domain}")));
+    }
+    draft.message_id = id;
+    Ok(())
 }
 
 /// The recipients that this run is for: all of them, or those of `--only`.
