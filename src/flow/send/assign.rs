@@ -209,3 +209,6 @@ impl std::fmt::Display for MissingReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
