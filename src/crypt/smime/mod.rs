@@ -3,6 +3,7 @@
 //! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
 //! the openssl crate's.
 
+mod capabilities;
 mod certificate;
 mod chain;
 mod key;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 
 use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, Usable, look::Header};
 
+pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault};
 pub use key::{Key, KeyError, Signer, UnlockError};
