@@ -108,6 +108,18 @@ impl PublicCertificate for Certificate {
         Vec::new()
     }
 
+    fn created(&self) -> Timestamp {
+        Self::created(self)
+    }
+
+    fn algorithms(&self) -> String {
+        Self::algorithms(self)
+    }
+
+    fn weak_key(&self) -> bool {
+        Self::weak_key(self)
+    }
+
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
         None
     }
