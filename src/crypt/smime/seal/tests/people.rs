@@ -78,7 +78,7 @@ fn certificate(subject: &str, key: &PKey<Private>, issuer: &str, issuer_key: &PK
         builder.append_extension(names).unwrap();
     }
     builder.sign(issuer_key, MessageDigest::sha256()).unwrap();
-    Certificate { x509: builder.build() }
+    Certificate::from_x509(builder.build()).unwrap()
 }
 
 impl Person {
