@@ -5,8 +5,13 @@ use std::{
     process::{Command, Stdio},
 };
 
+use openssl::{
+    nid::Nid,
+    pkey::{PKey, Private},
+};
+
 use super::*;
-use crate::crypt::smime::{ContentEncryption, Form, SignatureForm};
+use crate::crypt::smime::{ContentEncryption, Form, SignatureForm, capabilities};
 
 const TEXT: &[u8] = b"Content-Type: text/plain\r\n\r\nLet's eat\r\n";
 
@@ -66,17 +71,115 @@ fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+const FORMS: [Form; 4] = {
+    let [cbc, gcm] = [ContentEncryption::Cbc, ContentEncryption::Gcm];
+    let [detached, opaque] = [SignatureForm::Detached, SignatureForm::Opaque];
+    [
+        Form { content: cbc, signature: detached },
+        Form { content: cbc, signature: opaque },
+        Form { content: gcm, signature: detached },
+        Form { content: gcm, signature: opaque },
+    ]
+};
+
+/// A key made by the command, whose options the crate lacks.
+fn generated(options: &str) -> Option<PKey<Private>> {
+    let mut command = Command::new("openssl");
+    let made = pipe(command.args(["genpkey", "-algorithm"]).args(options.split(' ')), b"").ok()?;
+    Some(PKey::private_key_from_pem(&made).unwrap())
+}
+
 #[test]
-fn openssl_opens_what_is_signed_and_sealed() {
-    let (alice, bob) = (person("alice", rsa()), person("bob", rsa()));
-    let Some(openssl) = Openssl::new(&[&alice, &bob]) else { return };
-    for content in [ContentEncryption::Cbc, ContentEncryption::Gcm] {
-        for signature in [SignatureForm::Detached, SignatureForm::Opaque] {
-            let form = Form { content, signature };
-            let message = sealed(TEXT, Some(&alice), &[&bob, &alice], form);
-            for reader in [&bob, &alice] {
-                assert_eq!(openssl.open(&message, reader, Some(&alice)).as_deref(), Ok(TEXT), "{form:?}");
-            }
+fn openssl_opens_every_kind_of_signature() {
+    let bob = person("bob", ec(Nid::X9_62_PRIME256V1));
+    let mut keys = vec![
+        rsa(),
+        pss(),
+        ec(Nid::X9_62_PRIME256V1),
+        ec(Nid::SECP384R1),
+        ec(Nid::SECP521R1),
+        ec(Nid::BRAINPOOL_P256R1),
+    ];
+    let prescribed = "-pkeyopt rsa_pss_keygen_md:sha384 -pkeyopt rsa_pss_keygen_mgf1_md:sha384";
+    keys.extend(generated(&format!("RSA-PSS {prescribed} -pkeyopt rsa_pss_keygen_saltlen:40")));
+    for (number, key) in keys.into_iter().enumerate() {
+        let alice = person("alice", key);
+        let Some(openssl) = Openssl::new(&[&alice, &bob]) else { return };
+        for form in FORMS {
+            let message = sealed(TEXT, Some(&alice), &[&bob], form);
+            assert_eq!(openssl.open(&message, &bob, Some(&alice)).as_deref(), Ok(TEXT), "{number} {form:?}");
         }
+    }
+}
+
+#[test]
+fn openssl_opens_for_every_kind_of_recipient() {
+    let alice = person("alice", rsa());
+    let everybody = [
+        person("rsa", rsa()),
+        capable("oaep", rsa(), &capabilities::ours()),
+        person("p256", ec(Nid::X9_62_PRIME256V1)),
+        person("p384", ec(Nid::SECP384R1)),
+        person("p521", ec(Nid::SECP521R1)),
+    ];
+    assert!(everybody[1].certificate.takes_oaep() && !everybody[0].certificate.takes_oaep());
+    let to: Vec<&Person> = everybody.iter().collect();
+    let Some(openssl) = Openssl::new(&[&to[..], &[&alice]].concat()) else { return };
+    for form in FORMS {
+        let message = sealed(TEXT, Some(&alice), &to, form);
+        let alone = sealed(TEXT, None, &to, form);
+        for reader in &everybody {
+            assert_eq!(openssl.open(&message, reader, Some(&alice)).as_deref(), Ok(TEXT), "{} {form:?}", reader.name);
+            assert_eq!(openssl.open(&alone, reader, None).as_deref(), Ok(TEXT), "{} {form:?}", reader.name);
+        }
+    }
+    let count = |padding: &str| {
+        let shown = openssl.run("cms -cmsout -print -noout", &sealed(TEXT, None, &to, FORMS[0])).unwrap();
+        String::from_utf8(shown).unwrap().matches(padding).count()
+    };
+    assert_eq!(count("algorithm: rsaesOaep"), 1);
+    assert_eq!(count("algorithm: rsaEncryption"), 1);
+    assert_eq!(count("dhSinglePass-stdDH-sha256kdf-scheme"), 1);
+    assert_eq!(count("dhSinglePass-stdDH-sha512kdf-scheme"), 1);
+}
+
+#[test]
+fn gpgsm_opens_what_is_for_rsa_in_cbc() {
+    let (alice, bob) = (person("alice", rsa()), person("bob", rsa()));
+    let home = tempfile::Builder::new().prefix("gpgsm").tempdir().unwrap();
+    let gpgsm = |arguments: &[&str], input: &[u8]| {
+        let mut command = Command::new("gpgsm");
+        command.args(["--batch", "--no-tty", "--disable-crl-checks", "--faked-system-time", "20261124T120000!"]);
+        // What it imports has no passphrase.
+        command.args(["--pinentry-mode", "loopback", "--passphrase-fd", "0"]);
+        pipe(command.args(arguments).env("GNUPGHOME", home.path()), input)
+    };
+    if Command::new("gpgsm").arg("--version").stdout(Stdio::null()).status().is_err() {
+        return;
+    }
+    let file = |name: &str, bytes: &[u8]| {
+        std::fs::write(home.path().join(name), bytes).unwrap();
+        home.path().join(name).to_str().unwrap().to_owned()
+    };
+    let mut bag = openssl::pkcs12::Pkcs12::builder();
+    let bag = bag.name("bob").pkey(&bob.key).cert(&bob.certificate.x509).build2("x").unwrap().to_der().unwrap();
+    gpgsm(&["--import", &file("bob.p12", &bag)], b"x\n").unwrap();
+    gpgsm(&["--import", &file("alice.pem", alice.certificate.to_pem().as_bytes())], b"").unwrap();
+    let _ended = Ended(home.path());
+    for signature in [SignatureForm::Detached, SignatureForm::Opaque] {
+        let message = sealed(TEXT, Some(&alice), &[&bob], Form { content: ContentEncryption::Cbc, signature });
+        let body = &message[twin::header_end(&message)..];
+        let clear = gpgsm(&["--assume-base64", "--decrypt", &file("message", body)], b"\n").unwrap();
+        let opened = twin::verify(&clear, &alice).unwrap();
+        assert_eq!(opened, TEXT);
+    }
+}
+
+/// Ends the agent of a GnuPG home.
+struct Ended<'a>(&'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", self.0).status();
     }
 }
