@@ -1,7 +1,7 @@
 //! Round trips with the `openssl` and `gpgsm` commands, where they are installed.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -146,40 +146,40 @@ fn openssl_opens_for_every_kind_of_recipient() {
 #[test]
 fn gpgsm_opens_what_is_for_rsa_in_cbc() {
     let (alice, bob) = (person("alice", rsa()), person("bob", rsa()));
-    let home = tempfile::Builder::new().prefix("gpgsm").tempdir().unwrap();
-    let gpgsm = |arguments: &[&str], input: &[u8]| {
-        let mut command = Command::new("gpgsm");
-        command.args(["--batch", "--no-tty", "--disable-crl-checks", "--faked-system-time", "20261124T120000!"]);
-        // What it imports has no passphrase.
-        command.args(["--pinentry-mode", "loopback", "--passphrase-fd", "0"]);
-        pipe(command.args(arguments).env("GNUPGHOME", home.path()), input)
-    };
-    if Command::new("gpgsm").arg("--version").stdout(Stdio::null()).status().is_err() {
-        return;
-    }
-    let file = |name: &str, bytes: &[u8]| {
-        std::fs::write(home.path().join(name), bytes).unwrap();
-        home.path().join(name).to_str().unwrap().to_owned()
-    };
-    let mut bag = openssl::pkcs12::Pkcs12::builder();
-    let bag = bag.name("bob").pkey(&bob.key).cert(&bob.certificate.x509).build2("x").unwrap().to_der().unwrap();
-    gpgsm(&["--import", &file("bob.p12", &bag)], b"x\n").unwrap();
-    gpgsm(&["--import", &file("alice.pem", alice.certificate.to_pem().as_bytes())], b"").unwrap();
-    let _ended = Ended(home.path());
+    let (Some(openssl), Some(gpgsm)) = (Openssl::new(&[&alice, &bob]), Gpgsm::new()) else { return };
+    // The only form that version 2.2 imports.
+    let options = "-export -inkey bob.key -in bob.pem -macalg sha1 -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES";
+    let bag = openssl.run(&format!("pkcs12 {options} -passout pass:specimen"), b"").unwrap();
+    gpgsm.run(&["--import"], &bag).unwrap();
     for signature in [SignatureForm::Detached, SignatureForm::Opaque] {
         let message = sealed(TEXT, Some(&alice), &[&bob], Form { content: ContentEncryption::Cbc, signature });
-        let body = &message[twin::header_end(&message)..];
-        let clear = gpgsm(&["--assume-base64", "--decrypt", &file("message", body)], b"\n").unwrap();
-        let opened = twin::verify(&clear, &alice).unwrap();
-        assert_eq!(opened, TEXT);
+        let clear = gpgsm.run(&["--assume-base64", "--decrypt"], &message[twin::header_end(&message)..]).unwrap();
+        assert_eq!(twin::verify(&clear, &alice).unwrap(), TEXT);
     }
 }
 
-/// Ends the agent of a GnuPG home.
-struct Ended<'a>(&'a Path);
+/// A home of its own, whose agent ends with it.
+struct Gpgsm(tempfile::TempDir);
 
-impl Drop for Ended<'_> {
+impl Gpgsm {
+    fn new() -> Option<Self> {
+        Command::new("gpgsm").arg("--version").stdout(Stdio::null()).status().ok()?;
+        let this = Self(tempfile::Builder::new().prefix("gpgsm").tempdir().unwrap());
+        std::fs::write(this.0.path().join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
+        std::fs::write(this.0.path().join("passphrase"), "specimen\n").unwrap();
+        Some(this)
+    }
+
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec gpgsm --batch --no-tty --pinentry-mode loopback --passphrase-fd 3 \"$@\" 3< \"$0\""]);
+        shell.arg(self.0.path().join("passphrase")).args(["--disable-dirmngr", "--disable-crl-checks"]);
+        pipe(shell.args(arguments).env("GNUPGHOME", self.0.path()), input)
+    }
+}
+
+impl Drop for Gpgsm {
     fn drop(&mut self) {
-        let _ = Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", self.0).status();
+        let _ = Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", self.0.path()).status();
     }
 }
