@@ -80,7 +80,7 @@ fn certificate(
     issuer_key: &PKey<Private>,
     extension: Option<X509Extension>,
 ) -> Certificate {
-    use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
+    use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName, SubjectKeyIdentifier};
     let called = |name: &str| {
         let mut builder = X509Name::builder().unwrap();
         builder.append_entry_by_text("CN", name).unwrap();
@@ -106,6 +106,8 @@ fn certificate(
             .build(&builder.x509v3_context(None, None))
             .unwrap();
         builder.append_extension(names).unwrap();
+        let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None)).unwrap();
+        builder.append_extension(key_id).unwrap();
     }
     if let Some(extension) = extension {
         builder.append_extension(extension).unwrap();
@@ -141,9 +143,18 @@ pub(in crate::crypt::smime) fn try_seal(
     to: &[&Person],
     form: Form,
 ) -> Result<Sealed, SealError> {
+    try_seal_payload(payload(bytes), signer, to, form)
+}
+
+pub(in crate::crypt::smime) fn try_seal_payload(
+    payload: Payload,
+    signer: Option<&Signer>,
+    to: &[&Person],
+    form: Form,
+) -> Result<Sealed, SealError> {
     let outer = [Field::new("From", "alice@example.org").unwrap(), Field::new("Subject", "[...]").unwrap()];
     Smime::seal(Sealing {
-        payload: PayloadUse::Owned(payload(bytes)),
+        payload: PayloadUse::Owned(payload),
         outer: &outer,
         confidential_subject: None,
         unseen: &[],
