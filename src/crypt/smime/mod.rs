@@ -3,13 +3,21 @@
 //! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
 //! the openssl crate's.
 
+mod algorithm;
+mod asn1;
+mod ber;
 mod certificate;
 mod chain;
+mod decrypt;
+mod identity;
+mod inflate;
 mod key;
 mod look;
 mod policy;
 mod read;
 mod seal;
+mod unwrap;
+mod verify;
 
 use jiff::Timestamp;
 
@@ -18,7 +26,7 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault};
 pub use key::{Key, KeyError, Signer, UnlockError};
-pub use read::{Layer, Pins, Reader};
+pub use read::{Layer, Pins, Reader, recipients_of};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
