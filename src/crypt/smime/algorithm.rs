@@ -10,8 +10,9 @@ use openssl::{
 };
 
 use super::{
-    asn1::{Algorithm, oid},
+    asn1::Algorithm,
     ber::{Cursor, Element, tag},
+    oid,
 };
 
 /// The digests of one content, each counted once.
@@ -182,24 +183,24 @@ enum Kind {
 /// Signature algorithms, each with the digest that it has in its name.
 const NAMED: [(der::asn1::ObjectIdentifier, Kind, Option<der::asn1::ObjectIdentifier>); 24] = [
     (oid::RSA, Kind::Rsa, None),
-    (oid::MD5_RSA, Kind::Rsa, Some(oid::MD5)),
-    (oid::SHA1_RSA, Kind::Rsa, Some(oid::SHA1)),
-    (oid::SHA1_RSA_OIW, Kind::Rsa, Some(oid::SHA1)),
-    (oid::SHA224_RSA, Kind::Rsa, Some(oid::SHA224)),
-    (oid::SHA256_RSA, Kind::Rsa, Some(oid::SHA256)),
-    (oid::SHA384_RSA, Kind::Rsa, Some(oid::SHA384)),
-    (oid::SHA512_RSA, Kind::Rsa, Some(oid::SHA512)),
+    (oid::RSA_MD5, Kind::Rsa, Some(oid::MD5)),
+    (oid::RSA_SHA1, Kind::Rsa, Some(oid::SHA1)),
+    (oid::RSA_SHA1_OIW, Kind::Rsa, Some(oid::SHA1)),
+    (oid::RSA_SHA224, Kind::Rsa, Some(oid::SHA224)),
+    (oid::RSA_SHA256, Kind::Rsa, Some(oid::SHA256)),
+    (oid::RSA_SHA384, Kind::Rsa, Some(oid::SHA384)),
+    (oid::RSA_SHA512, Kind::Rsa, Some(oid::SHA512)),
     (oid::RSA_PSS, Kind::Pss, None),
     (oid::EC, Kind::Ecdsa, None),
-    (oid::SHA1_ECDSA, Kind::Ecdsa, Some(oid::SHA1)),
-    (oid::SHA224_ECDSA, Kind::Ecdsa, Some(oid::SHA224)),
-    (oid::SHA256_ECDSA, Kind::Ecdsa, Some(oid::SHA256)),
-    (oid::SHA384_ECDSA, Kind::Ecdsa, Some(oid::SHA384)),
-    (oid::SHA512_ECDSA, Kind::Ecdsa, Some(oid::SHA512)),
+    (oid::ECDSA_SHA1, Kind::Ecdsa, Some(oid::SHA1)),
+    (oid::ECDSA_SHA224, Kind::Ecdsa, Some(oid::SHA224)),
+    (oid::ECDSA_SHA256, Kind::Ecdsa, Some(oid::SHA256)),
+    (oid::ECDSA_SHA384, Kind::Ecdsa, Some(oid::SHA384)),
+    (oid::ECDSA_SHA512, Kind::Ecdsa, Some(oid::SHA512)),
     (oid::DSA, Kind::Dsa, None),
-    (oid::SHA1_DSA, Kind::Dsa, Some(oid::SHA1)),
-    (oid::SHA224_DSA, Kind::Dsa, Some(oid::SHA224)),
-    (oid::SHA256_DSA, Kind::Dsa, Some(oid::SHA256)),
+    (oid::DSA_SHA1, Kind::Dsa, Some(oid::SHA1)),
+    (oid::DSA_SHA224, Kind::Dsa, Some(oid::SHA224)),
+    (oid::DSA_SHA256, Kind::Dsa, Some(oid::SHA256)),
     // Each has a digest of its own, which is not the one that the attributes bear.
     (oid::ED25519, Kind::Pure, None),
     (oid::ED448, Kind::Pure, None),

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::ber::{Cursor, Element, Malformed, Octets, tag};
+use super::{
+    ber::{Cursor, Element, Malformed, Octets, tag},
+    oid,
+};
 use crate::crypt::OpenError;
 
 /// The most recipients, signers and certificates of one message.
@@ -12,88 +15,6 @@ const MOST_SIGNERS: usize = 100;
 const MOST_CERTIFICATES: usize = 1_000;
 /// The most attributes that one signer has.
 const MOST_ATTRIBUTES: usize = 100;
-
-/// Object identifiers as their contents octets (X.690, 8.19).
-pub(super) mod oid {
-    use der::asn1::ObjectIdentifier;
-
-    macro_rules! oids {
-        ($($name:ident = $dotted:literal;)*) => {
-            $(pub(in super::super) const $name: ObjectIdentifier = ObjectIdentifier::new_unwrap($dotted);)*
-        };
-    }
-
-    oids! {
-        DATA = "1.2.840.113549.1.7.1";
-        SIGNED_DATA = "1.2.840.113549.1.7.2";
-        ENVELOPED_DATA = "1.2.840.113549.1.7.3";
-        AUTH_ENVELOPED_DATA = "1.2.840.113549.1.9.16.1.23";
-        COMPRESSED_DATA = "1.2.840.113549.1.9.16.1.9";
-        ZLIB = "1.2.840.113549.1.9.16.3.8";
-
-        RSA = "1.2.840.113549.1.1.1";
-        RSA_OAEP = "1.2.840.113549.1.1.7";
-        MGF1 = "1.2.840.113549.1.1.8";
-        P_SPECIFIED = "1.2.840.113549.1.1.9";
-        ECDH_SHA1 = "1.3.133.16.840.63.0.2";
-        ECDH_SHA224 = "1.3.132.1.11.0";
-        ECDH_SHA256 = "1.3.132.1.11.1";
-        ECDH_SHA384 = "1.3.132.1.11.2";
-        ECDH_SHA512 = "1.3.132.1.11.3";
-        ECDH_HKDF_SHA256 = "1.2.840.113549.1.9.16.3.19";
-        ECDH_HKDF_SHA384 = "1.2.840.113549.1.9.16.3.20";
-        ECDH_HKDF_SHA512 = "1.2.840.113549.1.9.16.3.21";
-        AES128_WRAP = "2.16.840.1.101.3.4.1.5";
-        AES192_WRAP = "2.16.840.1.101.3.4.1.25";
-        AES256_WRAP = "2.16.840.1.101.3.4.1.45";
-
-        AES128_CBC = "2.16.840.1.101.3.4.1.2";
-        AES192_CBC = "2.16.840.1.101.3.4.1.22";
-        AES256_CBC = "2.16.840.1.101.3.4.1.42";
-        AES128_GCM = "2.16.840.1.101.3.4.1.6";
-        AES192_GCM = "2.16.840.1.101.3.4.1.26";
-        AES256_GCM = "2.16.840.1.101.3.4.1.46";
-        TRIPLE_DES_CBC = "1.2.840.113549.3.7";
-
-        MD5 = "1.2.840.113549.2.5";
-        SHA1 = "1.3.14.3.2.26";
-        SHA224 = "2.16.840.1.101.3.4.2.4";
-        SHA256 = "2.16.840.1.101.3.4.2.1";
-        SHA384 = "2.16.840.1.101.3.4.2.2";
-        SHA512 = "2.16.840.1.101.3.4.2.3";
-
-        MD5_RSA = "1.2.840.113549.1.1.4";
-        SHA1_RSA = "1.2.840.113549.1.1.5";
-        SHA1_RSA_OIW = "1.3.14.3.2.29";
-        SHA224_RSA = "1.2.840.113549.1.1.14";
-        SHA256_RSA = "1.2.840.113549.1.1.11";
-        SHA384_RSA = "1.2.840.113549.1.1.12";
-        SHA512_RSA = "1.2.840.113549.1.1.13";
-        RSA_PSS = "1.2.840.113549.1.1.10";
-        EC = "1.2.840.10045.2.1";
-        SHA1_ECDSA = "1.2.840.10045.4.1";
-        SHA224_ECDSA = "1.2.840.10045.4.3.1";
-        SHA256_ECDSA = "1.2.840.10045.4.3.2";
-        SHA384_ECDSA = "1.2.840.10045.4.3.3";
-        SHA512_ECDSA = "1.2.840.10045.4.3.4";
-        DSA = "1.2.840.10040.4.1";
-        SHA1_DSA = "1.2.840.10040.4.3";
-        SHA224_DSA = "2.16.840.1.101.3.4.3.1";
-        SHA256_DSA = "2.16.840.1.101.3.4.3.2";
-        ED25519 = "1.3.101.112";
-        ED448 = "1.3.101.113";
-        ML_DSA_44 = "2.16.840.1.101.3.4.3.17";
-        ML_DSA_65 = "2.16.840.1.101.3.4.3.18";
-        ML_DSA_87 = "2.16.840.1.101.3.4.3.19";
-
-        CONTENT_TYPE = "1.2.840.113549.1.9.3";
-        MESSAGE_DIGEST = "1.2.840.113549.1.9.4";
-        SIGNING_TIME = "1.2.840.113549.1.9.5";
-        CAPABILITIES = "1.2.840.113549.1.9.15";
-        SIGNING_CERTIFICATE = "1.2.840.113549.1.9.16.2.12";
-        SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47";
-    }
-}
 
 /// Why a structure is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

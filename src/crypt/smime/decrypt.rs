@@ -9,10 +9,7 @@ use openssl::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{
-    asn1::{Algorithm, oid},
-    ber::tag,
-};
+use super::{asn1::Algorithm, ber::tag, oid};
 
 /// How much is decrypted at once, in bytes.
 const CHUNK: usize = 64 << 10;

@@ -6,23 +6,30 @@
 mod algorithm;
 mod asn1;
 mod ber;
+mod capabilities;
 mod certificate;
 mod chain;
 mod decrypt;
+mod der;
 mod identity;
 mod inflate;
 mod key;
 mod look;
+mod oid;
 mod policy;
+mod pull;
 mod read;
 mod seal;
+mod sign;
 mod unwrap;
 mod verify;
+mod wrap;
 
 use jiff::Timestamp;
 
 use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, Usable, look::Header};
 
+pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault};
 pub use key::{Key, KeyError, Signer, UnlockError};

@@ -6,11 +6,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Authorities, Certificate, Key,
-    asn1::{Enveloped, Fault, Message, oid},
+    asn1::{Enveloped, Fault, Message},
     ber::{Octets, tag},
     decrypt::{ContentCipher, Proof},
+    der::element,
     inflate::inflate,
-    unwrap::{self, ContentKey, element},
+    oid,
+    unwrap::{self, ContentKey},
     verify::Signatures,
 };
 use crate::{
@@ -137,7 +139,7 @@ impl Reader<'_> {
         let length = cipher.as_ref().map_or(32, ContentCipher::key_length);
         let key = unwrap::content_key(&enveloped.recipients, self.keys, length)?;
         let proof = enveloped.authenticated.as_ref().map(|authenticated| Proof {
-            attributes: authenticated.attributes.map(|set| element(tag::SET, set)).unwrap_or_default(),
+            attributes: authenticated.attributes.map(|set| element(tag::SET, &[set])).unwrap_or_default(),
             tag: authenticated.mac.to_vec(),
         });
         Ok(Decryption { cipher, key, content: enveloped.content.clone(), proof })

@@ -20,9 +20,11 @@ use zeroize::Zeroizing;
 
 use super::{
     Certificate, Key,
-    asn1::{Algorithm, Fault, Identifier, oid},
+    asn1::{Algorithm, Fault, Identifier},
     ber::{Cursor, Element, tag},
+    der::{element, sequence},
     key::Secret,
+    oid,
 };
 use crate::crypt::{Fingerprint, OpenError, PublicCertificate};
 
@@ -354,26 +356,10 @@ fn shared_info(wrap: &Algorithm<'_>, material: Option<&[u8]>, length: usize) -> 
     let bits = u32::try_from(length * 8).unwrap_or_default().to_be_bytes();
     let mut info = wrap.raw.to_vec();
     if let Some(material) = material {
-        info.extend(element(tag::context(0), &element(tag::OCTET_STRING, material)));
+        info.extend(element(tag::context(0), &[&element(tag::OCTET_STRING, &[material])]));
     }
-    info.extend(element(tag::context(2), &element(tag::OCTET_STRING, &bits)));
-    element(tag::SEQUENCE, &info)
-}
-
-/// One element in DER.
-pub(super) fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let length = contents.len();
-    let mut out = vec![tag];
-    match u8::try_from(length) {
-        Ok(short) if short < 0x80 => out.push(short),
-        _ => {
-            let octets: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
-            out.push(0x80 | u8::try_from(octets.len()).unwrap_or_default());
-            out.extend(octets);
-        }
-    }
-    out.extend_from_slice(contents);
-    out
+    info.extend(element(tag::context(2), &[&element(tag::OCTET_STRING, &[&bits])]));
+    sequence(&[&info])
 }
 
 /// What a key is wrapped with (RFC 3565, 2.3.2; RFC 3370, 4.3.1).

@@ -1,17 +1,17 @@
 //! What the signatures of one SignedData are worth (RFC 5652, 5.4 and 5.6; RFC 8551, 2.5): form first, then
 //! mathematics, then algorithms, time and the certificate.
 
-use der::Decode;
+use ::der::Decode;
 use jiff::Timestamp;
-use openssl::{asn1::Asn1Time, x509::X509};
 
 use super::{
     Certificate, ChainFault, Reader,
     algorithm::{self, Digests},
-    asn1::{Algorithm, Attribute, Fault, Identifier, Signed, oid},
+    asn1::{Algorithm, Attribute, Fault, Identifier, Signed},
     ber::{Element, tag},
     chain::Purpose,
-    unwrap::element,
+    der::element,
+    oid,
 };
 use crate::{
     crypt::{BadReason, OpenError, PublicCertificate, SignatureFact, SignerCertificate, UnknownReason, Verdict},
@@ -58,7 +58,7 @@ struct Attributes<'a> {
 struct CertificateId<'a> {
     digest: Option<Algorithm<'a>>,
     /// Of the digest where it says none.
-    default: &'static der::asn1::ObjectIdentifier,
+    default: &'static ::der::asn1::ObjectIdentifier,
     hash: &'a [u8],
 }
 
@@ -148,8 +148,7 @@ impl Signatures {
 
 /// The certificates that come with a SignedData, as far as they are readable.
 pub(super) fn certificates(signed: &Signed<'_>) -> Vec<Certificate> {
-    let read = signed.certificates.iter().filter_map(|der| X509::from_der(der).ok());
-    read.map(|x509| Certificate { x509 }).collect()
+    signed.certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
 
 impl<'a> SignerInfo<'a> {
@@ -181,7 +180,7 @@ impl<'a> Attributes<'a> {
         }
         let mut content_type = None;
         for attribute in &attributes {
-            let is = |oid: &der::asn1::ObjectIdentifier| attribute.oid == oid.as_bytes();
+            let is = |oid: &::der::asn1::ObjectIdentifier| attribute.oid == oid.as_bytes();
             let value = || attribute.single().ok_or("a signed attribute has not just one value");
             if is(&oid::CONTENT_TYPE) {
                 content_type = Some(value()?.primitive(tag::OID).map_err(|_| BROKEN)?);
@@ -226,8 +225,8 @@ impl<'a> Attributes<'a> {
 
 fn time(value: &Element<'_>) -> Option<Timestamp> {
     let since = match value.tag {
-        tag::UTC_TIME => der::asn1::UtcTime::from_der(value.raw).ok()?.to_unix_duration(),
-        tag::GENERALIZED_TIME => der::asn1::GeneralizedTime::from_der(value.raw).ok()?.to_unix_duration(),
+        tag::UTC_TIME => ::der::asn1::UtcTime::from_der(value.raw).ok()?.to_unix_duration(),
+        tag::GENERALIZED_TIME => ::der::asn1::GeneralizedTime::from_der(value.raw).ok()?.to_unix_duration(),
         _ => return None,
     };
     Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).ok()
@@ -235,7 +234,7 @@ fn time(value: &Element<'_>) -> Option<Timestamp> {
 
 impl<'a> CertificateId<'a> {
     /// Reads SigningCertificate or SigningCertificateV2; the first certificate is the signer's.
-    fn read(value: &Element<'a>, default: &'static der::asn1::ObjectIdentifier) -> Option<Self> {
+    fn read(value: &Element<'a>, default: &'static ::der::asn1::ObjectIdentifier) -> Option<Self> {
         let mut list = value.inside(tag::SEQUENCE).ok()?.inside(tag::SEQUENCE).ok()?;
         let mut fields = list.inside(tag::SEQUENCE).ok()?;
         let digest = fields.next_if(&[tag::SEQUENCE]).ok()?.map(Algorithm::read).transpose().ok()?;
@@ -263,19 +262,19 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// Why a signature by a certificate is not good; none if it is.
     fn refusal(&self, certificate: &Certificate, content: &[u8]) -> Option<Refusal> {
-        let Ok(key) = certificate.x509.public_key() else {
+        let Some(key) = certificate.public_key() else {
             return Some(bad(BadReason::Invalid, "the key of its certificate is not known"));
         };
-        let covered = self.signer.attributes.map(|set| element(tag::SET, set));
+        let covered = self.signer.attributes.map(|set| element(tag::SET, &[set]));
         let covered = covered.as_deref().unwrap_or(content);
         let SignerInfo { digest, algorithm, signature, .. } = self.signer;
-        if let Err(detail) = algorithm::verify(&key, algorithm, digest, signature, covered) {
+        if let Err(detail) = algorithm::verify(key, algorithm, digest, signature, covered) {
             return Some(bad(BadReason::Invalid, detail));
         }
         if self.attributes.certificate.as_ref().is_some_and(|named| !named.names(certificate)) {
             return Some(bad(BadReason::Invalid, "it names another certificate than its signer's"));
         }
-        if let Some(weakness) = algorithm::weakness(&key, digest) {
+        if let Some(weakness) = algorithm::weakness(key, digest) {
             return Some(bad(BadReason::Weak, weakness));
         }
         let at = self.reader.at;
@@ -327,10 +326,11 @@ impl Judge<'_> {
 
 /// Whether a time lies outside a certificate's validity, and where.
 fn outside(certificate: &Certificate, moment: Timestamp) -> Option<BadReason> {
-    let Ok(moment) = Asn1Time::from_unix(moment.as_second()) else { return Some(BadReason::NotYetValid) };
-    let before = certificate.x509.not_before().compare(&moment).map_or(true, std::cmp::Ordering::is_gt);
-    let after = certificate.x509.not_after().compare(&moment).map_or(true, std::cmp::Ordering::is_lt);
-    if before { Some(BadReason::NotYetValid) } else { after.then_some(BadReason::Expired) }
+    if moment < certificate.created() {
+        Some(BadReason::NotYetValid)
+    } else {
+        (moment > certificate.not_after()).then_some(BadReason::Expired)
+    }
 }
 
 fn refused(fault: &ChainFault) -> Refusal {

@@ -30,7 +30,7 @@ pub(super) struct Person {
 
 impl Person {
     pub(super) fn new(secret: PKey<Private>, address: &'static str) -> Self {
-        let certificate = Certificate { x509: certificate(&secret, address, digest_of(&secret)) };
+        let certificate = Certificate::from_x509(certificate(&secret, address, digest_of(&secret))).unwrap();
         Self { key: Key { secret: Secret::Open(secret), certificate: Some(certificate), chain: Vec::new() }, address }
     }
 
