@@ -12,7 +12,7 @@ use openssl::{
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::{
-    Certificate, Signer, capabilities,
+    Capabilities, Certificate, Signer,
     der::{self as write, OCTET_STRING, SEQUENCE, SET, algorithm, context, element, sequence, set_of, small},
     oid,
     wrap::issuer_and_serial,
@@ -125,7 +125,7 @@ fn attributes(digest: &[u8], certificate: &Certificate, at: Timestamp) -> Vec<Ve
         attribute(oid::CONTENT_TYPE, &write::oid(oid::DATA)),
         attribute(oid::MESSAGE_DIGEST, &element(OCTET_STRING, &[digest])),
         attribute(oid::SIGNING_TIME, &time(at)),
-        attribute(oid::CAPABILITIES, &capabilities::ours()),
+        attribute(oid::CAPABILITIES, &Capabilities::ours()),
         attribute(oid::SIGNING_CERTIFICATE_V2, &sequence(&[&sequence(&[&by_hash])])),
     ]
 }
