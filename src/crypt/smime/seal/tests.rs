@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod measure;
+mod ours;
 mod peers;
 mod people;
 mod twin;

@@ -67,6 +67,16 @@ pub(in crate::crypt::smime) fn capable(name: &'static str, key: PKey<Private>, c
     issue(name, key, Some(X509Extension::new_from_der(&oid, false, &value).unwrap()))
 }
 
+/// An RSA key that is for OAEP alone (RFC 4055, 4.1): its algorithm is another, its signature no longer holds.
+pub(in crate::crypt::smime) fn for_oaep(name: &'static str, key: PKey<Private>) -> Person {
+    let person = person(name, key);
+    let mut der = person.certificate.to_der();
+    let rsa = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+    let at = der.windows(rsa.len()).position(|window| window == rsa).unwrap();
+    der[at + rsa.len() - 1] = 7;
+    Person { certificate: Certificate::from_der(&der).unwrap(), ..person }
+}
+
 fn issue(name: &'static str, key: PKey<Private>, extension: Option<X509Extension>) -> Person {
     let root_key = ec(Nid::X9_62_PRIME256V1);
     let authority = certificate("root", &root_key, "root", &root_key, None);
