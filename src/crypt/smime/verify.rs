@@ -320,7 +320,7 @@ impl Judge<'_> {
                 addresses.push(address.clone());
             }
         }
-        SignerCertificate { fingerprint: certificate.fingerprint(), addresses }
+        SignerCertificate { fingerprint: certificate.fingerprint(), addresses, weak: certificate.weak_key() }
     }
 }
 
