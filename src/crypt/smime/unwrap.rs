@@ -266,12 +266,6 @@ impl Derivation {
             (oid::ECDH_SHA256, MessageDigest::sha256()),
             (oid::ECDH_SHA384, MessageDigest::sha384()),
             (oid::ECDH_SHA512, MessageDigest::sha512()),
-            // The cofactor of the curves in use is 1, so that these are the same.
-            (oid::ECDH_COFACTOR_SHA1, MessageDigest::sha1()),
-            (oid::ECDH_COFACTOR_SHA224, MessageDigest::sha224()),
-            (oid::ECDH_COFACTOR_SHA256, MessageDigest::sha256()),
-            (oid::ECDH_COFACTOR_SHA384, MessageDigest::sha384()),
-            (oid::ECDH_COFACTOR_SHA512, MessageDigest::sha512()),
         ];
         let hkdf = [
             (oid::ECDH_HKDF_SHA256, Md::sha256()),
