@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use openssl::x509::{CrlStatus, X509VerifyResult, verify::X509VerifyFlags};
+use openssl::x509::{CrlStatus, X509CrlRef, X509VerifyResult, verify::X509VerifyFlags};
 
 use super::{Authorities, ChainFault};
 use crate::crypt::smime::{Certificate, certificate::timestamp};
@@ -47,7 +47,7 @@ impl Authorities {
         at: Timestamp,
     ) -> Result<Revocation, ChainFault> {
         let name = one.x509.issuer_name();
-        let named = |list: &openssl::x509::X509CrlRef| matches!(list.issuer_name().try_cmp(name), Ok(Ordering::Equal));
+        let named = |list: &X509CrlRef| matches!(list.issuer_name().try_cmp(name), Ok(Ordering::Equal));
         let lists: Vec<_> = self.0.revocations.iter().filter(|list| named(list)).collect();
         if lists.is_empty() {
             return Ok(Revocation::Unknown);
@@ -55,7 +55,8 @@ impl Authorities {
         // What was revoked stays so, however old or young the list that says it.
         if self.look_up(one, path, None) == Some(REVOKED) {
             let key = issuer.x509.public_key().ok();
-            let genuine = lists.iter().filter(|list| key.as_ref().is_some_and(|key| list.verify(key) == Ok(true)));
+            let signed = |list: &X509CrlRef| key.as_ref().is_some_and(|key| list.verify(key).unwrap_or(false));
+            let genuine = lists.iter().filter(|list| signed(list));
             let entries = genuine.filter_map(|list| match list.get_by_cert(&one.x509) {
                 CrlStatus::Revoked(entry) => Some(timestamp(entry.revocation_date())),
                 CrlStatus::NotRevoked | CrlStatus::RemoveFromCrl(_) => None,
