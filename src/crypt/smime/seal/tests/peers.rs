@@ -11,7 +11,7 @@ use openssl::{
 };
 
 use super::*;
-use crate::crypt::smime::{ContentEncryption, Form, SignatureForm, capabilities};
+use crate::crypt::smime::{ContentEncryption, Form, SignatureForm};
 
 const TEXT: &[u8] = b"Content-Type: text/plain\r\n\r\nLet's eat\r\n";
 
