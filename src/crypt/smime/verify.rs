@@ -295,8 +295,9 @@ impl Judge<'_> {
             }
         }
         match self.reader.authorities.judge(certificate, self.between, Purpose::Sign, at) {
-            Ok(()) => None,
-            Err(ChainFault::Untrusted(_)) if self.pinned(certificate).is_some() => None,
+            Ok(_) => None,
+            // A pin stands for the chain.
+            Err(ChainFault::Untrusted(_) | ChainFault::Issuer { .. }) if self.pinned(certificate).is_some() => None,
             Err(fault) => Some(refused(&fault)),
         }
     }
@@ -334,12 +335,20 @@ fn outside(certificate: &Certificate, moment: Timestamp) -> Option<BadReason> {
 }
 
 fn refused(fault: &ChainFault) -> Refusal {
-    let verdict = match fault {
+    (verdict(fault), Some(format!("its certificate: {fault}")))
+}
+
+fn verdict(fault: &ChainFault) -> Verdict {
+    match fault {
         ChainFault::Untrusted(_) | ChainFault::WrongUsage(_) => Verdict::Unknown(UnknownReason::Untrusted),
         ChainFault::Expired(_) => Verdict::Bad(BadReason::Expired),
         ChainFault::NotYetValid(_) => Verdict::Bad(BadReason::NotYetValid),
         ChainFault::Revoked(_) => Verdict::Bad(BadReason::Revoked),
         ChainFault::Weak(_) => Verdict::Bad(BadReason::Weak),
-    };
-    (verdict, Some(format!("its certificate: {fault}")))
+        // The signer's own certificate is in order, and out of the chain's reach.
+        ChainFault::Issuer { fault, .. } => match **fault {
+            ChainFault::Revoked(_) | ChainFault::Weak(_) => verdict(fault),
+            _ => Verdict::Unknown(UnknownReason::Untrusted),
+        },
+    }
 }
