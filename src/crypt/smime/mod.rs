@@ -11,6 +11,8 @@ mod look;
 mod policy;
 mod read;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 

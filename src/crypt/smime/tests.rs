@@ -1,0 +1,4 @@
+//! Tests of the suite.
+
+pub(super) mod authority;
+mod chains;
