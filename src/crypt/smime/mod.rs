@@ -21,6 +21,8 @@ mod pull;
 mod read;
 mod seal;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod unwrap;
 mod verify;
 mod wrap;
