@@ -21,6 +21,8 @@ mod pull;
 mod read;
 mod seal;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod unwrap;
 mod verify;
 mod wrap;
@@ -31,7 +33,7 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 
 pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
-pub use chain::{Authorities, ChainFault};
+pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer, UnlockError};
 pub use read::{Layer, Pins, Reader, recipients_of};
 
