@@ -25,6 +25,12 @@ pub enum CertificateError {
     /// Something else, named.
     #[error("this is not an X.509 certificate but {0}")]
     SomethingElse(&'static str),
+    /// Something else where a key was asked for, named.
+    #[error("this is not a key but {0}")]
+    NotKey(&'static str),
+    /// Certificates where a key was asked for.
+    #[error("there is no secret key in it, only certificates")]
+    NoSecret,
     /// It looks like a certificate and cannot be read.
     #[error("the X.509 certificate cannot be read")]
     Broken,

@@ -6,9 +6,13 @@
 mod certificate;
 mod chain;
 mod key;
+mod lock;
 mod look;
+mod pem;
+mod pkcs12;
 mod policy;
 mod read;
+mod scheme;
 mod seal;
 
 use jiff::Timestamp;
@@ -17,7 +21,8 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault};
-pub use key::{Key, KeyError, Signer, UnlockError};
+pub use key::{Key, KeyError, Signer};
+pub use lock::UnlockError;
 pub use read::{Layer, Pins, Reader};
 
 /// The suite.
