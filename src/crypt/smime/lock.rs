@@ -176,7 +176,6 @@ fn traditional(
 ) -> Result<PKey<Private>, UnlockError> {
     let (plain, legacy) = match cipher {
         "AES-128-CBC" | "AES-192-CBC" | "AES-256-CBC" | "DES-EDE3-CBC" | "DES-EDE-CBC" => (true, false),
-        "CAMELLIA-128-CBC" | "CAMELLIA-192-CBC" | "CAMELLIA-256-CBC" => (true, false),
         "DES-CBC" | "RC2-CBC" | "RC2-40-CBC" | "RC2-64-CBC" => (false, true),
         _ => (false, false),
     };

@@ -170,10 +170,9 @@ pub(super) fn unknown(oid: ObjectIdentifier) -> UnlockError {
 /// Whether a cipher of PBES2 is one that the crypto library keeps apart.
 fn cipher(oid: ObjectIdentifier) -> Result<bool, UnlockError> {
     match oid.to_string().as_str() {
-        // AES in CBC mode, triple DES, Camellia
+        // AES in CBC mode, triple DES; Camellia is left out of the library that is built with us
         "2.16.840.1.101.3.4.1.2" | "2.16.840.1.101.3.4.1.22" | "2.16.840.1.101.3.4.1.42" => Ok(false),
         "1.2.840.113549.3.7" => Ok(false),
-        "1.2.392.200011.61.1.1.1.2" | "1.2.392.200011.61.1.1.1.3" | "1.2.392.200011.61.1.1.1.4" => Ok(false),
         // RC2, DES
         "1.2.840.113549.3.2" | "1.3.14.3.2.7" => Ok(true),
         _ => Err(unknown(oid)),

@@ -60,7 +60,8 @@ impl Folder {
     }
 
     fn run(&self, program: &str, arguments: &str) -> Vec<u8> {
-        let run = Command::new(program).args(arguments.split_whitespace()).current_dir(self.dir.path()).output().unwrap();
+        let run =
+            Command::new(program).args(arguments.split_whitespace()).current_dir(self.dir.path()).output().unwrap();
         assert!(run.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&run.stderr));
         run.stdout
     }
@@ -144,3 +145,5 @@ fn round_trip(folder: &Folder, open: &Key) {
         assert_eq!(public, folder.openssl("x509 -in kim.pem -noout -pubkey"));
     }
 }
+
+mod foreign;
