@@ -1,19 +1,36 @@
 //! X.509 certificates: reading, writing and describing them (RFC 5280, RFC 8550).
 
-use std::fmt;
+mod facts;
+mod key;
+mod name;
+mod parse;
+
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
-use openssl::x509::X509;
+use openssl::{
+    pkey::{PKey, Public},
+    x509::X509,
+};
 
+use self::facts::Facts;
+use super::Capabilities;
 use crate::{
     crypt::{Fingerprint, PublicCertificate},
     mail::Address,
 };
 
+pub(super) use facts::{KeyUsage, timestamp};
+pub(super) use key::KeyKind;
+pub(super) use parse::{children, parse_revocations};
+
 /// An X.509 certificate.
 #[derive(Clone)]
 pub struct Certificate {
     pub(super) x509: X509,
+    facts: Arc<Facts>,
+    /// From a signature of its holder's.
+    learned: Option<Capabilities>,
 }
 
 /// Why bytes are no certificates.
@@ -22,6 +39,12 @@ pub enum CertificateError {
     /// Nothing there.
     #[error("the input is empty")]
     Empty,
+    /// Larger than any bundle that is read here; the limit in bytes.
+    #[error("the input is larger than {0} bytes")]
+    TooLarge(usize),
+    /// More of them than are read here; the limit.
+    #[error("the input holds more than {0} certificates")]
+    TooMany(usize),
     /// Something else, named.
     #[error("this is not an X.509 certificate but {0}")]
     SomethingElse(&'static str),
@@ -31,20 +54,48 @@ pub enum CertificateError {
     /// Certificates where a key was asked for.
     #[error("there is no secret key in it, only certificates")]
     NoSecret,
+    /// Something else where lists of revoked certificates are due, named.
+    #[error("this is not a revocation list but {0}")]
+    NoRevocations(&'static str),
     /// It looks like a certificate and cannot be read.
     #[error("the X.509 certificate cannot be read")]
     Broken,
 }
 
 impl Certificate {
-    /// Reads every certificate in some bytes: PEM (one or several), DER, a PKCS#7 bundle.
+    /// Reads every certificate in some bytes: PEM (one or several, other PEM blocks are passed over), DER, a PKCS#7
+    /// bundle; at most 64 MiB.
     ///
     /// # Errors
     /// [`CertificateError`], saying what it was if it was no certificate.
     pub fn parse_all(bytes: &[u8]) -> Result<Vec<Self>, CertificateError> {
-        let found = X509::stack_from_pem(bytes).or_else(|_| X509::from_der(bytes).map(|one| vec![one]));
-        let found = found.map_err(|_| CertificateError::Broken)?;
-        Ok(found.into_iter().map(|x509| Self { x509 }).collect())
+        parse::parse_all(bytes)
+    }
+
+    /// Reads one certificate in DER, with nothing behind it.
+    ///
+    /// # Errors
+    /// [`CertificateError::Broken`].
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let certificate = Self::from_x509(X509::from_der(der).map_err(|_| CertificateError::Broken)?)?;
+        // Its fingerprint is of these bytes.
+        if certificate.to_der() == der { Ok(certificate) } else { Err(CertificateError::Broken) }
+    }
+
+    /// Takes one that libcrypto read.
+    ///
+    /// # Errors
+    /// [`CertificateError::Broken`].
+    pub(super) fn from_x509(x509: X509) -> Result<Self, CertificateError> {
+        let der = x509.to_der().map_err(|_| CertificateError::Broken)?;
+        let facts = facts::read(&der, &x509).ok_or(CertificateError::Broken)?;
+        Ok(Self { x509, facts: Arc::new(facts), learned: None })
+    }
+
+    /// The same, with what a good signature of its holder's said that he reads (RFC 8551, 2.7.1).
+    #[must_use]
+    pub fn with_capabilities(self, learned: Capabilities) -> Self {
+        Self { learned: Some(learned), ..self }
     }
 
     /// Its DER form.
@@ -57,49 +108,111 @@ impl Certificate {
         self.x509.to_pem().ok().and_then(|pem| String::from_utf8(pem).ok()).unwrap_or_default()
     }
 
-    /// Its subject in words; control characters are as they are.
+    /// Its subject as RFC 4514 writes names; control characters are as they are.
     pub fn subject(&self) -> String {
-        String::new()
+        self.facts.subject.clone()
     }
 
-    /// Its issuer in words.
+    /// Its issuer, like [`subject`](Self::subject).
     pub fn issuer(&self) -> String {
-        String::new()
+        self.facts.issuer.clone()
     }
 
     /// Its serial number in upper-case hexadecimal.
     pub fn serial(&self) -> String {
-        String::new()
+        self.facts.serial.clone()
     }
 
     /// From when it is valid.
     pub fn created(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+        self.facts.not_before
     }
 
     /// Its algorithm in words: `RSA 3072`, `EC P-256` and so on.
     pub fn algorithms(&self) -> String {
-        String::new()
+        self.facts.key.name.clone()
     }
 
     /// Whether its key is weaker than is advised: RSA under 3072 bits (warning `weak-key`).
     pub fn weak_key(&self) -> bool {
-        false
+        self.rsa_bits().is_some_and(|bits| bits < 3072)
     }
 
     /// Whether it is a certificate authority's (RFC 5280, 4.2.1.9).
     pub fn is_authority(&self) -> bool {
-        false
+        self.facts.authority
     }
 
     /// Whether its holder says, in a signed way, that AES-256-GCM is read (RFC 8551, 2.5.2; RFC 4262).
     pub fn takes_gcm(&self) -> bool {
-        false
+        self.capabilities().is_some_and(|capabilities| capabilities.gcm256)
+    }
+
+    /// Whether RSA is used with OAEP for it: its key is for nothing else (RFC 4055, 4.1), or its holder says, in a
+    /// signed way, that it is read (RFC 3560, 5).
+    pub fn takes_oaep(&self) -> bool {
+        match self.key_kind() {
+            KeyKind::RsaOaep => true,
+            KeyKind::Rsa => self.capabilities().is_some_and(|capabilities| capabilities.oaep),
+            _ => false,
+        }
+    }
+
+    /// What its holder reads, if that is known: from a signature, else from itself.
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        self.learned.or(self.facts.capabilities)
     }
 
     /// What its key may be used for, in words: `sign`, `encrypt`, `certify`.
     pub fn usages(&self) -> Vec<&'static str> {
-        Vec::new()
+        let certifies = self.is_authority() && self.key_usage().is_none_or(KeyUsage::certifies);
+        let all = [("sign", self.may_sign()), ("encrypt", self.may_encrypt()), ("certify", certifies)];
+        all.into_iter().filter(|(_, may)| *may).map(|(word, _)| word).collect()
+    }
+
+    /// Whether KeyUsage and the kind of its key let it sign mail; extended usages aside (RFC 8550, 4.4.2).
+    pub(super) fn may_sign(&self) -> bool {
+        let able = matches!(self.key_kind(), KeyKind::Rsa | KeyKind::RsaPss | KeyKind::Ec | KeyKind::Signing);
+        able && self.key_usage().is_none_or(KeyUsage::signs)
+    }
+
+    /// Whether KeyUsage and the kind of its key let mail be encrypted to it; extended usages aside.
+    pub(super) fn may_encrypt(&self) -> bool {
+        match self.key_kind() {
+            KeyKind::Rsa | KeyKind::RsaOaep | KeyKind::MlKem => self.key_usage().is_none_or(KeyUsage::enciphers_keys),
+            KeyKind::Ec | KeyKind::X25519 => self.key_usage().is_none_or(KeyUsage::agrees_on_keys),
+            KeyKind::RsaPss | KeyKind::Signing | KeyKind::Other => false,
+        }
+    }
+
+    /// Whether its extended key usages, where it has some, let it be used for mail (RFC 8550, 4.4.4).
+    pub(super) fn is_for_mail(&self) -> bool {
+        self.facts.for_mail
+    }
+
+    /// KeyUsage, where it has one.
+    pub(super) fn key_usage(&self) -> Option<KeyUsage> {
+        self.facts.key_usage
+    }
+
+    /// What its key is.
+    pub(super) fn key_kind(&self) -> KeyKind {
+        self.facts.key.kind
+    }
+
+    /// The size of an RSA key.
+    pub(super) fn rsa_bits(&self) -> Option<u32> {
+        (self.facts.key.rsa_bits != 0).then_some(self.facts.key.rsa_bits)
+    }
+
+    /// Its key, also where it is made for OAEP alone, which libcrypto does not read as RSA by itself.
+    pub(super) fn public_key(&self) -> Option<&PKey<Public>> {
+        self.facts.key.public.as_ref()
+    }
+
+    /// When it stops being valid.
+    pub(super) fn not_after(&self) -> Timestamp {
+        self.facts.not_after
     }
 }
 
@@ -111,11 +224,23 @@ impl PublicCertificate for Certificate {
     }
 
     fn addresses(&self, _at: Timestamp) -> Vec<Address> {
-        Vec::new()
+        self.facts.addresses.clone()
+    }
+
+    fn created(&self) -> Timestamp {
+        Self::created(self)
+    }
+
+    fn algorithms(&self) -> String {
+        Self::algorithms(self)
+    }
+
+    fn weak_key(&self) -> bool {
+        Self::weak_key(self)
     }
 
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
-        None
+        Some(self.facts.not_after)
     }
 }
 

@@ -6,10 +6,10 @@ use der::{Reader, SliceReader, Tag};
 use jiff::Timestamp;
 use openssl::{
     pkey::{Id, PKey, Private},
-    x509::{X509, X509VerifyResult},
+    x509::X509VerifyResult,
 };
 
-use super::{Certificate, CertificateError, pem, pkcs12};
+use super::{Certificate, CertificateError, pem, pkcs12, policy};
 use crate::crypt::{Fingerprint, PublicCertificate, Unusable};
 
 /// A secret key and, where they are known, its certificate and the chain behind it; locked or unlocked.
@@ -97,8 +97,7 @@ impl Key {
                     None => Secret::Open(PKey::private_key_from_der(der.ok_or_else(broken)?).map_err(|_| broken())?),
                 }),
                 "CERTIFICATE" | "X509 CERTIFICATE" => {
-                    let x509 = X509::from_der(der.ok_or_else(broken)?).map_err(|_| broken())?;
-                    certificates.push(Certificate { x509 });
+                    certificates.push(Certificate::from_der(der.ok_or_else(broken)?)?);
                 }
                 "PKCS7" | "CMS" => certificates.extend(Certificate::parse_all(block.text.as_bytes())?),
                 "PGP PRIVATE KEY BLOCK" | "PGP PUBLIC KEY BLOCK" => return Err(CertificateError::NotKey("OpenPGP")),
@@ -204,7 +203,7 @@ impl Key {
         let nameless = || Fingerprint::of_digits(String::new());
         let cannot = || Unusable::CannotSign { fingerprint: self.fingerprint().unwrap_or_else(nameless) };
         let certificate = self.certificate.clone().ok_or_else(cannot)?;
-        may_sign(&certificate, at)?;
+        policy::may_sign(&certificate, at)?;
         let Secret::Open(key) = &self.secret else { return Err(cannot()) };
         if !matches!(key.id(), Id::RSA | Id::RSA_PSS | Id::EC | Id::ED25519) {
             return Err(cannot());
@@ -236,14 +235,6 @@ impl fmt::Debug for Key {
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({:?})", self.certificate)
-    }
-}
-
-fn may_sign(certificate: &Certificate, at: Timestamp) -> Result<(), Unusable> {
-    let fingerprint = certificate.fingerprint();
-    match certificate.expires(at) {
-        Some(expires) if expires <= at => Err(Unusable::Expired { fingerprint, at: expires }),
-        _ => Ok(()),
     }
 }
 
@@ -305,7 +296,7 @@ fn shape(bytes: &[u8]) -> Shape {
         reader.sequence(|body| {
             let mut tags = Vec::new();
             while !body.is_finished() && tags.len() < 3 {
-                tags.push(body.peek_tag()?);
+                tags.push(Tag::peek(body)?);
                 body.tlv_bytes()?;
             }
             body.drain(body.remaining_len())?;

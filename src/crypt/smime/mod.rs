@@ -3,24 +3,31 @@
 //! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
 //! the openssl crate's.
 
+mod capabilities;
 mod certificate;
 mod chain;
+mod der;
 mod key;
 mod lock;
 mod look;
+mod oid;
 mod pem;
 mod pkcs12;
 mod policy;
+mod pull;
 mod read;
 mod scheme;
 mod seal;
+mod sign;
+mod wrap;
 
 use jiff::Timestamp;
 
 use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, Usable, look::Header};
 
+pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
-pub use chain::{Authorities, ChainFault};
+pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
 pub use read::{Layer, Pins, Reader};

@@ -77,7 +77,8 @@ pub(super) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError
     })?;
     let key = pkey.ok_or(UnlockError::NoSecret)?;
     let others = ca.into_iter().flatten();
-    let certificates = cert.into_iter().chain(others).map(|x509| Certificate { x509 }).collect();
+    // One that cannot be read is none.
+    let certificates = cert.into_iter().chain(others).filter_map(|x509| Certificate::from_x509(x509).ok()).collect();
     Ok(Opened { key, certificates })
 }
 

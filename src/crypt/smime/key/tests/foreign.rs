@@ -147,9 +147,14 @@ fn pem_is_read_in_every_form() {
 fn scheme(algorithm: &str) -> Result<Key, UnlockError> {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
-    fs::write(&config, format!("asn1=SEQUENCE:key\n[key]\na=SEQUENCE:algorithm\nd=FORMAT:HEX,OCTETSTRING:00\n{algorithm}")).unwrap();
+    fs::write(
+        &config,
+        format!("asn1=SEQUENCE:key\n[key]\na=SEQUENCE:algorithm\nd=FORMAT:HEX,OCTETSTRING:00\n{algorithm}"),
+    )
+    .unwrap();
     let out = folder.path().join("out");
-    let run = Command::new("openssl").args(["asn1parse", "-noout", "-genconf"]).arg(&config).arg("-out").arg(&out);
+    let mut run = Command::new("openssl");
+    run.args(["asn1parse", "-noout", "-genconf"]).arg(&config).arg("-out").arg(&out);
     assert!(run.status().unwrap().success());
     only(&fs::read(&out).unwrap()).unlock(&pass("correct horse"))
 }
@@ -165,10 +170,14 @@ fn pbes2(derivation: &str, cipher: &str) -> String {
 fn costs_and_algorithms_are_judged_before_anything_is_computed() {
     let aes = "2.16.840.1.101.3.4.1.42";
     let pbkdf2 = |rounds: &str| {
-        format!("oid=OID:1.2.840.113549.1.5.12\np=SEQUENCE:rounds\n[rounds]\ns=FORMAT:HEX,OCTETSTRING:00\nn=INTEGER:{rounds}")
+        format!(
+            "oid=OID:1.2.840.113549.1.5.12\np=SEQUENCE:rounds\n[rounds]\ns=FORMAT:HEX,OCTETSTRING:00\nn=INTEGER:{rounds}"
+        )
     };
     let scrypt = |n: u64, r: u64, p: u64| {
-        format!("oid=OID:1.3.6.1.4.1.11591.4.11\np=SEQUENCE:cost\n[cost]\ns=FORMAT:HEX,OCTETSTRING:00\nn=INTEGER:{n}\nr=INTEGER:{r}\np=INTEGER:{p}")
+        format!(
+            "oid=OID:1.3.6.1.4.1.11591.4.11\np=SEQUENCE:cost\n[cost]\ns=FORMAT:HEX,OCTETSTRING:00\nn=INTEGER:{n}\nr=INTEGER:{r}\np=INTEGER:{p}"
+        )
     };
     let start = std::time::Instant::now();
     for rounds in ["10000001", "2147483647", "0x7fffffffffffffffffffffffffff"] {
@@ -221,7 +230,10 @@ fn what_holds_no_key_is_named() {
     assert_eq!(words(&folder.read("root.pem")), "there is no secret key in it, only certificates");
     assert_eq!(words(&folder.certificate("root").to_der()), "there is no secret key in it, only certificates");
     assert_eq!(words(b"rubbish"), "this is not a key but something else");
-    assert_eq!(words(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----"), CertificateError::Broken.to_string());
+    assert_eq!(
+        words(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----"),
+        CertificateError::Broken.to_string()
+    );
     assert_eq!(words(&[0x30, 3, 2, 1, 0]), CertificateError::Broken.to_string());
     folder.openssl("pkcs12 -export -nokeys -in root.pem -passout file:pw -out none.p12");
     let none = only(&folder.read("none.p12"));

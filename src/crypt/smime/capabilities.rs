@@ -1,0 +1,54 @@
+//! SMIMECapabilities (RFC 8551, 2.5.2), also as a certificate shows them (RFC 4262): what somebody can read.
+
+use der::{AnyRef, Decode, Tag, Tagged, asn1::ObjectIdentifier};
+
+use super::{
+    certificate::children,
+    der::{algorithm, sequence},
+    oid, wrap,
+};
+
+/// The most that are read.
+const MOST: usize = 200;
+
+/// Of all that can be announced, what matters here. No hash, no curve: these stand in keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// AES-128-GCM in AuthEnvelopedData (RFC 5084).
+    pub gcm128: bool,
+    /// AES-256-GCM in AuthEnvelopedData (RFC 5084).
+    pub gcm256: bool,
+    /// AES-128-CBC (RFC 3565).
+    pub cbc128: bool,
+    /// AES-256-CBC (RFC 3565).
+    pub cbc256: bool,
+    /// RSAES-OAEP (RFC 3560; RFC 8551, 2.3).
+    pub oaep: bool,
+}
+
+impl Capabilities {
+    /// Reads `SEQUENCE OF SMIMECapability`; none if it is not one. What is not known is passed over.
+    pub(super) fn from_der(der: &[u8]) -> Option<Self> {
+        let list = AnyRef::from_der(der).ok().filter(|list| list.tag() == Tag::Sequence)?;
+        let mut found = Self::default();
+        for capability in children(list.value())?.into_iter().take(MOST) {
+            let id = children(capability.value())?.first()?.decode_as::<ObjectIdentifier>().ok()?;
+            match id.to_string().as_str() {
+                "2.16.840.1.101.3.4.1.2" => found.cbc128 = true,
+                "2.16.840.1.101.3.4.1.6" => found.gcm128 = true,
+                "2.16.840.1.101.3.4.1.42" => found.cbc256 = true,
+                "2.16.840.1.101.3.4.1.46" => found.gcm256 = true,
+                "1.2.840.113549.1.1.7" => found.oaep = true,
+                _ => {}
+            }
+        }
+        Some(found)
+    }
+
+    /// The SMIMECapabilities of this program, the best first. Those of an RSA key's holder are said to take OAEP.
+    pub(super) fn ours() -> Vec<u8> {
+        let contents = [oid::AES256_GCM, oid::AES128_GCM, oid::AES256_CBC, oid::AES128_CBC];
+        let contents = contents.map(|cipher| algorithm(cipher, &[])).concat();
+        sequence(&[&contents, &wrap::oaep_sha256()])
+    }
+}
