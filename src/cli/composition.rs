@@ -14,11 +14,12 @@ use super::{
     voice::Voice,
 };
 use crate::{
-    config::{self, Account, Config, Environment, Home, Overrides},
+    config::{self, Account, Config, Environment, Home, Overrides, SmimeSettings},
     crypt::{
         Fingerprint, PublicCertificate, Strength,
-        pgp::{self, Certificate, Key},
+        pgp::{self, Key},
         random_passphrase,
+        smime::{self, Authorities},
     },
     keystore::Keystore,
     mail::{Address, Composition, Draft, Mailbox, Uniques},
@@ -74,6 +75,18 @@ impl Place {
         }
     }
 
+    /// config.toml.
+    pub fn config(&self) -> Result<Config, Failure> {
+        Ok(Config::read(&self.home.config)?)
+    }
+
+    /// Whom S/MIME believes: the anchors and lists of config.toml, and what is stored that may lie between.
+    pub fn authorities(&self, settings: &SmimeSettings) -> Result<Authorities, Failure> {
+        let mut authorities = anchors(settings)?;
+        authorities.add_intermediates(self.keystore.authorities()?);
+        Ok(authorities)
+    }
+
     /// recipients.toml.
     pub fn recipients(&self) -> Result<config::Recipients, Failure> {
         Ok(config::Recipients::read(&self.home.recipients)?)
@@ -115,6 +128,35 @@ impl Place {
         let config = Config::read(&self.home.config)?;
         Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?)
     }
+}
+
+/// The anchors and revocation lists that config.toml names.
+pub fn anchors(settings: &SmimeSettings) -> Result<Authorities, Failure> {
+    let mut authorities = Authorities::default();
+    for path in &settings.trust_anchors {
+        read_into(path, |bytes| authorities.add_anchors(bytes))?;
+    }
+    for path in &settings.crl {
+        read_into(path, |bytes| authorities.add_revocations(bytes))?;
+    }
+    if settings.system_roots {
+        let bundle = openssl_probe::probe().cert_file.ok_or_else(|| {
+            Failure::new(Kind::NoInput, "smime.system_roots is set, and the system has no bundle of roots")
+        })?;
+        read_into(&bundle, |bytes| authorities.add_anchors(bytes))?;
+    }
+    Ok(authorities)
+}
+
+/// Reads a file of anchors or of revocation lists.
+pub fn read_into(
+    path: &Path,
+    mut add: impl FnMut(&[u8]) -> Result<usize, smime::CertificateError>,
+) -> Result<(), Failure> {
+    add(&input::file(path)?).map(drop).map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { text: format!("{}: {}", path.display(), failure.text), ..failure }
+    })
 }
 
 /// Who writes.
@@ -191,13 +233,8 @@ impl Locking {
     }
 }
 
-/// Keys of a file that only its owner may read.
-pub fn key_file(path: &Path) -> Result<Vec<Key>, Failure> {
-    let bytes = secret_file(path, "key")?;
-    Key::parse_all(&bytes).map_err(|error| words_for_file(error, &path.display().to_string()))
-}
-
-fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// A secret file, which only its owner may read.
+pub fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     use std::os::unix::fs::PermissionsExt;
     let shown = path.display().to_string();
     let meta = std::fs::metadata(path).map_err(|error| input::unreadable(&shown, &error))?;
@@ -209,32 +246,13 @@ fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     input::file(path)
 }
 
-/// Certificates of a file.
-pub fn certificate_file(path: &Path) -> Result<Vec<Certificate>, Failure> {
-    let shown = path.display().to_string();
-    Certificate::parse_all(&input::file(path)?).map_err(|error| words_for_file(error, &shown))
-}
-
-fn words_for_file(error: pgp::CertificateError, file: &str) -> Failure {
-    let failure = Failure::from(error);
-    Failure { text: format!("{file}: {}", failure.text), ..failure }
-}
-
-/// A key that can be used: unlocked with the passphrase where it is locked.
-pub fn unlocked(key: &Key, passphrase: Option<&Source>) -> Result<Key, Failure> {
-    if !key.is_locked() {
-        return Ok(key.clone());
-    }
-    Ok(key.unlock(&passphrase_of(key, passphrase)?)?)
-}
-
 /// The passphrase of a locked key: from its source, else asked for on a terminal.
-pub fn passphrase_of(key: &Key, source: Option<&Source>) -> Result<Zeroizing<String>, Failure> {
+pub fn passphrase_of(key: &str, source: Option<&Source>) -> Result<Zeroizing<String>, Failure> {
     match source {
         Some(source) => Ok(source.read()?),
-        None => secret::ask(&format!("passphrase of key {}", key.fingerprint())).map_err(|error| {
+        None => secret::ask(&format!("passphrase of {key}")).map_err(|error| {
             let failure = Failure::from(error);
-            let text = format!("key {} is locked: {}; give --passphrase", key.fingerprint(), failure.text);
+            let text = format!("{key} is locked: {}; give --passphrase", failure.text);
             Failure { text, ..failure }
         }),
     }
@@ -249,13 +267,41 @@ pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<Key, Failur
     one(found, name, "key", |key| key.fingerprint())
 }
 
+/// A certificate of either suite.
+pub enum AnyCertificate {
+    OpenPgp(pgp::Certificate),
+    Smime(smime::Certificate),
+}
+
 /// The one certificate of an address or a full fingerprint.
-pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Certificate, Failure> {
-    let found = match named(name)? {
-        Name::Fingerprint(fingerprint) => place.keystore.certificate(&fingerprint)?.into_iter().collect(),
-        Name::Address(address) => place.keystore.certificates_for(&address, at)?,
+pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyCertificate, Failure> {
+    let store = &place.keystore;
+    let (openpgp, smime) = match named(name)? {
+        Name::Fingerprint(full) => {
+            (store.certificate(&full)?.into_iter().collect(), store.x509(&full)?.into_iter().collect())
+        }
+        Name::Address(address) => {
+            let smime = store.x509_for(&address, at)?.into_iter().map(|(one, _)| one).collect();
+            (store.certificates_for(&address, at)?, smime)
+        }
     };
-    one(found, name, "cert", PublicCertificate::fingerprint)
+    let (openpgp, smime): (Vec<_>, Vec<_>) = (openpgp, smime);
+    let openpgp = openpgp.into_iter().map(AnyCertificate::OpenPgp);
+    one(
+        openpgp.chain(smime.into_iter().map(AnyCertificate::Smime)).collect(),
+        name,
+        "cert",
+        AnyCertificate::fingerprint,
+    )
+}
+
+impl AnyCertificate {
+    pub fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::OpenPgp(certificate) => certificate.fingerprint(),
+            Self::Smime(certificate) => certificate.fingerprint(),
+        }
+    }
 }
 
 enum Name {

@@ -112,6 +112,12 @@ pub struct Sealing {
     /// Where the passphrase of the signing key comes from (file:, fd:, command:, credential:, keyring:, env:)
     #[arg(long, value_name = "SOURCE")]
     pub passphrase: Option<String>,
+    /// Seal for these of the recipients alone: the others, who stand in the message too, have it already
+    #[arg(long, value_name = "ADDRESS")]
+    pub only: Vec<String>,
+    /// The Message-ID, instead of a random one; its domain is From's
+    #[arg(long, value_name = "ID")]
+    pub message_id: Option<String>,
     /// Refuse if the plan is not the one in this file
     #[arg(long, value_name = "FILE")]
     pub expect_plan: Option<PathBuf>,

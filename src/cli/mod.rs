@@ -11,6 +11,7 @@ mod grammar;
 mod guard;
 mod input;
 mod key;
+mod known;
 mod man;
 mod open;
 mod printable;

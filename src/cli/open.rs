@@ -1,31 +1,28 @@
 //! `sealpost open`: decrypt, verify, show (open-json.md).
 
+mod ring;
+
 use std::path::Path;
 
 use jiff::Timestamp;
-use zeroize::Zeroizing;
 
 use super::{
-    composition::{self, Place},
     exit::Kind,
     failure::Failure,
     grammar::{Global, Open},
-    input,
     printable::{Printable, PrintableText},
     voice::{Voice, stdout_is_terminal},
 };
 use crate::{
     crypt::{
-        OpenError, PublicCertificate,
+        OpenError,
         open::{Covers, Released, Requirement, State, Summary},
-        pgp::{Certificate, Key, UnlockError},
-        smime::Authorities,
     },
-    flow::open::{OpenPgp, Opening, Outcome, Smime, save},
+    flow::open::{Outcome, save},
     mail::Address,
     receive,
-    secret::Source,
 };
+use ring::Ring;
 
 pub fn run(arguments: &Open, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let requirement = match &arguments.signed_by {
@@ -58,89 +55,6 @@ pub fn run(arguments: &Open, global: &Global, at: Timestamp, voice: Voice) -> Re
     Ok(exit)
 }
 
-/// Keys and certificates for all files of a run. Locked keys of the store are unlocked only when one is needed.
-struct Ring {
-    keys: Vec<Key>,
-    locked: Vec<Key>,
-    /// Those that the passphrase does not unlock.
-    refused: Vec<(Key, UnlockError)>,
-    certificates: Vec<Certificate>,
-    passphrase: Option<Source>,
-}
-
-impl Ring {
-    /// Given `--key`, `--cert` or `--trust-anchor`, only these count.
-    fn gather(arguments: &Open, global: &Global) -> Result<Self, Failure> {
-        let place = Place::open(global)?;
-        let given = !(arguments.key.is_empty() && arguments.cert.is_empty() && arguments.trust_anchor.is_empty());
-        for path in arguments.trust_anchor.iter().chain(&arguments.crl) {
-            // They say nothing of OpenPGP; one that is not there is told all the same.
-            input::file(path)?;
-        }
-        let mut ring = Self {
-            keys: Vec::new(),
-            locked: Vec::new(),
-            refused: Vec::new(),
-            certificates: Vec::new(),
-            passphrase: None,
-        };
-        if given {
-            ring.passphrase = composition::source(arguments.passphrase.as_deref())?;
-            for path in &arguments.key {
-                ring.locked.extend(composition::key_file(path)?);
-            }
-            for path in &arguments.cert {
-                ring.certificates.extend(composition::certificate_file(path)?);
-            }
-        } else {
-            ring.passphrase = place.passphrase(global, arguments.passphrase.as_deref())?;
-            ring.locked = place.keystore.keys()?;
-            ring.certificates = place.keystore.all_certificates()?;
-        }
-        for key in &ring.locked {
-            if !ring.certificates.iter().any(|there| there.fingerprint() == key.fingerprint()) {
-                ring.certificates.push(key.certificate());
-            }
-        }
-        let (locked, keys) = std::mem::take(&mut ring.locked).into_iter().partition(Key::is_locked);
-        (ring.locked, ring.keys) = (locked, keys);
-        if given {
-            // What was named is to be used: a wrong passphrase is told, whatever the message.
-            ring.unlock()?;
-        }
-        Ok(ring)
-    }
-
-    /// Unlocks all locked keys with the one passphrase.
-    ///
-    /// # Errors
-    /// That of the last key, if not one key could be unlocked.
-    fn unlock(&mut self) -> Result<(), Failure> {
-        let Some(source) = &self.passphrase else {
-            let keys: Vec<_> = self.locked.drain(..).collect();
-            for key in &keys {
-                self.keys.push(composition::unlocked(key, None)?);
-            }
-            return Ok(());
-        };
-        if self.locked.is_empty() {
-            return Ok(());
-        }
-        let passphrase: Zeroizing<String> = source.read_or_empty()?;
-        let before = self.keys.len();
-        for key in self.locked.drain(..) {
-            match key.unlock(&passphrase) {
-                Ok(unlocked) => self.keys.push(unlocked),
-                Err(error) => self.refused.push((key, error)),
-            }
-        }
-        if self.keys.len() > before {
-            return Ok(());
-        }
-        self.refused.pop().map_or(Ok(()), |(_, error)| Err(error.into()))
-    }
-}
-
 fn one(
     file: &Path,
     name: Option<&str>,
@@ -152,26 +66,25 @@ fn one(
 ) -> Result<u8, Failure> {
     // Stdin is read once: what it may need is unlocked before. A file is read again if a locked key is wanted.
     let once = file.as_os_str() == "-";
-    if once && ring.passphrase.is_some() {
+    if once && ring.has_passphrase() {
         ring.unlock()?;
     }
     let mut outcome = attempt(file, ring, requirement, at)?;
     if let Err(OpenError::NoKey { .. }) = &outcome
-        && let Some(key) = ring.locked.first()
+        && let Some(key) = ring.locked()
     {
         if once {
-            let text = format!("no key at hand opens this message, and key {} is locked", key.fingerprint());
+            let text = format!("no key at hand opens this message, and {key} is locked");
             return Err(Failure::new(Kind::Permission, text).hint(["sealpost", "open", "--help"]));
         }
         ring.unlock()?;
         outcome = attempt(file, ring, requirement, at)?;
     }
-    if let Err(OpenError::NoKey { recipients }) = &outcome {
+    if let Err(OpenError::NoKey { recipients }) = &outcome
         // A key of theirs is at hand, and the passphrase is that of others.
-        let theirs = |key: &Key| recipients.iter().any(|recipient| key.is_for(recipient));
-        if let Some((_, error)) = ring.refused.iter().find(|(key, _)| theirs(key)) {
-            return Err(error.clone().into());
-        }
+        && let Some(refusal) = ring.refusal(recipients)
+    {
+        return Err(refusal);
     }
     let outcome = outcome?;
     match &outcome {
@@ -215,9 +128,7 @@ fn attempt(
     at: Timestamp,
 ) -> Result<Result<Outcome, OpenError>, Failure> {
     let message = std::mem::take(&mut *receive::read(file)?);
-    let openpgp = OpenPgp { keys: &ring.keys, certificates: &ring.certificates };
-    let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
-    Ok(Opening { openpgp, smime, at, requirement }.open(message))
+    Ok(ring.open(message, requirement, at))
 }
 
 /// The text on stdout: as it is for a program, harmless for a terminal.

@@ -36,7 +36,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
     let known = place.recipients()?;
     let mailboxes = Mailboxes::read(&arguments.recipients, &known)?;
     let mut stdin = Stdin::default();
-    let (draft, account, sealed) = if composing {
+    let (mut draft, account, sealed) = if composing {
         if arguments.message.is_some() {
             return Err(Failure::new(Kind::Usage, "--message and --body exclude each other"));
         }
@@ -53,7 +53,8 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         (draft, account, sealed)
     };
 
-    let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
+    sealing::identify(&mut draft, &arguments.sealing)?;
+    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
     let mut receipt = decided.plan();
     if let Some(file) = &arguments.sealing.expect_plan {
         sealing::expect(&receipt, file)?;
@@ -63,7 +64,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
     }
     if arguments.output.is_none() && decided.groups.len() > 1 {
         let text = format!(
-            "{} messages are to be written, one for each Bcc recipient apart: give --output DIR",
+            "{} messages are to be written, one for each suite and each Bcc recipient: give --output DIR",
             decided.groups.len()
         );
         return Err(Failure::new(Kind::Usage, text));

@@ -1,5 +1,7 @@
 //! `sealpost send`: seal for every recipient and submit, or send nothing.
 
+mod rest;
+
 use jiff::Timestamp;
 
 use super::{
@@ -27,7 +29,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     let place = Place::open(global)?;
     let known = place.recipients()?;
     let mut stdin = Stdin::default();
-    let (draft, account, sealed) = match &arguments.message {
+    let (mut draft, account, sealed) = match &arguments.message {
         Some(path) => {
             let bytes = stdin.file(path, "the message")?;
             let (draft, sealed) = draft::whole(bytes, at)?;
@@ -46,8 +48,9 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
             (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
         }
     };
+    sealing::identify(&mut draft, &arguments.sealing)?;
     let settings = composition::submission(&account, &arguments.submission, &draft, &place)?;
-    let decided = sealing::decide(&draft, &arguments.sealing, &place, &known, at)?;
+    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
 
     let mut receipt = decided.plan();
     receipt.endpoints = Some(
@@ -109,6 +112,13 @@ fn finish(mut receipt: Receipt, submitted: Submitted, voice: Voice) -> Result<u8
         line.reply = reply;
     }
     receipt.status = if taken == 0 { Status::Unknown } else { Status::Partly };
+    // What may have been taken is not sent again unasked.
+    let rest: Vec<_> = receipt.messages.iter().skip(taken + usize::from(unknown)).flat_map(|m| &m.recipients).collect();
+    if !rest.is_empty() {
+        let rest: Vec<_> = rest.iter().map(|recipient| recipient.address.clone()).collect();
+        let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+        failure = failure.hint(rest::command(arguments, receipt.message_id.as_deref(), &rest));
+    }
     if let Err(unwritten) = print(&receipt, voice) {
         // What became of the message decides the exit code, not what became of the receipt.
         failure.text = format!("{}; the receipt is lost too: {}", failure.text, unwritten.text);

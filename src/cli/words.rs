@@ -13,6 +13,7 @@ use crate::{
     crypt::{
         OpenError, SealError,
         pgp::{CertificateError, KeyError, UnlockError},
+        smime,
     },
     flow::{open::save::SaveError, send::SealFailure},
     keystore::StoreError,
@@ -114,6 +115,39 @@ impl From<ReceiveError> for Failure {
 impl From<CertificateError> for Failure {
     fn from(error: CertificateError) -> Self {
         Self::new(Kind::Malformed, error.to_string())
+    }
+}
+
+impl From<smime::CertificateError> for Failure {
+    fn from(error: smime::CertificateError) -> Self {
+        Self::new(Kind::Malformed, error.to_string())
+    }
+}
+
+impl From<smime::KeyError> for Failure {
+    fn from(error: smime::KeyError) -> Self {
+        let kind = match error {
+            smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
+            smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<smime::UnlockError> for Failure {
+    fn from(error: smime::UnlockError) -> Self {
+        let kind = match error {
+            smime::UnlockError::WrongPassphrase(_) => Kind::Permission,
+            smime::UnlockError::Algorithm(_) | smime::UnlockError::Broken | smime::UnlockError::NoSecret => {
+                Kind::Malformed
+            }
+            smime::UnlockError::TooCostly => Kind::Limit,
+        };
+        let failure = Self::new(kind, error.to_string());
+        match error {
+            smime::UnlockError::Algorithm(_) => failure.hint(["openssl", "pkcs12", "-help"]),
+            _ => failure,
+        }
     }
 }
 

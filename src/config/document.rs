@@ -112,6 +112,17 @@ impl<'d> Section<'d> {
         self.entry(key).map(|entry| entry.typed(read)).transpose()
     }
 
+    /// A path; a relative one counts from the folder of the file that holds it, and if nothing is there from the
+    /// working folder.
+    pub(super) fn path(&self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+        self.entry(key).map(|entry| entry.path()).transpose()
+    }
+
+    /// A list of paths, or one path.
+    pub(super) fn paths(&self, key: &str) -> Result<Vec<PathBuf>, ConfigError> {
+        self.list(key)?.unwrap_or_default().iter().map(Entry::path).collect()
+    }
+
     /// A boolean.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
         let Some(entry) = self.entry(key) else { return Ok(None) };
@@ -141,6 +152,15 @@ impl<'d> Entry<'d> {
             _ => return Err(self.wrong_type("a string")),
         };
         read(text).map_err(|error| self.bad_value(error))
+    }
+
+    fn path(&self) -> Result<PathBuf, ConfigError> {
+        let beside = |text: &str| self.document.path.parent().map(|folder| folder.join(text));
+        self.typed(|text| match beside(text) {
+            _ if text.is_empty() => Err(ValueError::Empty),
+            Some(path) if path.exists() => Ok(path),
+            _ => Ok(PathBuf::from(text)),
+        })
     }
 
     pub(super) fn bad_value(&self, error: ValueError) -> ConfigError {

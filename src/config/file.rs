@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     ConfigError, Origin,
-    document::{Document, Section},
+    document::Document,
     error::nearest,
-    layer::{ACCOUNT_KEYS, Layer, parse_path},
+    layer::{ACCOUNT_KEYS, Layer},
+    smime::SmimeSettings,
 };
 use crate::mail::Address;
 
@@ -15,6 +16,7 @@ use crate::mail::Address;
 pub struct Config {
     accounts: BTreeMap<String, Layer>,
     default: Option<String>,
+    smime: SmimeSettings,
 }
 
 impl Config {
@@ -41,9 +43,7 @@ impl Config {
         for (name, entry) in root.named("account")? {
             accounts.insert(name.to_owned(), Layer::from_account(&entry.section(&ACCOUNT_KEYS)?)?);
         }
-        if let Some(smime) = root.section("smime", &["trust_anchors", "crl", "system_roots", "ocsp"])? {
-            check_smime(&smime)?;
-        }
+        let smime = SmimeSettings::from_root(&root)?;
         let default = match root.entry("default") {
             None => None,
             Some(entry) => {
@@ -55,12 +55,17 @@ impl Config {
                 Some(name)
             }
         };
-        Ok(Self { accounts, default })
+        Ok(Self { accounts, default, smime })
     }
 
     /// The names of all accounts.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.accounts.keys().map(String::as_str)
+    }
+
+    /// The settings of S/MIME, which are the same for all accounts.
+    pub fn smime(&self) -> &SmimeSettings {
+        &self.smime
     }
 
     /// Chooses an account: the one named, else the one whose `from` is the address given (the default one if it
@@ -70,7 +75,7 @@ impl Config {
         named: Option<(&str, Origin)>,
         from: Option<&Address>,
     ) -> Result<(Option<String>, Layer), ConfigError> {
-        let Self { mut accounts, default } = self;
+        let Self { mut accounts, default, smime: _ } = self;
         let name = match named {
             Some((name, _)) if accounts.contains_key(name) => Some(name.to_owned()),
             Some((name, origin)) => {
@@ -90,16 +95,4 @@ impl Config {
         let layer = name.as_ref().and_then(|name| accounts.remove(name)).unwrap_or_default();
         Ok((name, layer))
     }
-}
-
-/// S/MIME will want these; until then they are only kept from being wrong.
-fn check_smime(smime: &Section<'_>) -> Result<(), ConfigError> {
-    for key in ["trust_anchors", "crl"] {
-        for path in smime.list(key)?.unwrap_or_default() {
-            path.typed(parse_path)?;
-        }
-    }
-    smime.flag("system_roots")?;
-    smime.flag("ocsp")?;
-    Ok(())
 }

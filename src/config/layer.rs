@@ -169,9 +169,9 @@ impl Layer {
         self.auth = server.typed("auth", parse_auth)?;
         self.password = server.typed("password", parse_source)?;
         self.token = server.typed("token", parse_source)?;
-        self.ca_file = server.typed("ca_file", parse_path)?;
-        self.client_cert = server.typed("client_cert", parse_path)?;
-        self.client_key = server.typed("client_key", parse_path)?;
+        self.ca_file = server.path("ca_file")?;
+        self.client_cert = server.path("client_cert")?;
+        self.client_key = server.path("client_key")?;
         self.timeout = server.typed("timeout", parse_duration)?;
         Ok(())
     }
@@ -241,10 +241,6 @@ fn parse_mailbox(text: &str) -> Result<Mailbox, ValueError> {
 
 fn parse_source(text: &str) -> Result<Source, ValueError> {
     Ok(Source::parse(text)?)
-}
-
-pub(super) fn parse_path(text: &str) -> Result<PathBuf, ValueError> {
-    if text.is_empty() { Err(ValueError::Empty) } else { Ok(PathBuf::from(text)) }
 }
 
 fn parse_policy(text: &str) -> Result<HeaderPolicy, ValueError> {

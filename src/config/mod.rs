@@ -11,6 +11,7 @@ mod file;
 mod home;
 mod layer;
 mod recipients;
+mod smime;
 mod submission;
 
 pub use account::Account;
@@ -19,6 +20,7 @@ pub use file::Config;
 pub use home::Home;
 pub use layer::Overrides;
 pub use recipients::{Pin, Recipients};
+pub use smime::SmimeSettings;
 pub use submission::Submission;
 
 /// The environment: the value of a variable, none if it is not set.

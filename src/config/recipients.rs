@@ -105,6 +105,22 @@ impl Recipients {
         pinned.into_iter().find(|pins| !pins.is_empty()).unwrap_or_default()
     }
 
+    /// All pinned certificates, each with the addresses that it is pinned for.
+    pub fn pinned(&self) -> Vec<(Fingerprint, Vec<Address>)> {
+        let mut pinned: BTreeMap<&Fingerprint, Vec<Address>> = BTreeMap::new();
+        for (address, pin) in &self.addresses {
+            for fingerprint in &pin.fingerprints {
+                pinned.entry(fingerprint).or_default().push(address.clone());
+            }
+        }
+        pinned.into_iter().map(|(fingerprint, addresses)| (fingerprint.clone(), addresses)).collect()
+    }
+
+    /// Whether a certificate is pinned for anybody, a domain or an address.
+    pub fn pins(&self, fingerprint: &Fingerprint) -> bool {
+        self.addresses.values().chain(self.domains.values()).any(|pin| pin.fingerprints.contains(fingerprint))
+    }
+
     /// The names of all groups.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.groups.keys().map(String::as_str)

@@ -12,6 +12,7 @@ mod recipients;
 mod sealed;
 pub mod smime;
 mod unusable;
+mod wire;
 
 use std::fmt;
 
@@ -33,6 +34,30 @@ pub enum SuiteName {
     OpenPgp,
     /// S/MIME.
     Smime,
+}
+
+impl SuiteName {
+    /// Of which suite a file of keys or certificates is: PEM without `PGP` in its first line, and DER, are X.509's and
+    /// PKCS's (RFC 7468); all else is taken for OpenPGP, whose reader says what it is.
+    pub fn of(bytes: &[u8]) -> Self {
+        const BEGIN: &[u8] = b"-----BEGIN ";
+        let begin = memchr::memmem::find(bytes, BEGIN).map(|at| &bytes[at + BEGIN.len()..]);
+        match begin {
+            Some(label) if label.starts_with(b"PGP ") => Self::OpenPgp,
+            _ if bytes.first().is_some_and(|first| first & 0x80 != 0) => Self::OpenPgp,
+            Some(_) => Self::Smime,
+            None if bytes.first() == Some(&0x30) => Self::Smime,
+            None => Self::OpenPgp,
+        }
+    }
+
+    /// As people write it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::OpenPgp => "OpenPGP",
+            Self::Smime => "S/MIME",
+        }
+    }
 }
 
 impl fmt::Display for SuiteName {
@@ -82,12 +107,18 @@ pub trait PublicCertificate: Clone {
     fn fingerprint(&self) -> Fingerprint;
     /// The addresses that it validly names at a time.
     fn addresses(&self, at: Timestamp) -> Vec<Address>;
+    /// From when it is valid: of several usable ones the newest counts.
+    fn created(&self) -> Timestamp;
+    /// Its algorithms in words, the main one first: `Ed25519, X25519`, `RSA 3072`.
+    fn algorithms(&self) -> String;
+    /// Whether a key of it is weaker than is advised, though it still counts (warning `weak-key`).
+    fn weak_key(&self) -> bool;
     /// When it stops being of use for encryption, as seen at a time; none if never.
     fn expires(&self, at: Timestamp) -> Option<Timestamp>;
 }
 
 /// One family of standards. Only a suite reads a [`Payload`], and only a suite makes a [`Sealed`].
-pub trait Suite: Sized {
+pub trait Suite: Copy {
     /// Its name.
     const NAME: SuiteName;
     /// Public half.

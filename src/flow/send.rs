@@ -1,85 +1,29 @@
 //! From a draft to sealed messages, all or nothing: a certificate for every recipient, groups, composing,
 //! sealing. Nothing goes on the wire before the last group is sealed (DESIGN.md, "send").
 
-use std::collections::HashMap;
+mod assign;
+mod group;
 
 use jiff::Timestamp;
 
 use crate::{
-    crypt::{
-        Binding, Fingerprint, PayloadUse, Recipient, Recipients, SealError, Sealed, Sealing, Suite, Unusable,
-        pgp::{Certificate, Pgp, Signer},
-    },
-    mail::{Address, ComposeError, Composition, Draft, Envelope, Uniques, compose},
+    crypt::{PayloadUse, Recipients, SealError, Sealed, Sealing, Suite, pgp, smime},
+    mail::{Address, ComposeError, Composed, Composition, Draft, Envelope, Field, Uniques, compose},
     submit::{self, Accepted, Attempt, Secrets, Session, Settings},
 };
 
-/// Where certificates are looked up.
-pub trait CertificateSource {
-    /// All certificates that may stand for an address.
-    fn candidates(&mut self, address: &Address) -> Result<Vec<Candidate>, MissingReason>;
-}
+pub use assign::{
+    Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Trust, assign,
+};
+pub use group::{Group, group};
 
-/// A certificate that may stand for an address.
-#[derive(Clone)]
-pub struct Candidate {
-    /// The certificate, not yet judged.
-    pub certificate: Certificate,
-    /// What ties it to the address.
-    pub binding: Binding,
-    /// How it is known.
-    pub trust: Trust,
-}
-
-/// How a certificate is known; a later one is stronger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trust {
-    /// Imported by hand into the store.
-    Imported,
-    /// Given on the command line for this run.
-    Given,
-    /// By its full fingerprint.
-    Pinned,
-}
-
-/// A recipient with the certificate that was chosen.
-#[derive(Clone)]
-pub struct Assigned {
-    /// Address and usable certificate.
-    pub recipient: Recipient<Pgp>,
-    /// How the certificate is known.
-    pub trust: Trust,
-}
-
-/// A recipient that cannot be encrypted to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// Whom.
-    pub address: Address,
-    /// Why.
-    pub reason: MissingReason,
-}
-
-/// Why a recipient cannot be encrypted to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MissingReason {
-    /// No certificate names it.
-    NoCertificate,
-    /// There are certificates, each refused for its reason; at least one.
-    Unusable(Vec<Unusable>),
-    /// The pinned certificates are not in the store.
-    PinnedAbsent(Vec<Fingerprint>),
-    /// This certificate was given, and it is none of those that are pinned.
-    NotPinned(Fingerprint),
-    /// The look-up failed, in its own words.
-    LookUp(String),
-}
-
-/// Recipients of one message.
-#[derive(Clone)]
-pub struct Group {
-    /// At least one.
-    pub recipients: Vec<Assigned>,
+/// Who signs, in each suite; none encrypts only.
+#[derive(Default)]
+pub struct Signers {
+    /// In OpenPGP.
+    pub openpgp: Option<pgp::Signer>,
+    /// In S/MIME.
+    pub smime: Option<smime::Signer>,
 }
 
 /// Why sealing ended.
@@ -96,88 +40,11 @@ pub enum SealFailure {
     NoRecipient,
 }
 
-impl std::fmt::Display for MissingReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NoCertificate => f.write_str("no certificate"),
-            Self::Unusable(reasons) => {
-                let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-                f.write_str(&reasons.join("; "))
-            }
-            Self::PinnedAbsent(pins) => {
-                let pins: Vec<_> = pins.iter().map(Fingerprint::as_str).collect();
-                write!(f, "the pinned certificate {} is not in the store", pins.join(" or "))
-            }
-            Self::NotPinned(other) => write!(f, "certificate {other} is not the one that is pinned"),
-            Self::LookUp(why) => write!(f, "the look-up failed: {why}"),
-        }
-    }
-}
-
-impl Trust {
-    /// The word of the receipt.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Imported => "imported",
-            Self::Given => "given",
-            Self::Pinned => "pinned",
-        }
-    }
-}
-
-/// Finds a usable certificate for every recipient, or names all that have none.
-///
-/// Of several usable ones the strongest known wins, then the newest.
-///
-/// # Errors
-/// Every recipient without a usable certificate; a failed look-up counts as none.
-pub fn assign(
-    recipients: &[Address],
-    source: &mut impl CertificateSource,
-    at: Timestamp,
-) -> Result<Vec<Assigned>, Vec<Missing>> {
-    let mut assigned = Vec::with_capacity(recipients.len());
-    let mut missing = Vec::new();
-    for address in recipients {
-        let choice = source.candidates(address).and_then(|candidates| choose(address, candidates, at));
-        match choice {
-            Ok(recipient) => assigned.push(recipient),
-            Err(reason) => missing.push(Missing { address: address.clone(), reason }),
-        }
-    }
-    if missing.is_empty() { Ok(assigned) } else { Err(missing) }
-}
-
-fn choose(address: &Address, mut candidates: Vec<Candidate>, at: Timestamp) -> Result<Assigned, MissingReason> {
-    candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.trust, candidate.certificate.created())));
-    let mut refused = Vec::new();
-    for Candidate { certificate, binding, trust } in candidates {
-        let usable =
-            Pgp::check(&certificate, &(), at).and_then(|usable| Recipient::new(address.clone(), usable, binding));
-        match usable {
-            Ok(recipient) => return Ok(Assigned { recipient, trust }),
-            Err(reason) => refused.push(reason),
-        }
-    }
-    Err(if refused.is_empty() { MissingReason::NoCertificate } else { MissingReason::Unusable(refused) })
-}
-
-/// Splits recipients into messages: one for all whom everybody sees, one for each Bcc recipient.
-pub fn group(draft: &Draft, assigned: Vec<Assigned>) -> Vec<Group> {
-    let mut by_address: HashMap<Address, Assigned> =
-        assigned.into_iter().map(|assigned| (assigned.recipient.address().clone(), assigned)).collect();
-    let visible: Vec<_> =
-        draft.to.iter().chain(&draft.cc).filter_map(|mailbox| by_address.remove(&mailbox.address)).collect();
-    let hidden: Vec<_> = draft.bcc.iter().filter_map(|mailbox| by_address.remove(&mailbox.address)).collect();
-    let visible = (!visible.is_empty()).then_some(Group { recipients: visible });
-    visible.into_iter().chain(hidden.into_iter().map(|one| Group { recipients: vec![one] })).collect()
-}
-
 /// Composes a draft once and seals it for each group. The draft is used up, and the payload with the last group.
 pub fn seal(
     draft: Draft,
     groups: &[Group],
-    signer: Option<&Signer>,
+    signers: &Signers,
     at: Timestamp,
     how: &Composition,
     uniques: &mut Uniques,
@@ -195,32 +62,86 @@ pub fn seal(
         .collect();
     drop(draft);
 
+    let Composed { payload, outer, confidential_subject } = composed;
+    let message = Message { from, outer, confidential_subject, unseen, at };
     let (last, others) = groups.split_last().ok_or(SealFailure::NoRecipient)?;
-    let mut one = |group: &Group, payload: PayloadUse<'_>| -> Result<Sealed, SealFailure> {
-        let recipients: Vec<_> = group.recipients.iter().map(|assigned| assigned.recipient.clone()).collect();
-        let addresses = recipients.iter().map(|recipient| recipient.address().clone()).collect();
-        let envelope = Envelope::new(from.clone(), addresses).map_err(|_| SealFailure::NoRecipient)?;
-        let recipients = Recipients::new(recipients).ok_or(SealFailure::NoRecipient)?;
-        let sealed = Pgp::seal(Sealing {
+    let mut messages = Vec::with_capacity(groups.len());
+    for group in others {
+        messages.push(message.seal(group, signers, PayloadUse::Borrowed(&payload), &uniques.boundary())?);
+    }
+    messages.push(message.seal(last, signers, PayloadUse::Owned(payload), &uniques.boundary())?);
+    Ok(messages)
+}
+
+/// What is the same in the messages to all groups.
+struct Message {
+    from: Address,
+    outer: Vec<Field>,
+    confidential_subject: Option<String>,
+    unseen: Vec<Address>,
+    at: Timestamp,
+}
+
+impl Message {
+    fn seal(
+        &self,
+        group: &Group,
+        signers: &Signers,
+        payload: PayloadUse<'_>,
+        boundary: &str,
+    ) -> Result<Sealed, SealFailure> {
+        match group {
+            Group::OpenPgp(to) => self.seal_in::<pgp::Pgp>(to, signers.openpgp.as_ref(), (), payload, boundary),
+            Group::Smime(to, form) => {
+                self.seal_in::<smime::Smime>(to, signers.smime.as_ref(), *form, payload, boundary)
+            }
+        }
+    }
+
+    fn seal_in<S: Suite>(
+        &self,
+        recipients: &[Assigned<S>],
+        signer: Option<&S::Signer>,
+        form: S::Form,
+        payload: PayloadUse<'_>,
+        boundary: &str,
+    ) -> Result<Sealed, SealFailure> {
+        let (envelope, recipients) = envelope(&self.from, recipients).ok_or(SealFailure::NoRecipient)?;
+        let sealed = S::seal(Sealing {
             payload,
-            outer: &composed.outer,
-            confidential_subject: composed.confidential_subject.as_deref(),
-            unseen: &unseen,
+            outer: &self.outer,
+            confidential_subject: self.confidential_subject.as_deref(),
+            unseen: &self.unseen,
             envelope,
             recipients: &recipients,
             signer,
-            form: (),
-            at,
-            boundary: &uniques.boundary(),
+            form,
+            at: self.at,
+            boundary,
         })?;
         Ok(sealed)
-    };
-    let mut messages = Vec::with_capacity(groups.len());
-    for group in others {
-        messages.push(one(group, PayloadUse::Borrowed(&composed.payload))?);
     }
-    messages.push(one(last, PayloadUse::Owned(composed.payload))?);
-    Ok(messages)
+}
+
+/// Takes a message that is sealed already, to just the recipients of a group.
+///
+/// # Errors
+/// [`SealError::LastLook`] at any doubt.
+pub fn pass(from: &Address, group: &Group, bytes: Vec<u8>) -> Result<Sealed, SealFailure> {
+    fn pass_in<S: Suite>(from: &Address, to: &[Assigned<S>], bytes: Vec<u8>) -> Result<Sealed, SealFailure> {
+        let (envelope, recipients) = envelope(from, to).ok_or(SealFailure::NoRecipient)?;
+        Ok(Sealed::parse(bytes, envelope, &recipients)?)
+    }
+    match group {
+        Group::OpenPgp(to) => pass_in(from, to, bytes),
+        Group::Smime(to, _) => pass_in(from, to, bytes),
+    }
+}
+
+fn envelope<S: Suite>(from: &Address, to: &[Assigned<S>]) -> Option<(Envelope, Recipients<S>)> {
+    let recipients: Vec<_> = to.iter().map(|assigned| assigned.recipient.clone()).collect();
+    let addresses = recipients.iter().map(|recipient| recipient.address().clone()).collect();
+    Some((Envelope::new(from.clone(), addresses).ok()?, Recipients::new(recipients)?))
 }
 
 /// What became of a run of messages.

@@ -10,6 +10,7 @@ mod disk;
 mod error;
 mod keys;
 mod mention;
+mod x509;
 
 use std::{
     cell::RefCell,
@@ -18,6 +19,7 @@ use std::{
 
 pub use disk::{make_private, write as replace, write_new};
 pub use error::StoreError;
+pub use x509::Origin;
 
 /// Certificates and keys at rest. Opening touches no file; folders are made when first written to.
 ///

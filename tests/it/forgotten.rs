@@ -21,7 +21,7 @@ fn listed(source: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_test_file_is_listed() {
-    for root in ["tests/it/main.rs", "tests/it/support/mod.rs"] {
+    for root in ["tests/it/main.rs", "tests/it/smime/mod.rs", "tests/it/support/mod.rs"] {
         let root = package().join(root);
         assert_eq!(present(root.parent().unwrap()), listed(&fs::read_to_string(&root).unwrap()), "{}", root.display());
     }

@@ -16,4 +16,5 @@ mod open;
 mod peers;
 mod seal;
 mod send;
+mod smime;
 mod support;

@@ -222,7 +222,36 @@ fn of_two_messages_the_second_is_refused_and_the_receipt_says_which() {
         assert_eq!(receipt["messages"][1]["endpoint"], Value::Null);
         assert_eq!(receipt["messages"][1]["reply"].as_str(), reply);
         assert!(text.contains("1 of 2 messages were accepted") && !text.contains("nothing was sent"), "{text}");
+        let hints = ended.error()["hints"].clone();
+        if exit == 4 {
+            // It may have been taken: there is nothing to be sent unasked.
+            assert_eq!(hints, serde_json::json!([]));
+            continue;
+        }
+        let id = receipt["message_id"].as_str().unwrap();
+        let server = LyingServer::start(&face(&ca.server()), [opening(&[]), taken("250 2.0.0 second")].concat());
+        let ports = format!("{}/starttls", server.port());
+        let hint: Vec<_> = hints[0].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let words = hint[1..].iter().map(|word| if word.ends_with("/starttls") { ports.as_str() } else { word });
+        let rest = home.sealpost(words).stdin("hello\n").run().expect(0).json();
+        assert_eq!(rest["message_id"], id);
+        assert_eq!(rest["messages"].as_array().unwrap().len(), 1);
+        assert_eq!(rest["messages"][0]["recipients"][0]["address"], "carol@example.test");
     }
+}
+
+#[test]
+fn what_is_sent_to_some_of_the_recipients_names_them_all() {
+    let ca = Ca::new();
+    let home = sender(&ca);
+    let refused = |arguments: &[&str]| send(&home, "1/starttls", arguments).expect(64);
+    refused(&["-t", "bob@example.test", "--only", "carol@example.test"]);
+    refused(&["-t", "bob@example.test", "--message-id", "1@elsewhere.test"]);
+    refused(&["-t", "bob@example.test", "--message-id", "no id"]);
+    let words = ["-t", "bob@example.test,carol@example.test", "--only", "carol@example.test", "-n"];
+    let plan = send(&home, "1/starttls", &words).expect(0).json();
+    assert_eq!(plan["messages"][0]["recipients"].as_array().unwrap().len(), 1);
+    assert_eq!(plan["messages"][0]["recipients"][0]["address"], "carol@example.test");
 }
 
 #[test]

@@ -4,23 +4,39 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::CertificateJson;
+use super::{CertificateJson, Judging};
 use crate::{
-    cli::{composition::Place, failure::Failure, input::Stdin, voice::Voice},
-    crypt::pgp::Certificate,
-    keystore::Outcome,
+    cli::{
+        composition::{AnyCertificate, Place},
+        failure::Failure,
+        input::Stdin,
+        known::Known,
+        voice::Voice,
+    },
+    keystore::{Origin, Outcome},
 };
 
 pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(file, "the certificate")?;
     let mut imported = Vec::new();
-    for certificate in Certificate::parse_all(&bytes)? {
-        let outcome = match place.keystore.insert(&certificate)? {
+    let Known { openpgp, smime } = Known::parse(&bytes)?;
+    let mut stored = Vec::new();
+    for certificate in openpgp {
+        stored.push((place.keystore.insert(&certificate)?, AnyCertificate::OpenPgp(certificate)));
+    }
+    for certificate in smime {
+        let outcome = place.keystore.insert_x509(&certificate, Origin::Imported)?;
+        stored.push((outcome, AnyCertificate::Smime(certificate)));
+    }
+    // Judged once all are there: one may be the issuer of another.
+    let judging = Judging::new(place, at)?;
+    for (outcome, certificate) in &stored {
+        let outcome = match outcome {
             Outcome::New => "new",
             Outcome::Merged => "merged",
             Outcome::Unchanged => "unchanged",
         };
-        imported.push(CertificateJson { outcome: Some(outcome), ..CertificateJson::new(&certificate, at) });
+        imported.push(CertificateJson { outcome: Some(outcome), ..judging.show(certificate) });
     }
     for certificate in &imported {
         voice.say(format_args!("{}: {}", certificate.outcome.unwrap_or_default(), certificate.line()));

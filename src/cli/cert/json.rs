@@ -5,10 +5,7 @@ use serde::Serialize;
 
 use crate::{
     cli::printable::Printable,
-    crypt::{
-        PublicCertificate, Suite,
-        pgp::{Certificate, KeyDescription, Pgp},
-    },
+    crypt::{PublicCertificate, Unusable, pgp::KeyDescription},
 };
 
 /// All that `cert show` tells.
@@ -23,25 +20,44 @@ pub struct CertificateJson {
     pub expires: Option<String>,
     pub usable: bool,
     pub reason: Option<String>,
+    /// OpenPGP's; an X.509 certificate has the one key.
     pub keys: Vec<KeyDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usages: Option<Vec<&'static str>>,
+    /// What an X.509 certificate's use rests on: `chain` or `pinned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
 }
 
 impl CertificateJson {
-    pub fn new(certificate: &Certificate, at: Timestamp) -> Self {
-        let refused = Pgp::check(certificate, &(), at).err();
+    /// What is the same for both suites.
+    pub fn new(
+        suite: &'static str,
+        certificate: &impl PublicCertificate,
+        refused: Option<Unusable>,
+        at: Timestamp,
+    ) -> Self {
         Self {
-            suite: "openpgp",
+            suite,
             fingerprint: certificate.fingerprint().to_string(),
-            user_ids: certificate.user_ids(),
+            user_ids: Vec::new(),
             addresses: certificate.addresses(at).iter().map(ToString::to_string).collect(),
             algorithm: certificate.algorithms(),
             created: certificate.created().to_string(),
             expires: certificate.expires(at).map(|expiry| expiry.to_string()),
             usable: refused.is_none(),
             reason: refused.map(|reason| reason.to_string()),
-            keys: certificate.keys(at),
+            keys: Vec::new(),
+            issuer: None,
+            serial: None,
+            usages: None,
+            trust: None,
             outcome: None,
         }
     }
@@ -59,8 +75,14 @@ impl CertificateJson {
     /// Several lines.
     pub fn words(&self) -> String {
         let mut out = format!("fingerprint  {}\nalgorithm    {}\n", self.fingerprint, self.algorithm);
+        let named = if self.issuer.is_some() { "subject     " } else { "user ID     " };
         for user_id in &self.user_ids {
-            out += &format!("user ID      {}\n", Printable(user_id));
+            out += &format!("{named} {}\n", Printable(user_id));
+        }
+        if let (Some(issuer), Some(serial), Some(usages)) = (&self.issuer, &self.serial, &self.usages) {
+            out += &format!("issuer       {}\nserial       {serial}\n", Printable(issuer));
+            out += &format!("addresses    {}\n", Printable(&self.addresses.join(", ")));
+            out += &format!("made for     {}\n", usages.join(", "));
         }
         out += &format!("created      {}\n", self.created);
         out += &format!("expires      {}\n", self.expires.as_deref().unwrap_or("never"));
@@ -69,7 +91,11 @@ impl CertificateJson {
             out += &format!("key          {} {} ({}{revoked})\n", key.fingerprint, key.algorithm, key.flags.join(", "));
         }
         match &self.reason {
-            None => out + "usable       yes\n",
+            None => match self.trust {
+                Some("pinned") => out + "usable       yes: it is pinned\n",
+                Some(_) => out + "usable       yes: it has a chain to a trust anchor\n",
+                None => out + "usable       yes\n",
+            },
             Some(reason) => out + &format!("usable       no: {}\n", Printable(reason)),
         }
     }

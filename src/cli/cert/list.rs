@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::CertificateJson;
+use super::Judging;
 use crate::cli::{
     composition::{self, Place},
     failure::Failure,
@@ -10,9 +10,11 @@ use crate::cli::{
 };
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let all = place.keystore.all_certificates()?;
+    let judging = Judging::new(place, at)?;
+    let (openpgp, smime) = (place.keystore.all_certificates()?, place.keystore.all_x509()?);
     place.warn(voice);
-    let all: Vec<_> = all.iter().map(|certificate| CertificateJson::new(certificate, at)).collect();
+    let openpgp = openpgp.iter().map(|certificate| judging.openpgp(certificate));
+    let all: Vec<_> = openpgp.chain(smime.iter().map(|(certificate, _)| judging.smime(certificate))).collect();
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificates": all }))?;
     } else {
@@ -23,7 +25,7 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
 }
 
 pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let shown = CertificateJson::new(&composition::certificate_named(name, place, at)?, at);
+    let shown = Judging::new(place, at)?.show(&composition::certificate_named(name, place, at)?);
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificate": shown }))?;
     } else {

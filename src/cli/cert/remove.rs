@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::CertificateJson;
+use super::{CertificateJson, Judging};
 use crate::{
     cli::{
-        composition::{self, Place},
+        composition::{self, AnyCertificate, Place},
         failure::Failure,
         voice::Voice,
     },
@@ -14,8 +14,12 @@ use crate::{
 
 pub fn run(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let certificate = composition::certificate_named(name, place, at)?;
-    place.keystore.remove(&certificate.fingerprint())?;
-    let removed = CertificateJson { outcome: Some("removed"), ..CertificateJson::new(&certificate, at) };
+    let shown = Judging::new(place, at)?.show(&certificate);
+    match &certificate {
+        AnyCertificate::OpenPgp(one) => place.keystore.remove(&one.fingerprint())?,
+        AnyCertificate::Smime(one) => place.keystore.remove_x509(&one.fingerprint())?,
+    };
+    let removed = CertificateJson { outcome: Some("removed"), ..shown };
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificate": removed }))?;
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::KeyJson;
 use crate::cli::{
-    cert::CertificateJson,
+    cert::Judging,
     composition::{self, Place},
     failure::Failure,
     printable::Printable,
@@ -25,7 +25,7 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
 
 pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let key = composition::key_named(name, place, at)?;
-    let shown = CertificateJson::new(&key.certificate(), at);
+    let shown = Judging::new(place, at)?.openpgp(&key.certificate());
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "key": shown }))?;
     } else {

@@ -182,6 +182,18 @@ impl PublicCertificate for Certificate {
         addresses(&self.cert, at)
     }
 
+    fn created(&self) -> Timestamp {
+        Self::created(self)
+    }
+
+    fn algorithms(&self) -> String {
+        Self::algorithms(self)
+    }
+
+    fn weak_key(&self) -> bool {
+        Self::weak_key(self)
+    }
+
     fn expires(&self, at: Timestamp) -> Option<Timestamp> {
         let strict = policy::strict(at);
         let own = self

@@ -48,6 +48,12 @@ pub enum CertificateError {
     /// Something else, named.
     #[error("this is not an X.509 certificate but {0}")]
     SomethingElse(&'static str),
+    /// Something else where a key was asked for, named.
+    #[error("this is not a key but {0}")]
+    NotKey(&'static str),
+    /// Certificates where a key was asked for.
+    #[error("there is no secret key in it, only certificates")]
+    NoSecret,
     /// Something else where lists of revoked certificates are due, named.
     #[error("this is not a revocation list but {0}")]
     NoRevocations(&'static str),
@@ -210,6 +216,17 @@ impl Certificate {
     }
 }
 
+/// A Name in DER in words, like [`Certificate::issuer`].
+pub(super) fn name_in_words(der: &[u8]) -> Option<String> {
+    let name = <::der::AnyRef<'_> as ::der::Decode<'_>>::from_der(der).ok()?;
+    Some(name::in_words(&name::attributes(name)?))
+}
+
+/// The contents octets of a serial number in words, like [`Certificate::serial`].
+pub(super) fn serial_in_words(contents: &[u8]) -> String {
+    facts::serial_in_words(contents)
+}
+
 impl PublicCertificate for Certificate {
     fn fingerprint(&self) -> Fingerprint {
         let digest = openssl::sha::sha256(&self.to_der());
@@ -219,6 +236,18 @@ impl PublicCertificate for Certificate {
 
     fn addresses(&self, _at: Timestamp) -> Vec<Address> {
         self.facts.addresses.clone()
+    }
+
+    fn created(&self) -> Timestamp {
+        Self::created(self)
+    }
+
+    fn algorithms(&self) -> String {
+        Self::algorithms(self)
+    }
+
+    fn weak_key(&self) -> bool {
+        Self::weak_key(self)
     }
 
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {

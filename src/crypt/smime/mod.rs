@@ -3,16 +3,33 @@
 //! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
 //! the openssl crate's.
 
+mod algorithm;
+mod asn1;
+mod ber;
 mod capabilities;
 mod certificate;
 mod chain;
+mod decrypt;
+mod der;
+mod identity;
+mod inflate;
 mod key;
+mod lock;
 mod look;
+mod oid;
+mod pem;
+mod pkcs12;
 mod policy;
+mod pull;
 mod read;
+mod scheme;
 mod seal;
+mod sign;
 #[cfg(test)]
 mod tests;
+mod unwrap;
+mod verify;
+mod wrap;
 
 use jiff::Timestamp;
 
@@ -21,8 +38,9 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
-pub use key::{Key, KeyError, Signer, UnlockError};
-pub use read::{Layer, Pins, Reader};
+pub use key::{Key, KeyError, Signer};
+pub use lock::UnlockError;
+pub use read::{Layer, Pins, Reader, recipients_of};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

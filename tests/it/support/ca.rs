@@ -106,7 +106,7 @@ fn leaf(key: &PKey<Private>, host: &str, days: i64, issuer: &openssl::x509::X509
 }
 
 /// A builder with version, serial, key, subject and a validity that ends in so many days, a year long.
-fn builder(key: &PKey<Private>, subject: &X509Name, days: i64) -> X509Builder {
+pub fn builder(key: &PKey<Private>, subject: &X509Name, days: i64) -> X509Builder {
     let mut builder = X509Builder::new().unwrap();
     let mut serial = BigNum::new().unwrap();
     serial.rand(120, MsbOption::ONE, false).unwrap();
@@ -126,7 +126,8 @@ fn key() -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
 }
 
-fn name(common: &str) -> X509Name {
+/// A name of one part.
+pub fn name(common: &str) -> X509Name {
     let mut name = X509Name::builder().unwrap();
     name.append_entry_by_nid(Nid::COMMONNAME, common).unwrap();
     name.build()

@@ -2,20 +2,27 @@
 //!
 //! Everything that is started here ends with its value, by process id, when a test panics too.
 
+mod authority;
 mod ca;
 mod gpg;
+mod gpgsm;
 mod home;
 #[allow(dead_code, reason = "the unit tests of submission use the rest of it")]
 pub mod lying_server;
 mod mail_server;
+mod openssl_cms;
 pub mod people;
 mod process;
+pub mod s_nail;
 mod sqop;
 
+pub use authority::{Algorithm, Authority, Mailbox, Purpose, Wish};
 pub use ca::{Ca, Flaw, Identity};
 pub use gpg::Gpg;
+pub use gpgsm::Gpgsm;
 pub use home::Home;
 pub use mail_server::{Door, MailServer, curl};
+pub use openssl_cms::OpensslCms;
 pub use process::{Outcome, run};
 pub use sqop::Sqop;
 

@@ -1,0 +1,256 @@
+//! With what messages are opened: keys, certificates and anchors for all files of a run.
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::{
+        composition::{self, Place},
+        failure::Failure,
+        grammar::{Global, Open},
+        known::{KeyFile, Known},
+    },
+    crypt::{Fingerprint, OpenError, PublicCertificate, open::Requirement, pgp, smime},
+    flow::open::{OpenPgp, Opening, Outcome, Smime},
+    mail::Address,
+    secret::Source,
+};
+
+/// Keys and certificates. Locked keys of the store are unlocked only when one is needed.
+pub struct Ring {
+    openpgp: Keys<pgp::Key>,
+    smime: Keys<smime::Key>,
+    certificates: Known,
+    authorities: smime::Authorities,
+    pins: Vec<(Fingerprint, Vec<Address>)>,
+    passphrase: Option<Source>,
+}
+
+/// The keys of one suite.
+struct Keys<K: Lockable> {
+    open: Vec<K>,
+    locked: Vec<K>,
+    /// Those that the passphrase does not unlock.
+    refused: Vec<(K, K::Error)>,
+}
+
+/// A key as a ring needs it.
+trait Lockable: Clone {
+    type Error: Clone + Into<Failure>;
+    fn is_locked(&self) -> bool;
+    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, Self::Error>;
+    /// Whether it holds the key of a recipient, as [`OpenError::NoKey`] names one.
+    fn is_for(&self, recipient: &str) -> bool;
+    fn name(&self) -> String;
+}
+
+impl Ring {
+    /// Given `--key`, `--cert` or `--trust-anchor`, only these count, and without an anchor the configured ones.
+    pub fn gather(arguments: &Open, global: &Global) -> Result<Self, Failure> {
+        let place = Place::open(global)?;
+        let given = !(arguments.key.is_empty() && arguments.cert.is_empty() && arguments.trust_anchor.is_empty());
+        let mut ring = if given { Self::of_files(arguments)? } else { Self::of_store(arguments, global, &place)? };
+        let mut authorities = if arguments.trust_anchor.is_empty() {
+            composition::anchors(place.config()?.smime())?
+        } else {
+            smime::Authorities::default()
+        };
+        for path in &arguments.trust_anchor {
+            composition::read_into(path, |bytes| authorities.add_anchors(bytes))?;
+        }
+        for path in &arguments.crl {
+            composition::read_into(path, |bytes| authorities.add_revocations(bytes))?;
+        }
+        if !given {
+            authorities.add_intermediates(place.keystore.authorities()?);
+        }
+        authorities.add_intermediates(ring.certificates.smime.iter().cloned());
+        ring.authorities = authorities;
+        if given {
+            // What was named is to be used: a wrong passphrase is told, whatever the message.
+            ring.unlock()?;
+        }
+        ring.take_public_halves();
+        Ok(ring)
+    }
+
+    fn of_files(arguments: &Open) -> Result<Self, Failure> {
+        let mut certificates = Known::default();
+        for path in &arguments.cert {
+            certificates.extend(Known::read(path)?);
+        }
+        let (mut openpgp, mut smime) = (Vec::new(), Vec::new());
+        for path in &arguments.key {
+            match KeyFile::read(path)? {
+                KeyFile::OpenPgp(keys) => openpgp.extend(keys),
+                KeyFile::Smime(keys) => smime.extend(keys),
+            }
+        }
+        for key in &mut smime {
+            if key.certificate().is_none() {
+                key.adopt(&certificates.smime);
+            }
+        }
+        let passphrase = composition::source(arguments.passphrase.as_deref())?;
+        Ok(Self::new(openpgp, smime, certificates, Vec::new(), passphrase))
+    }
+
+    fn of_store(arguments: &Open, global: &Global, place: &Place) -> Result<Self, Failure> {
+        let store = &place.keystore;
+        let smime = store.all_x509()?.into_iter().map(|(certificate, _)| certificate).collect();
+        let certificates = Known { openpgp: store.all_certificates()?, smime };
+        let passphrase = place.passphrase(global, arguments.passphrase.as_deref())?;
+        let pins = place.recipients()?.pinned();
+        Ok(Self::new(store.keys()?, store.smime_keys()?, certificates, pins, passphrase))
+    }
+
+    fn new(
+        openpgp: Vec<pgp::Key>,
+        smime: Vec<smime::Key>,
+        certificates: Known,
+        pins: Vec<(Fingerprint, Vec<Address>)>,
+        passphrase: Option<Source>,
+    ) -> Self {
+        let authorities = smime::Authorities::default();
+        Self { openpgp: Keys::new(openpgp), smime: Keys::new(smime), certificates, authorities, pins, passphrase }
+    }
+
+    /// The public halves of the keys are at hand too.
+    fn take_public_halves(&mut self) {
+        for key in self.openpgp.open.iter().chain(&self.openpgp.locked) {
+            if !self.certificates.openpgp.iter().any(|there| there.fingerprint() == key.fingerprint()) {
+                self.certificates.openpgp.push(key.certificate());
+            }
+        }
+        for key in self.smime.open.iter().chain(&self.smime.locked) {
+            self.certificates.smime.extend(key.certificate().cloned());
+            self.authorities.add_intermediates(key.chain().iter().cloned());
+        }
+    }
+
+    /// Opens a message with the keys that are unlocked.
+    pub fn open(&self, message: Vec<u8>, requirement: &Requirement, at: Timestamp) -> Result<Outcome, OpenError> {
+        let openpgp = OpenPgp { keys: &self.openpgp.open, certificates: &self.certificates.openpgp };
+        let smime = Smime {
+            keys: &self.smime.open,
+            certificates: &self.certificates.smime,
+            authorities: &self.authorities,
+            pins: &self.pins,
+        };
+        Opening { openpgp, smime, at, requirement }.open(message)
+    }
+
+    /// Whether there is a passphrase for locked keys.
+    pub fn has_passphrase(&self) -> bool {
+        self.passphrase.is_some()
+    }
+
+    /// A key that is locked still.
+    pub fn locked(&self) -> Option<String> {
+        self.openpgp.locked.first().map(Lockable::name).or_else(|| self.smime.locked.first().map(Lockable::name))
+    }
+
+    /// Why a key did not unlock that is one of these recipients'.
+    pub fn refusal(&self, recipients: &[String]) -> Option<Failure> {
+        self.openpgp.refusal(recipients).or_else(|| self.smime.refusal(recipients))
+    }
+
+    /// Unlocks all locked keys with the one passphrase.
+    ///
+    /// # Errors
+    /// That of the last key, if not one key could be unlocked.
+    pub fn unlock(&mut self) -> Result<(), Failure> {
+        if self.locked().is_none() {
+            return Ok(());
+        }
+        let Some(source) = &self.passphrase else {
+            self.openpgp.ask()?;
+            self.smime.ask()?;
+            self.take_public_halves();
+            return Ok(());
+        };
+        let passphrase: Zeroizing<String> = source.read_or_empty()?;
+        let openpgp = self.openpgp.unlock(&passphrase);
+        let smime = self.smime.unlock(&passphrase);
+        if openpgp || smime {
+            self.take_public_halves();
+            return Ok(());
+        }
+        let (openpgp, smime) = (self.openpgp.refused.pop(), self.smime.refused.pop());
+        let refused = smime.map(|(_, error)| error.into()).or(openpgp.map(|(_, error)| error.into()));
+        refused.map_or(Ok(()), Err)
+    }
+}
+
+impl<K: Lockable> Keys<K> {
+    fn new(keys: Vec<K>) -> Self {
+        let (locked, open) = keys.into_iter().partition(Lockable::is_locked);
+        Self { open, locked, refused: Vec::new() }
+    }
+
+    /// Unlocks what the passphrase fits; whether there was any.
+    fn unlock(&mut self, passphrase: &Zeroizing<String>) -> bool {
+        let before = self.open.len();
+        for key in self.locked.drain(..) {
+            match key.unlock(passphrase) {
+                Ok(unlocked) => self.open.push(unlocked),
+                Err(error) => self.refused.push((key, error)),
+            }
+        }
+        self.open.len() > before
+    }
+
+    /// Asks for the passphrase of each on a terminal.
+    fn ask(&mut self) -> Result<(), Failure> {
+        for key in self.locked.drain(..) {
+            let passphrase = composition::passphrase_of(&key.name(), None)?;
+            self.open.push(key.unlock(&passphrase).map_err(Into::into)?);
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, recipients: &[String]) -> Option<Failure> {
+        let theirs = |key: &K| recipients.iter().any(|recipient| key.is_for(recipient));
+        self.refused.iter().find(|(key, _)| theirs(key)).map(|(_, error)| error.clone().into())
+    }
+}
+
+impl Lockable for pgp::Key {
+    type Error = pgp::UnlockError;
+
+    fn is_locked(&self) -> bool {
+        Self::is_locked(self)
+    }
+
+    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, pgp::UnlockError> {
+        Self::unlock(self, passphrase)
+    }
+
+    fn is_for(&self, recipient: &str) -> bool {
+        Self::is_for(self, recipient)
+    }
+
+    fn name(&self) -> String {
+        format!("key {}", self.fingerprint())
+    }
+}
+
+impl Lockable for smime::Key {
+    type Error = smime::UnlockError;
+
+    fn is_locked(&self) -> bool {
+        Self::is_locked(self)
+    }
+
+    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, smime::UnlockError> {
+        Self::unlock(self, passphrase)
+    }
+
+    fn is_for(&self, recipient: &str) -> bool {
+        Self::is_for(self, recipient)
+    }
+
+    fn name(&self) -> String {
+        self.fingerprint().map_or("the key file".to_owned(), |fingerprint| format!("key {fingerprint}"))
+    }
+}

@@ -1,0 +1,139 @@
+//! Who signs: the author's key of each suite that a message goes out in, unlocked.
+
+use std::cell::OnceCell;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::{
+        composition::{self, Place},
+        exit::Kind,
+        failure::Failure,
+        grammar,
+        known::KeyFile,
+    },
+    config,
+    crypt::{
+        PublicCertificate, SuiteName,
+        pgp::{self, SignerError},
+        smime,
+    },
+    flow::send::{Group, Signers},
+    mail::Address,
+};
+
+/// Where signing keys are looked for.
+struct Search<'a> {
+    from: &'a Address,
+    /// From `--key FILE`; it counts before the store, in its own suite.
+    file: Option<KeyFile>,
+    place: &'a Place,
+    account: &'a config::Account,
+    /// Read once: a pipe does not give it twice.
+    passphrase: OnceCell<Zeroizing<String>>,
+    at: Timestamp,
+}
+
+/// The signing keys that some groups need; none if nothing is to be signed.
+pub fn signers(
+    from: &Address,
+    groups: &[Group],
+    arguments: &grammar::Sealing,
+    account: &config::Account,
+    place: &Place,
+    at: Timestamp,
+) -> Result<Signers, Failure> {
+    if arguments.no_sign || !account.sign {
+        return Ok(Signers::default());
+    }
+    let file = arguments.key.as_deref().map(KeyFile::read).transpose()?;
+    let search = Search { from, file, place, account, passphrase: OnceCell::new(), at };
+    let needed = |suite| groups.iter().any(|group| group.suite() == suite);
+    Ok(Signers {
+        openpgp: needed(SuiteName::OpenPgp).then(|| search.openpgp()).transpose()?,
+        smime: needed(SuiteName::Smime).then(|| search.smime()).transpose()?,
+    })
+}
+
+impl Search<'_> {
+    fn openpgp(&self) -> Result<pgp::Signer, Failure> {
+        let keys = match &self.file {
+            Some(KeyFile::OpenPgp(keys)) => keys.clone(),
+            _ => self.place.keystore.keys_for(self.from, self.at)?,
+        };
+        let mut named: Vec<_> = keys.into_iter().filter(|key| key.addresses(self.at).contains(self.from)).collect();
+        // The newest that still counts; where none does, the newest says why.
+        named.sort_by_cached_key(|key| {
+            let certificate = key.certificate();
+            let counts = certificate.revoked(self.at).is_none()
+                && PublicCertificate::expires(&certificate, self.at).is_none_or(|expiry| expiry > self.at);
+            (counts, certificate.created())
+        });
+        let Some(key) = named.pop() else { return Err(self.none(SuiteName::OpenPgp)) };
+        if !key.is_locked() {
+            return key.signer(self.at).map_err(|reason| self.no_key(SuiteName::OpenPgp, &reason.to_string()));
+        }
+        let passphrase = self.passphrase(&format!("key {}", key.fingerprint()))?;
+        key.unlock_signer(passphrase, self.at).map_err(|error| match error {
+            SignerError::Unusable(reason) => self.no_key(SuiteName::OpenPgp, &reason.to_string()),
+            SignerError::Unlock(error) => error.into(),
+        })
+    }
+
+    fn smime(&self) -> Result<smime::Signer, Failure> {
+        let keys = match &self.file {
+            Some(KeyFile::Smime(keys)) => {
+                // PKCS#12 tells whose it is only once it is open.
+                let open = keys.iter().map(|key| match key.certificate() {
+                    Some(_) => Ok(key.clone()),
+                    None => self.unlocked(key),
+                });
+                open.collect::<Result<_, Failure>>()?
+            }
+            _ => self.place.keystore.smime_keys_for(self.from, self.at)?,
+        };
+        let named = keys.into_iter().filter_map(|key| {
+            let certificate = key.certificate().filter(|one| one.addresses(self.at).contains(self.from))?;
+            let counts = PublicCertificate::expires(certificate, self.at).is_none_or(|expiry| expiry > self.at);
+            Some(((counts, certificate.created()), key))
+        });
+        let Some((_, key)) = named.max_by_key(|(order, _)| *order) else { return Err(self.none(SuiteName::Smime)) };
+        self.unlocked(&key)?.signer(self.at).map_err(|reason| self.no_key(SuiteName::Smime, &reason.to_string()))
+    }
+
+    fn unlocked(&self, key: &smime::Key) -> Result<smime::Key, Failure> {
+        if !key.is_locked() {
+            return Ok(key.clone());
+        }
+        let name = key.fingerprint().map_or("the key file".to_owned(), |fingerprint| format!("key {fingerprint}"));
+        Ok(key.unlock(self.passphrase(&name)?)?)
+    }
+
+    fn passphrase(&self, key: &str) -> Result<&Zeroizing<String>, Failure> {
+        if let Some(read) = self.passphrase.get() {
+            return Ok(read);
+        }
+        let read = composition::passphrase_of(key, self.account.passphrase.as_ref())?;
+        Ok(self.passphrase.get_or_init(|| read))
+    }
+
+    fn none(&self, suite: SuiteName) -> Failure {
+        let in_file = match (&self.file, suite) {
+            (Some(KeyFile::OpenPgp(_)), SuiteName::OpenPgp) | (Some(KeyFile::Smime(_)), SuiteName::Smime) => true,
+            _ => false,
+        };
+        self.no_key(suite, if in_file { "the file of --key holds none that names it" } else { "the store has none" })
+    }
+
+    fn no_key(&self, suite: SuiteName, why: &str) -> Failure {
+        let from = self.from.to_string();
+        let text = format!("no {} signing key for {from}: {why}", suite.words());
+        let mut hint = vec!["sealpost", "key", "make", &from];
+        if suite == SuiteName::Smime {
+            hint.extend(["--suite", "smime"]);
+        }
+        hint.extend(["--new-passphrase", "file:passphrase"]);
+        Failure::new(Kind::Permission, text).hint(hint)
+    }
+}

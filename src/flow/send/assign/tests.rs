@@ -1,0 +1,62 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::crypt::{pgp, smime};
+
+fn at() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+fn openpgp(trust: Trust) -> Candidate<Pgp> {
+    let certificate = pgp::Certificate::parse_all(include_bytes!("../../../../keys/bob.asc")).unwrap().remove(0);
+    Candidate { certificate, grounds: (), binding: Binding::Pinned, trust }
+}
+
+fn smime(trust: Trust) -> Candidate<Smime> {
+    let certificate = smime::Certificate::parse_all(include_bytes!("../../../../keys/bob.pem")).unwrap().remove(0);
+    Candidate { certificate, grounds: smime::Grounds::Pinned, binding: Binding::Pinned, trust }
+}
+
+/// A certificate that does not name Bob.
+fn useless() -> Candidate<Pgp> {
+    let certificate = pgp::Certificate::parse_all(include_bytes!("../../../../keys/carol.asc")).unwrap().remove(0);
+    Candidate { certificate, grounds: (), binding: Binding::Named, trust: Trust::Pinned }
+}
+
+fn chosen(candidates: Candidates, only: Option<SuiteName>) -> Result<SuiteName, MissingReason> {
+    let bob = Address::parse("bob@example.test").unwrap();
+    choose(&bob, candidates, only, at()).map(|addressee| match addressee {
+        Addressee::OpenPgp(_) => SuiteName::OpenPgp,
+        Addressee::Smime(_) => SuiteName::Smime,
+    })
+}
+
+#[test]
+fn the_suite_is_the_preferred_one_then_the_better_known_one_then_openpgp() {
+    use SuiteName::{OpenPgp, Smime};
+    use Trust::{Candidate as Found, Imported, Pinned};
+    for (pgp_trust, smime_trust, preferred, expected) in [
+        (Imported, Imported, None, OpenPgp),
+        (Imported, Pinned, None, Smime),
+        (Pinned, Imported, None, OpenPgp),
+        (Imported, Found, None, OpenPgp),
+        (Imported, Imported, Some(Smime), Smime),
+        (Pinned, Imported, Some(Smime), Smime),
+        (Imported, Pinned, Some(OpenPgp), OpenPgp),
+    ] {
+        let candidates = Candidates { openpgp: vec![openpgp(pgp_trust)], smime: vec![smime(smime_trust)], preferred };
+        assert_eq!(chosen(candidates, None), Ok(expected), "{pgp_trust:?} {smime_trust:?} {preferred:?}");
+    }
+}
+
+#[test]
+fn what_is_not_usable_is_passed_over_and_what_is_not_wanted_is_not_used() {
+    use SuiteName::{OpenPgp, Smime};
+    let mixed =
+        || Candidates { openpgp: vec![useless()], smime: vec![smime(Trust::Imported)], preferred: Some(OpenPgp) };
+    assert_eq!(chosen(mixed(), None), Ok(Smime));
+    assert!(matches!(chosen(mixed(), Some(OpenPgp)), Err(MissingReason::Unusable(reasons)) if reasons.len() == 1));
+    let only_smime = || Candidates { smime: vec![smime(Trust::Imported)], ..Candidates::default() };
+    assert_eq!(chosen(only_smime(), Some(OpenPgp)), Err(MissingReason::NoCertificate(Some(OpenPgp))));
+    assert_eq!(chosen(Candidates::default(), None), Err(MissingReason::NoCertificate(None)));
+}

@@ -1,0 +1,104 @@
+//! Which certificates are written to, and why not the others: exit 67, each with its reason.
+
+use super::{authority, day, home, read, seal};
+use crate::support::{Algorithm, Home, Mailbox, Purpose, Wish};
+
+/// Why Bob is not written to.
+fn reason(home: &Home, more: &[&str]) -> String {
+    let refused = seal(home, &[&["--json", "--output", "out"], more].concat()).expect(67);
+    assert!(refused.stdout.is_empty() && !home.path("out").exists());
+    let error = refused.error();
+    assert_eq!(error["recipients"][0]["address"], "bob@example.test", "{error}");
+    error["recipients"][0]["reason"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_fault_has_its_reason_here_and_in_cert_show() {
+    let (authority, _openssl) = authority();
+    let alice = authority.mailbox("alice@example.test");
+    let wish = Wish::new("bob@example.test");
+    let strangers = crate::support::Authority::new();
+    let faulty: [(Mailbox, &str); 6] = [
+        (wish.self_signed(), "trust anchor"),
+        (strangers.issue(&wish), "trust anchor"),
+        (authority.issue(&wish.clone().days(-20..-2)), "expired on"),
+        (authority.issue(&wish.clone().days(2..20)), "valid from"),
+        (authority.issue(&wish.clone().purpose(Purpose::Server)), "mail"),
+        (authority.issue(&wish.clone().algorithm(Algorithm::Rsa(1024))), "weak"),
+    ];
+    for (bob, words) in faulty {
+        let home = home(&authority.pem(), Some(&alice), &[&bob], "");
+        let reason = reason(&home, &[]);
+        assert!(reason.contains(words), "{words}: {reason}");
+        let shown = home.sealpost(["cert", "show", "bob@example.test"]).run().expect(0).text();
+        assert!(shown.contains("usable       no: ") && shown.contains(words), "{words}: {shown}");
+    }
+}
+
+#[test]
+fn a_revoked_certificate_is_refused_and_other_times_are_other_times() {
+    let (authority, _openssl) = authority();
+    let own = |address| authority.mailbox(address);
+    let (alice, bob) = (own("alice@example.test"), own("bob@example.test"));
+    let lists = authority.revocations(&[&bob]);
+    let home = home(&authority.pem(), Some(&alice), &[&bob], "");
+    seal(&home, &[]).expect(0);
+    let late = ["--at", &day(40)];
+    assert!(reason(&home, &late).contains("expired on"));
+    let shown = home.sealpost(["cert", "show", "bob@example.test"].iter().chain(&late)).run().expect(0).text();
+    assert!(shown.contains("expired"), "{shown}");
+    let early = ["--at", &day(-11)];
+    assert!(reason(&home, &early).contains("valid from"));
+
+    let list = home.file("crl.pem", lists);
+    let config = home.state().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap() + &format!("crl = [\"{}\"]\n", list.display());
+    std::fs::write(config, text).unwrap();
+    assert!(reason(&home, &[]).contains("revoked"));
+}
+
+#[test]
+fn a_pin_by_full_fingerprint_stands_for_the_chain_and_nothing_weaker_does() {
+    let (authority, _openssl) = authority();
+    let alice = authority.mailbox("alice@example.test");
+    let bob = Wish::new("bob@example.test").self_signed();
+    let home = home(&authority.pem(), Some(&alice), &[&bob], "");
+    assert!(reason(&home, &[]).contains("trust anchor"));
+    let pin = bob.fingerprint();
+    let recipients = |pin: &str| {
+        let text = format!("[recipient.\"bob@example.test\"]\npin = [\"{pin}\"]\n");
+        std::fs::write(home.state().join("recipients.toml"), text).unwrap();
+    };
+    recipients(&pin);
+    let plan = seal(&home, &["--plan", "--json"]).expect(0).json();
+    assert_eq!(plan["messages"][0]["recipients"][0]["trust"], "pinned");
+    assert_eq!(plan["messages"][0]["recipients"][0]["fingerprint"], pin);
+    assert_eq!(plan["messages"][0]["suite"], "smime");
+    let sealed = seal(&home, &[]).expect(0).stdout;
+    read(&bob, &authority.pem(), &sealed, &[]).expect(0);
+    let shown = home.sealpost(["cert", "show", "bob@example.test"]).run().expect(0).text();
+    assert!(shown.contains("pinned"), "{shown}");
+    recipients(&pin[24..]);
+    seal(&home, &[]).expect(78);
+
+    // The same for one run, and for an address that it does not name.
+    std::fs::remove_file(home.state().join("recipients.toml")).unwrap();
+    let cert = format!("other-0.pem#{pin}");
+    seal(&home, &["-t", "bob@example.test", "--cert", &cert]).expect(0);
+    seal(&home, &["-t", "gateway@example.test", "--cert", &cert]).expect(0);
+    seal(&home, &["-t", "gateway@example.test", "--cert", "other-0.pem"]).expect(67);
+}
+
+#[test]
+fn the_systems_roots_count_only_where_they_are_asked_for() {
+    let (authority, _openssl) = authority();
+    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let home = home(&authority.pem(), Some(&alice), &[&bob], "");
+    let config = home.state().join("config.toml");
+    let roots = home.path("ca.pem");
+    for (setting, exit) in [("", 67), ("[smime]\n", 67), ("[smime]\nsystem_roots = true\n", 0)] {
+        std::fs::write(&config, setting).unwrap();
+        let arguments = ["seal", "--passphrase", "file:pw", "--quiet"];
+        home.sealpost(arguments).env("SSL_CERT_FILE", &roots).stdin(super::IN).run().expect(exit);
+    }
+}
