@@ -39,7 +39,7 @@ pub struct Place {
 impl Place {
     pub fn open(global: &Global) -> Result<Self, Failure> {
         let home = Home::find(global.home.as_deref(), ENVIRONMENT)?;
-        let keystore = Keystore::open(&home.certificates, &home.keys);
+        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509);
         Ok(Self { home, keystore })
     }
 

@@ -55,6 +55,9 @@ pub enum KeyError {
     /// It is locked in the form in which it came, which is not ours.
     #[error("the key is locked in a form that is not written here: it must be unlocked first")]
     Foreign,
+    /// It has no certificate to be stored with.
+    #[error("there is no certificate for the key")]
+    NoCertificate,
     /// The structure cannot be written.
     #[error("the key cannot be written")]
     Unwritable,
