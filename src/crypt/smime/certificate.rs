@@ -216,6 +216,17 @@ impl Certificate {
     }
 }
 
+/// A Name in DER in words, like [`Certificate::issuer`].
+pub(super) fn name_in_words(der: &[u8]) -> Option<String> {
+    let name = <::der::AnyRef<'_> as ::der::Decode<'_>>::from_der(der).ok()?;
+    Some(name::in_words(&name::attributes(name)?))
+}
+
+/// The contents octets of a serial number in words, like [`Certificate::serial`].
+pub(super) fn serial_in_words(contents: &[u8]) -> String {
+    facts::serial_in_words(contents)
+}
+
 impl PublicCertificate for Certificate {
     fn fingerprint(&self) -> Fingerprint {
         let digest = openssl::sha::sha256(&self.to_der());

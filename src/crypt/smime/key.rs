@@ -9,7 +9,7 @@ use openssl::{
     x509::X509VerifyResult,
 };
 
-use super::{Certificate, CertificateError, pem, pkcs12, policy};
+use super::{Certificate, CertificateError, identity, pem, pkcs12, policy};
 use crate::crypt::{Fingerprint, PublicCertificate, Unusable};
 
 /// A secret key and, where they are known, its certificate and the chain behind it; locked or unlocked.
@@ -217,8 +217,8 @@ impl Key {
     }
 
     /// Whether it is for a recipient, as [`OpenError::NoKey`](crate::crypt::OpenError::NoKey) names one.
-    pub fn is_for(&self, _recipient: &str) -> bool {
-        false
+    pub fn is_for(&self, recipient: &str) -> bool {
+        self.certificate.as_ref().is_some_and(|own| identity::names_of(own).iter().any(|name| name == recipient))
     }
 }
 

@@ -3,10 +3,16 @@
 //! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
 //! the openssl crate's.
 
+mod algorithm;
+mod asn1;
+mod ber;
 mod capabilities;
 mod certificate;
 mod chain;
+mod decrypt;
 mod der;
+mod identity;
+mod inflate;
 mod key;
 mod lock;
 mod look;
@@ -20,6 +26,8 @@ mod request;
 mod scheme;
 mod seal;
 mod sign;
+mod unwrap;
+mod verify;
 mod wrap;
 
 use jiff::Timestamp;
@@ -31,7 +39,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
-pub use read::{Layer, Pins, Reader};
+pub use read::{Layer, Pins, Reader, recipients_of};
 pub use request::{Algorithm, Waiting};
 
 /// The suite.
