@@ -12,6 +12,7 @@ mod recipients;
 mod sealed;
 pub mod smime;
 mod unusable;
+mod wire;
 
 use std::fmt;
 

@@ -1,20 +1,11 @@
 //! ASCII armor (RFC 9580, 6.2): finding its blocks, forgiving what mail systems do to its header, writing it
 //! without a word about the program.
 
-use std::io::{self, BufRead, Read};
+use std::io::Read;
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-use base64::engine::GeneralPurpose;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use base64::engine::{Simd, general_purpose::PAD};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// Base64 for whole messages, by vectors where the processor has them.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub(super) static BASE64: std::sync::LazyLock<Simd> = std::sync::LazyLock::new(|| Simd::standard(PAD));
-/// Base64 for whole messages.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) static BASE64: GeneralPurpose = BASE64_STANDARD;
+use crate::crypt::wire::Decoder;
 
 /// What an armor says that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,71 +189,5 @@ impl Crc {
     /// Its four digits of base64.
     pub(super) fn encode(&self) -> String {
         BASE64_STANDARD.encode(&self.0.to_be_bytes()[..3])
-    }
-}
-
-/// Decodes the base64 of an armor piece by piece, so that a large one is never in memory twice.
-pub(super) struct Decoder<R> {
-    lines: R,
-    line_begins: bool,
-    done: bool,
-    digits: Vec<u8>,
-    decoded: Vec<u8>,
-    position: usize,
-}
-
-/// Base64 digits decoded at once, a multiple of four.
-const PIECE: usize = 1 << 16;
-
-impl<R: BufRead> Decoder<R> {
-    /// Decodes lines of base64 and an optional checksum.
-    pub(super) fn new(lines: R) -> Self {
-        let (digits, decoded) = (Vec::with_capacity(PIECE), Vec::with_capacity(PIECE));
-        Self { lines, line_begins: true, done: false, digits, decoded, position: 0 }
-    }
-
-    /// Decodes the next piece; an empty piece is the end.
-    fn refill(&mut self) -> io::Result<()> {
-        self.position = 0;
-        self.decoded.clear();
-        self.digits.clear();
-        while self.digits.len() < PIECE && !self.done {
-            let available = self.lines.fill_buf()?;
-            if available.is_empty() {
-                self.done = true;
-                break;
-            }
-            // A line that begins with `=` is the checksum, which proves nothing (RFC 9580, 6.1), and the end.
-            if self.line_begins && available[0] == b'=' && self.digits.len().is_multiple_of(4) {
-                self.done = true;
-                break;
-            }
-            let window = &available[..available.len().min(PIECE - self.digits.len())];
-            let line = window.iter().position(|byte| *byte == b'\n').map_or(window, |at| &window[..=at]);
-            self.line_begins = line.ends_with(b"\n");
-            let text = line.trim_ascii();
-            if text.iter().any(u8::is_ascii_whitespace) {
-                self.digits.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
-            } else {
-                self.digits.extend_from_slice(text);
-            }
-            let count = line.len();
-            self.lines.consume(count);
-        }
-        BASE64
-            .decode_vec(&self.digits, &mut self.decoded)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not base64"))
-    }
-}
-
-impl<R: BufRead> Read for Decoder<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.position == self.decoded.len() {
-            self.refill()?;
-        }
-        let count = buffer.len().min(self.decoded.len() - self.position);
-        buffer[..count].copy_from_slice(&self.decoded[self.position..self.position + count]);
-        self.position += count;
-        Ok(count)
     }
 }

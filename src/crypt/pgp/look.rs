@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::{self, BufRead, Read},
+    io::Read,
 };
 
 use sequoia_openpgp as openpgp;
@@ -12,10 +12,11 @@ use openpgp::{
     parse::{PacketParser, PacketParserResult, Parse},
 };
 
-use super::{Pgp, armor::Decoder, policy};
+use super::{Pgp, policy};
 use crate::crypt::{
     Recipients,
     look::{Header, each_line, media_type},
+    wire::{Decoder, Span, is_base64},
 };
 
 const END: &[u8] = b"-----END PGP MESSAGE-----";
@@ -148,15 +149,6 @@ fn is_checksum(line: &[u8]) -> bool {
     line.len() == 5 && line[0] == b'=' && is_base64(line)
 }
 
-/// Without a branch for each byte: this runs over the whole message.
-fn is_base64(line: &[u8]) -> bool {
-    line.iter().fold(true, |all, byte| {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        all & (letter | digit | (*byte == b'+') | (*byte == b'/') | (*byte == b'='))
-    })
-}
-
 /// Whom the packets name, in order. They must be PKESKs and one SEIPD, nothing else.
 fn sealed_to(packets: impl Read + Send + Sync, made_here: bool) -> Result<Vec<KeyHandle>, &'static str> {
     const BROKEN: &str = "its packets cannot be read";
@@ -204,38 +196,4 @@ fn compare(recipients: &Recipients<Pgp>, named: &[KeyHandle]) -> Result<(), &'st
         }
     }
     if left.is_empty() { Ok(()) } else { Err("it is encrypted to somebody else too") }
-}
-
-/// Some of the bytes of a message in pieces.
-struct Span<'a> {
-    pieces: &'a [Vec<u8>],
-    at: usize,
-    end: usize,
-}
-
-impl BufRead for Span<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while let Some((piece, rest)) = self.pieces.split_first() {
-            if self.at < piece.len() {
-                return Ok(&piece[self.at..self.end.clamp(self.at, piece.len())]);
-            }
-            (self.at, self.end) = (self.at - piece.len(), self.end - piece.len().min(self.end));
-            self.pieces = rest;
-        }
-        Ok(&[])
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.at += count;
-    }
-}
-
-impl Read for Span<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
-    }
 }

@@ -7,7 +7,6 @@ use std::{
     io::{self, Write},
 };
 
-use base64::Engine;
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
 
@@ -19,21 +18,15 @@ use openpgp::{
 
 use super::{
     Pgp, Signer,
-    armor::{BASE64, Crc},
+    armor::Crc,
     policy::{self, Target},
 };
-use crate::crypt::{PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable, look::Hidden};
+use crate::crypt::{
+    PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
+    look::Hidden,
+    wire::{Base64Lines, Pieces, fold},
+};
 use crate::mail::Field;
-
-/// Bytes that make one line of armor, and the line's length with its CRLF.
-const LINE: usize = 48;
-const ARMORED_LINE: usize = 66;
-
-/// How many lines are encoded at a time.
-const BLOCK: usize = 64;
-
-/// The most wire bytes that one piece holds: what a chunk of payload leaves behind is used for it.
-const PIECE: usize = ARMORED_LINE * BLOCK * 15;
 
 /// Signs, encrypts, and looks at the result once more.
 pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
@@ -130,87 +123,34 @@ fn head(outer: &[Field], boundary: &str) -> String {
     head
 }
 
-/// Writes one field, folded before a word that would pass column 78 (RFC 5322, 2.1.1).
-fn fold(head: &mut String, name: &str, value: &str) {
-    head.push_str(name);
-    head.push(':');
-    let mut column = name.len() + 1;
-    for word in value.split(' ').filter(|word| !word.is_empty()) {
-        if column + 1 + word.len() > 78 && column > name.len() + 1 {
-            head.push_str("\r\n");
-            column = 0;
-        }
-        head.push(' ');
-        head.push_str(word);
-        column += 1 + word.len();
-    }
-    head.push_str("\r\n");
-}
-
 /// Armors what is written to it, in pieces, with CRLF line breaks. The checksum is for SEIPDv1 alone: GnuPG 2.2
 /// needs it there, RFC 9580, 6.1 forbids it with SEIPDv2.
 struct ArmorSink {
     checksum: Option<Crc>,
-    pieces: Vec<Vec<u8>>,
-    current: Vec<u8>,
-    pending: Vec<u8>,
+    lines: Base64Lines<Pieces>,
 }
 
 impl ArmorSink {
     fn new(head: Vec<u8>, checksum: bool) -> Self {
-        let checksum = checksum.then(Crc::new);
-        Self { checksum, pieces: vec![head], current: Vec::with_capacity(PIECE), pending: Vec::with_capacity(LINE) }
+        Self { checksum: checksum.then(Crc::new), lines: Base64Lines::new(Pieces::new(head)) }
     }
 
-    /// Writes at most [`BLOCK`] lines, of which the last may be short.
-    fn block(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.current.len() + ARMORED_LINE * BLOCK > PIECE {
-            self.pieces.push(std::mem::replace(&mut self.current, Vec::with_capacity(PIECE)));
-        }
-        let mut digits = [0u8; (ARMORED_LINE - 2) * BLOCK];
-        let count = BASE64.encode_slice(bytes, &mut digits).map_err(io::Error::other)?;
-        for line in digits[..count].chunks(ARMORED_LINE - 2) {
-            self.current.extend_from_slice(line);
-            self.current.extend_from_slice(b"\r\n");
-        }
-        Ok(())
-    }
-
-    fn finish(mut self, boundary: &str) -> io::Result<Vec<Vec<u8>>> {
-        if !self.pending.is_empty() {
-            let last = std::mem::take(&mut self.pending);
-            self.block(&last)?;
-        }
+    fn finish(self, boundary: &str) -> io::Result<Vec<Vec<u8>>> {
+        let mut pieces = self.lines.finish()?;
         if let Some(crc) = &self.checksum {
-            self.current.extend_from_slice(format!("={}\r\n", crc.encode()).as_bytes());
+            write!(pieces, "={}\r\n", crc.encode())?;
         }
-        self.current.extend_from_slice(format!("-----END PGP MESSAGE-----\r\n\r\n--{boundary}--\r\n").as_bytes());
-        self.current.shrink_to_fit();
-        self.pieces.push(self.current);
-        Ok(self.pieces)
+        write!(pieces, "-----END PGP MESSAGE-----\r\n\r\n--{boundary}--\r\n")?;
+        Ok(pieces.finish())
     }
 }
 
 impl Write for ArmorSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut rest = bytes;
         if let Some(crc) = &mut self.checksum {
             crc.update(bytes);
         }
-        if !self.pending.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(LINE - self.pending.len()));
-            self.pending.extend_from_slice(now);
-            rest = later;
-            if self.pending.len() < LINE {
-                return Ok(bytes.len());
-            }
-            let line = std::mem::replace(&mut self.pending, Vec::with_capacity(LINE));
-            self.block(&line)?;
-        }
-        let whole = rest.len() - rest.len() % LINE;
-        rest[..whole].chunks(LINE * BLOCK).try_for_each(|block| self.block(block))?;
-        self.pending.extend_from_slice(&rest[whole..]);
-        Ok(bytes.len())
+        self.lines.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -2,7 +2,11 @@
 
 use der::{AnyRef, Decode, Tag, Tagged, asn1::ObjectIdentifier};
 
-use super::certificate::children;
+use super::{
+    certificate::children,
+    der::{algorithm, sequence},
+    oid, wrap,
+};
 
 /// The most that are read.
 const MOST: usize = 200;
@@ -39,5 +43,12 @@ impl Capabilities {
             }
         }
         Some(found)
+    }
+
+    /// The SMIMECapabilities of this program, the best first. Those of an RSA key's holder are said to take OAEP.
+    pub(super) fn ours() -> Vec<u8> {
+        let contents = [oid::AES256_GCM, oid::AES128_GCM, oid::AES256_CBC, oid::AES128_CBC];
+        let contents = contents.map(|cipher| algorithm(cipher, &[])).concat();
+        sequence(&[&contents, &wrap::oaep_sha256()])
     }
 }

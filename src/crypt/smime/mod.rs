@@ -6,11 +6,16 @@
 mod capabilities;
 mod certificate;
 mod chain;
+mod der;
 mod key;
 mod look;
+mod oid;
 mod policy;
+mod pull;
 mod read;
 mod seal;
+mod sign;
+mod wrap;
 
 use jiff::Timestamp;
 

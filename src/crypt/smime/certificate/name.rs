@@ -56,7 +56,8 @@ pub(super) fn text(value: AnyRef<'_>) -> Option<String> {
         // In practice it is ISO 8859-1.
         Tag::TeletexString => bytes.iter().copied().map(char::from).collect(),
         Tag::BmpString if wide(2) => {
-            let units = bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
+            let units =
+                bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
             char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
         _ => return None,

@@ -1,0 +1,223 @@
+//! What stands around the ciphertext of EnvelopedData and AuthEnvelopedData: for whom it is, and nothing else.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io::Read,
+};
+
+use der::asn1::ObjectIdentifier;
+
+use super::Kind;
+use crate::crypt::{
+    Recipients,
+    smime::{
+        Smime,
+        der::{self as write, OCTET_STRING, SEQUENCE, SET, context},
+        oid,
+        pull::Pull,
+        wrap::issuer_and_serial,
+    },
+};
+
+const INTEGER: u8 = 0x02;
+const OID: u8 = 0x06;
+const BLOCK: usize = 16;
+const TAG: usize = 16;
+
+/// The most octets of an algorithm with its parameters: OAEP and ECDH need fewer, and a text has no room.
+const MOST_ALGORITHM: usize = 128;
+
+/// The most octets of a wrapped key: RSA of 16384 bits.
+const MOST_WRAPPED: usize = 2048;
+
+/// The most octets of an originator's key, and of key material that a foreign program adds (RFC 5753, 3.1).
+const MOST_ORIGINATOR: usize = 256;
+const MOST_MATERIAL: usize = 80;
+
+const ANOTHER: &str = "it names a recipient by something other than a certificate's issuer and serial number";
+const NOT_ENCRYPTED: &str = "it is not encrypted in a way that is allowed";
+
+/// The names of certificates, as they stand there.
+pub(super) struct SealedTo(Vec<Vec<u8>>);
+
+/// Reads a ContentInfo: of one `made_here` up to its ciphertext, of any other all.
+pub(super) fn sealed_to(content: impl Read, kind: Kind, made_here: bool) -> Result<SealedTo, &'static str> {
+    let mut read = Pull::new(content);
+    let wanted = match kind {
+        Kind::Enveloped => oid::ENVELOPED_DATA,
+        Kind::AuthEnveloped => oid::AUTH_ENVELOPED_DATA,
+    };
+    read.enter(SEQUENCE)?;
+    if read.element(OID)? != write::oid(wanted) {
+        return Err("its content is not what its header says");
+    }
+    read.enter(context(0))?;
+    read.enter(SEQUENCE)?;
+    match (kind, read.value(INTEGER)?.as_slice()) {
+        (Kind::Enveloped, [0 | 2]) | (Kind::AuthEnveloped, [0]) => {}
+        _ => return Err("its version is not one that goes with certificates alone"),
+    }
+    if read.peek()? != Some(SET) {
+        return Err("it holds certificates of its originator");
+    }
+    read.enter(SET)?;
+    let mut named = Vec::new();
+    while let Some(tag) = read.peek()? {
+        let info = read.element(tag)?;
+        recipient_info(&info, tag, &mut named)?;
+    }
+    read.leave()?;
+    encrypted_content(&mut read, kind, made_here)?;
+    if made_here {
+        return Ok(SealedTo(named));
+    }
+    if kind == Kind::AuthEnveloped && read.value(OCTET_STRING)?.len() != TAG {
+        return Err("its tag is not one of 16 bytes");
+    }
+    if read.peek()?.is_some() {
+        return Err("it holds attributes that nothing protects");
+    }
+    (0..3).try_for_each(|_| read.leave())?;
+    read.end()?;
+    Ok(SealedTo(named))
+}
+
+/// EncryptedContentInfo; at its ciphertext it ends where that was `made_here`.
+fn encrypted_content(read: &mut Pull<impl Read>, kind: Kind, made_here: bool) -> Result<(), &'static str> {
+    if read.enter(SEQUENCE)?.is_none() && made_here {
+        return Err(NOT_ENCRYPTED);
+    }
+    if read.element(OID)? != write::oid(oid::DATA) {
+        return Err("its content is not of the type that mail has");
+    }
+    algorithm(&read.element(SEQUENCE)?, kind, made_here)?;
+    if made_here {
+        let length = read.open(0x80)?;
+        return length_fits(length, kind);
+    }
+    match read.peek()? {
+        Some(0x80) => {
+            let length = read.open(0x80)?;
+            length_fits(length, kind)?;
+            read.pass(length)?;
+        }
+        Some(0xa0) => {
+            read.enter(0xa0)?;
+            let mut length = 0usize;
+            while read.peek()?.is_some() {
+                let more = read.open(OCTET_STRING)?;
+                read.pass(more)?;
+                length = length.saturating_add(more);
+            }
+            read.leave()?;
+            length_fits(length, kind)?;
+        }
+        _ => return Err("its ciphertext is elsewhere"),
+    }
+    read.leave()
+}
+
+fn length_fits(length: usize, kind: Kind) -> Result<(), &'static str> {
+    let fits = match kind {
+        Kind::Enveloped => length > 0 && length.is_multiple_of(BLOCK),
+        Kind::AuthEnveloped => true,
+    };
+    if fits { Ok(()) } else { Err("its ciphertext is not complete") }
+}
+
+/// ContentEncryptionAlgorithmIdentifier (RFC 3565, 2.3; RFC 5084, 3.2).
+fn algorithm(element: &[u8], kind: Kind, made_here: bool) -> Result<(), &'static str> {
+    let mut read = Pull::new(element);
+    read.enter(SEQUENCE)?;
+    let name = read.element(OID)?;
+    let is = |long: ObjectIdentifier, short| name == write::oid(long) || (!made_here && name == write::oid(short));
+    let allowed = match kind {
+        Kind::Enveloped => is(oid::AES256_CBC, oid::AES128_CBC) && read.value(OCTET_STRING)?.len() == BLOCK,
+        Kind::AuthEnveloped if is(oid::AES256_GCM, oid::AES128_GCM) => {
+            read.enter(SEQUENCE)?;
+            let nonce = read.value(OCTET_STRING)?.len() == 12;
+            let tag = read.value(INTEGER)? == [TAG as u8];
+            read.leave()?;
+            nonce && tag
+        }
+        Kind::AuthEnveloped => false,
+    };
+    if !allowed {
+        return Err(NOT_ENCRYPTED);
+    }
+    read.leave()?;
+    read.end()
+}
+
+/// Takes the names out of a RecipientInfo (RFC 5652, 6.2), which has no room for anything but keys.
+fn recipient_info(element: &[u8], tag: u8, named: &mut Vec<Vec<u8>>) -> Result<(), &'static str> {
+    const KEY_AGREEMENT: u8 = context(1);
+    let mut read = Pull::new(element);
+    read.enter(tag)?;
+    match (tag, read.value(INTEGER)?.as_slice()) {
+        (SEQUENCE, [0]) => {
+            named.push(name(&mut read)?);
+            bounded(&read.element(SEQUENCE)?, MOST_ALGORITHM)?;
+            bounded(&read.value(OCTET_STRING)?, MOST_WRAPPED)?;
+        }
+        (KEY_AGREEMENT, [3]) => {
+            read.enter(context(0))?;
+            // A certificate named here would be the sender's (RFC 5753, 3.1.1).
+            if read.peek()? != Some(context(1)) {
+                return Err("it names a certificate of its originator");
+            }
+            bounded(&read.element(context(1))?, MOST_ORIGINATOR)?;
+            read.leave()?;
+            if read.peek()? == Some(context(1)) {
+                bounded(&read.element(context(1))?, MOST_MATERIAL)?;
+            }
+            bounded(&read.element(SEQUENCE)?, MOST_ALGORITHM)?;
+            read.enter(SEQUENCE)?;
+            while read.peek()?.is_some() {
+                read.enter(SEQUENCE)?;
+                named.push(name(&mut read)?);
+                bounded(&read.value(OCTET_STRING)?, MOST_WRAPPED)?;
+                read.leave()?;
+            }
+            read.leave()?;
+        }
+        _ => return Err("it is encrypted to something that is no certificate"),
+    }
+    read.leave()?;
+    read.end()
+}
+
+fn name(read: &mut Pull<impl Read>) -> Result<Vec<u8>, &'static str> {
+    if read.peek()? == Some(SEQUENCE) { read.element(SEQUENCE) } else { Err(ANOTHER) }
+}
+
+fn bounded(bytes: &[u8], most: usize) -> Result<(), &'static str> {
+    if bytes.len() <= most { Ok(()) } else { Err("a key of a recipient is longer than any is") }
+}
+
+impl SealedTo {
+    /// Each name is that of a recipient's certificate, and each certificate is named once.
+    pub(super) fn compare(self, recipients: &Recipients<Smime>) -> Result<(), &'static str> {
+        let mut left = HashSet::new();
+        for name in self.0 {
+            if !left.insert(name) {
+                return Err("it is encrypted twice to one certificate");
+            }
+        }
+        let mut reached: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        for certificate in recipients.iter().map(|recipient| recipient.usable().certificate()) {
+            let der = certificate.to_der();
+            let Some(name) = issuer_and_serial(certificate) else { return Err("a certificate cannot be read") };
+            match reached.get(&name) {
+                // Several addresses may share one.
+                Some(known) if *known == der => {}
+                Some(_) => return Err("two certificates have one issuer and serial number"),
+                None if left.remove(&name) => {
+                    reached.insert(name, der);
+                }
+                None => return Err("it is not encrypted to every recipient"),
+            }
+        }
+        if left.is_empty() { Ok(()) } else { Err("it is encrypted to somebody else too") }
+    }
+}
