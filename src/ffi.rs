@@ -10,11 +10,17 @@ use std::{
 };
 
 use foreign_types::ForeignTypeRef;
-use openssl::ssl::SslRef;
+use openssl::{
+    error::ErrorStack,
+    ssl::SslRef,
+    x509::{X509CrlRef, X509StoreContextRef, store::X509StoreBuilderRef, verify::X509VerifyParamRef},
+};
 
 unsafe extern "C" {
     fn _exit(status: c_int) -> !;
     fn SSL_get0_group_name(ssl: *mut openssl_sys::SSL) -> *const c_char;
+    fn X509_STORE_add_crl(store: *mut openssl_sys::X509_STORE, crl: *mut openssl_sys::X509_CRL) -> c_int;
+    fn X509_STORE_CTX_get0_param(context: *mut openssl_sys::X509_STORE_CTX) -> *mut openssl_sys::X509_VERIFY_PARAM;
 }
 
 /// The name of the group that the handshake agreed on, for instance `X25519MLKEM768`; none where no key exchange
@@ -28,6 +34,27 @@ pub fn group_name(ssl: &SslRef) -> Option<String> {
     // SAFETY: OpenSSL gives a NUL-terminated string that lives at least as long as the object, and the text is
     // copied before the reference ends.
     Some(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+}
+
+/// Adds a list of revoked certificates to a store, `X509_STORE_add_crl(3)`.
+///
+/// # Errors
+/// What the library says.
+pub fn store_add_crl(store: &mut X509StoreBuilderRef, list: &X509CrlRef) -> Result<(), ErrorStack> {
+    // SAFETY: both are alive during the call, nobody else holds the store, and the store counts its own reference
+    // to the list.
+    match unsafe { X509_STORE_add_crl(store.as_ptr(), list.as_ptr()) } {
+        1 => Ok(()),
+        _ => Err(ErrorStack::get()),
+    }
+}
+
+/// The parameters of one verification, to be set before it; `X509_STORE_CTX_get0_param(3)`.
+pub fn verify_param(context: &mut X509StoreContextRef) -> Option<&mut X509VerifyParamRef> {
+    // SAFETY: the reference keeps the context alive during the call, which only reads it.
+    let param = unsafe { X509_STORE_CTX_get0_param(context.as_ptr()) };
+    // SAFETY: the parameters are the context's own, and are borrowed from it as it is borrowed here, for as long.
+    (!param.is_null()).then(|| unsafe { X509VerifyParamRef::from_ptr_mut(param) })
 }
 
 /// What is written to stderr when memory runs out, and the exit code.

@@ -94,9 +94,10 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
             Layer::Cms => {
                 let (inner, ends) = match reader.read_cms(&tree.part(root).decoded(&bytes))? {
                     smime::Layer::Certificates => break,
-                    smime::Layer::Encrypted { plaintext, opened_by, authenticated } => {
+                    smime::Layer::Encrypted { plaintext, opened_by, authenticated, weak } => {
                         found.decrypted(SuiteName::Smime, opened_by, Vec::new());
                         found.unauthenticated = !authenticated;
+                        let _ = weak;
                         (plaintext, false)
                     }
                     smime::Layer::Signed { content, facts } => {

@@ -22,7 +22,7 @@ use crate::{
 
 pub(super) use facts::{KeyUsage, timestamp};
 pub(super) use key::KeyKind;
-pub(super) use parse::{blocks, children, within_bounds};
+pub(super) use parse::{children, parse_revocations};
 
 /// An X.509 certificate.
 #[derive(Clone)]
@@ -48,6 +48,9 @@ pub enum CertificateError {
     /// Something else, named.
     #[error("this is not an X.509 certificate but {0}")]
     SomethingElse(&'static str),
+    /// Something else where lists of revoked certificates are due, named.
+    #[error("this is not a revocation list but {0}")]
+    NoRevocations(&'static str),
     /// It looks like a certificate and cannot be read.
     #[error("the X.509 certificate cannot be read")]
     Broken,
@@ -205,6 +208,17 @@ impl Certificate {
     pub(super) fn not_after(&self) -> Timestamp {
         self.facts.not_after
     }
+}
+
+/// A Name in DER in words, like [`Certificate::issuer`].
+pub(super) fn name_in_words(der: &[u8]) -> Option<String> {
+    let name = <::der::AnyRef<'_> as ::der::Decode<'_>>::from_der(der).ok()?;
+    Some(name::in_words(&name::attributes(name)?))
+}
+
+/// The contents octets of a serial number in words, like [`Certificate::serial`].
+pub(super) fn serial_in_words(contents: &[u8]) -> String {
+    facts::serial_in_words(contents)
 }
 
 impl PublicCertificate for Certificate {

@@ -1,12 +1,52 @@
 //! Path validation to the trust anchors at a given time (RFC 5280, 6; RFC 8550, 4), with revocation by CRLs.
+//!
+//! libcrypto builds the path and validates it. What a certificate is for is judged here, over the whole path, since
+//! libcrypto refuses anyExtendedKeyUsage alone, which RFC 8550, 4.4.4 accepts.
+
+mod fault;
+mod revocation;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use jiff::Timestamp;
+use openssl::{
+    error::ErrorStack,
+    stack::Stack,
+    x509::{
+        X509, X509Crl, X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyResult,
+        store::{X509Store, X509StoreBuilder},
+        verify::X509VerifyFlags,
+    },
+};
 
-use super::{Certificate, CertificateError};
+use super::{Certificate, CertificateError, certificate::parse_revocations};
+use crate::ffi;
 
-/// Trust anchors, certificates that may lie between, and revocation lists.
-#[derive(Clone, Debug, Default)]
-pub struct Authorities {}
+pub use fault::ChainFault;
+pub use revocation::Revocation;
+
+/// 112 bits: no SHA-1 and no MD5 in signatures, no RSA under 2048.
+const LEVEL: i32 = 2;
+/// The longest path.
+const DEEPEST: i32 = 16;
+/// The most certificates out of a message that are looked through.
+const MOST_BETWEEN: usize = 200;
+
+/// Trust anchors, certificates that may lie between, and revocation lists. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Authorities(Arc<Held>);
+
+#[derive(Clone, Default)]
+struct Held {
+    anchors: Vec<X509>,
+    intermediates: Vec<X509>,
+    revocations: Vec<Arc<X509Crl>>,
+    /// Anchors and lists as libcrypto takes them; made when first asked for.
+    store: OnceLock<Arc<X509Store>>,
+}
 
 /// For what a certificate is to be good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,62 +57,173 @@ pub(super) enum Purpose {
     Encrypt,
 }
 
-/// Why a certificate has no chain that counts.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChainFault {
-    /// No chain to an anchor, or one that breaks a rule; in words.
-    #[error("{0}")]
-    Untrusted(String),
-    /// A certificate of the chain had expired.
-    #[error("it expired on {}", .0.strftime("%Y-%m-%d"))]
-    Expired(Timestamp),
-    /// A certificate of the chain is not valid yet.
-    #[error("it is valid from {} only", .0.strftime("%Y-%m-%d"))]
-    NotYetValid(Timestamp),
-    /// A certificate of the chain was revoked.
-    #[error("it was revoked")]
-    Revoked(Option<Timestamp>),
-    /// An algorithm or a size of the chain that no longer protects.
-    #[error("it is too weak: {0}")]
-    Weak(String),
-    /// It is not made for this use of mail.
-    #[error("{0}")]
-    WrongUsage(String),
+/// What a path that counts tells beyond that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Whether anybody knows that nothing in it was revoked.
+    pub revocation: Revocation,
+    /// The subject of its trust anchor.
+    pub anchor: String,
 }
 
 impl Authorities {
-    /// Adds anchors from PEM or DER; lists of revoked certificates in it count too. Gives how many there were.
+    /// Adds anchors from PEM (one or several) or DER: roots, or authorities beneath one, which then stand for
+    /// themselves. Lists of revoked certificates among them are taken too. Gives how many there were of both.
     ///
     /// # Errors
     /// [`CertificateError`].
-    pub fn add_anchors(&mut self, _bytes: &[u8]) -> Result<usize, CertificateError> {
-        Err(CertificateError::Broken)
+    pub fn add_anchors(&mut self, bytes: &[u8]) -> Result<usize, CertificateError> {
+        let lists = match parse_revocations(bytes) {
+            Err(CertificateError::NoRevocations(_)) => Vec::new(),
+            other => other?,
+        };
+        let anchors = match Certificate::parse_all(bytes) {
+            Err(CertificateError::SomethingElse(_)) if !lists.is_empty() => Vec::new(),
+            other => other?,
+        };
+        let count = anchors.len() + lists.len();
+        let held = self.change();
+        held.anchors.extend(anchors.into_iter().map(|anchor| anchor.x509));
+        held.revocations.extend(lists.into_iter().map(Arc::new));
+        Ok(count)
     }
 
-    /// Adds lists of revoked certificates from PEM or DER.
+    /// Adds lists of revoked certificates from PEM (one or several) or DER. Gives how many there were.
     ///
     /// # Errors
     /// [`CertificateError`].
-    pub fn add_revocations(&mut self, _bytes: &[u8]) -> Result<usize, CertificateError> {
-        Err(CertificateError::Broken)
+    pub fn add_revocations(&mut self, bytes: &[u8]) -> Result<usize, CertificateError> {
+        let lists = parse_revocations(bytes)?;
+        let count = lists.len();
+        self.change().revocations.extend(lists.into_iter().map(Arc::new));
+        Ok(count)
     }
 
     /// Adds certificates that may lie between an anchor and a leaf. They are trusted for nothing.
-    pub fn add_intermediates(&mut self, _certificates: impl IntoIterator<Item = Certificate>) {}
+    pub fn add_intermediates(&mut self, certificates: impl IntoIterator<Item = Certificate>) {
+        self.change().intermediates.extend(certificates.into_iter().map(|certificate| certificate.x509));
+    }
 
     /// Whether there is no anchor.
     pub fn is_empty(&self) -> bool {
-        true
+        self.0.anchors.is_empty()
     }
 
-    /// Validates the path of a certificate at a time.
+    /// Validates the path of a certificate at a time. Of the certificates `between`, which are trusted for nothing,
+    /// the first 200 are looked through.
+    ///
+    /// # Errors
+    /// [`ChainFault`].
     pub(super) fn judge(
         &self,
-        _leaf: &Certificate,
-        _between: &[Certificate],
-        _purpose: Purpose,
-        _at: Timestamp,
-    ) -> Result<(), ChainFault> {
-        Err(ChainFault::Untrusted("chains are not judged yet".to_owned()))
+        leaf: &Certificate,
+        between: &[Certificate],
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> Result<Judged, ChainFault> {
+        let between = between.iter().take(MOST_BETWEEN).map(|certificate| &certificate.x509);
+        let between: Vec<&X509> = between.chain(&self.0.intermediates).collect();
+        let path = self.path(leaf, &between, at)?;
+        fit(leaf, purpose)?;
+        for issuer in path.iter().skip(1) {
+            if !issuer.is_for_mail() {
+                return Err(ChainFault::WrongUsage(FOR_MAIL.to_owned()).of_issuer(issuer.subject()));
+            }
+        }
+        let anchor = path.last().unwrap_or(leaf).subject();
+        Ok(Judged { revocation: self.revocation(&path, at)?, anchor })
+    }
+
+    /// The validated path, the leaf first and the anchor last.
+    fn path(&self, leaf: &Certificate, between: &[&X509], at: Timestamp) -> Result<Vec<Certificate>, ChainFault> {
+        self.verify(&leaf.x509, between.iter().copied(), Some(at), X509VerifyFlags::empty(), |context, good| {
+            let chain = || context.chain().into_iter().flatten();
+            if !good {
+                let at_fault = chain().nth(context.error_depth() as usize).map(X509Ref::to_owned);
+                return Err(fault::of(context.error(), context.error_depth(), at_fault, leaf));
+            }
+            let issuers = chain().skip(1).map(|x509| Certificate::from_x509(x509.to_owned()));
+            let path: Result<Vec<_>, _> = std::iter::once(Ok(leaf.clone())).chain(issuers).collect();
+            path.map_err(|_| ChainFault::Untrusted("a certificate of its chain cannot be read".to_owned()))
+        })
+        .unwrap_or_else(|_| Err(ChainFault::Untrusted("the crypto library cannot judge its chain".to_owned())))
+    }
+
+    /// Lets libcrypto verify, at a time or at none, and gives what is made of the outcome.
+    fn verify<'a, T>(
+        &self,
+        leaf: &X509Ref,
+        between: impl Iterator<Item = &'a X509>,
+        at: Option<Timestamp>,
+        flags: X509VerifyFlags,
+        outcome: impl FnOnce(&X509StoreContextRef, bool) -> T,
+    ) -> Result<T, ErrorStack> {
+        let store = self.store()?;
+        let mut untrusted = Stack::new()?;
+        for x509 in between {
+            untrusted.push(x509.clone())?;
+        }
+        X509StoreContext::new()?.init(&store, leaf, &untrusted, |context| {
+            if let Some(param) = ffi::verify_param(context) {
+                param.set_flags(flags | X509VerifyFlags::PARTIAL_CHAIN)?;
+                param.set_auth_level(LEVEL);
+                param.set_depth(DEEPEST);
+                match at {
+                    Some(at) => param.set_time(at.as_second()),
+                    // Or the clock would be asked.
+                    None => param.set_flags(X509VerifyFlags::NO_CHECK_TIME)?,
+                }
+            } else {
+                context.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
+                return Ok(outcome(context, false));
+            }
+            let good = context.verify_cert()? && context.error() == X509VerifyResult::OK;
+            Ok(outcome(context, good))
+        })
+    }
+
+    fn store(&self) -> Result<Arc<X509Store>, ErrorStack> {
+        if let Some(store) = self.0.store.get() {
+            return Ok(store.clone());
+        }
+        let mut builder = X509StoreBuilder::new()?;
+        for anchor in &self.0.anchors {
+            builder.add_cert(anchor.clone())?;
+        }
+        for list in &self.0.revocations {
+            ffi::store_add_crl(&mut builder, list)?;
+        }
+        Ok(self.0.store.get_or_init(|| Arc::new(builder.build())).clone())
+    }
+
+    fn change(&mut self) -> &mut Held {
+        let held = Arc::make_mut(&mut self.0);
+        held.store = OnceLock::new();
+        held
+    }
+}
+
+const FOR_MAIL: &str = "its extended key usage does not allow mail";
+
+/// Whether a certificate is made for this use of mail (RFC 8550, 4.4.2, 4.4.4).
+pub(super) fn fit(leaf: &Certificate, purpose: Purpose) -> Result<(), ChainFault> {
+    let (may, use_) = match purpose {
+        Purpose::Sign => (leaf.may_sign(), "signing"),
+        Purpose::Encrypt => (leaf.may_encrypt(), "encryption"),
+    };
+    if !leaf.is_for_mail() {
+        return Err(ChainFault::WrongUsage(FOR_MAIL.to_owned()));
+    }
+    match may {
+        true => Ok(()),
+        false => Err(ChainFault::WrongUsage(format!("its key usage does not allow {use_}"))),
+    }
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Held { anchors, intermediates, revocations, .. } = &*self.0;
+        let counts = (anchors.len(), intermediates.len(), revocations.len());
+        write!(f, "Authorities({} anchors, {} between, {} lists)", counts.0, counts.1, counts.2)
     }
 }

@@ -3,10 +3,16 @@
 //! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
 //! the openssl crate's.
 
+mod algorithm;
+mod asn1;
+mod ber;
 mod capabilities;
 mod certificate;
 mod chain;
+mod decrypt;
 mod der;
+mod identity;
+mod inflate;
 mod key;
 mod look;
 mod oid;
@@ -15,6 +21,8 @@ mod pull;
 mod read;
 mod seal;
 mod sign;
+mod unwrap;
+mod verify;
 mod wrap;
 
 use jiff::Timestamp;
@@ -23,9 +31,9 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 
 pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
-pub use chain::{Authorities, ChainFault};
+pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer, UnlockError};
-pub use read::{Layer, Pins, Reader};
+pub use read::{Layer, Pins, Reader, recipients_of};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

@@ -4,18 +4,54 @@ use jiff::Timestamp;
 
 use super::{
     Certificate, Grounds,
-    chain::{ChainFault, Purpose},
+    certificate::KeyKind,
+    chain::{ChainFault, Purpose, fit},
 };
 use crate::crypt::{PublicCertificate, Unusable};
 
-/// Judges a certificate to be encrypted to.
+/// Judges a certificate to be encrypted to. A pin stands for its chain and for nothing else.
 pub(super) fn check(certificate: &Certificate, grounds: &Grounds, at: Timestamp) -> Result<(), Unusable> {
+    by_itself(certificate, Purpose::Encrypt, at)?;
     match grounds {
         Grounds::Pinned => Ok(()),
         Grounds::Chain(authorities) => {
-            authorities.judge(certificate, &[], Purpose::Encrypt, at).map_err(|fault| refused(certificate, fault))
+            let judged = authorities.judge(certificate, &[], Purpose::Encrypt, at);
+            judged.map(|_| ()).map_err(|fault| refused(certificate, fault))
         }
     }
+}
+
+/// Judges one's own certificate to be signed with; its chain is for those to judge who read.
+pub(super) fn may_sign(certificate: &Certificate, at: Timestamp) -> Result<(), Unusable> {
+    by_itself(certificate, Purpose::Sign, at)
+}
+
+/// All that is judged without an issuer.
+fn by_itself(certificate: &Certificate, purpose: Purpose, at: Timestamp) -> Result<(), Unusable> {
+    let fingerprint = || certificate.fingerprint();
+    if certificate.created() > at {
+        return Err(Unusable::NotYetValid { fingerprint: fingerprint(), at: certificate.created() });
+    }
+    if certificate.not_after() < at {
+        return Err(Unusable::Expired { fingerprint: fingerprint(), at: certificate.not_after() });
+    }
+    if certificate.rsa_bits().is_some_and(|bits| bits < 2048) {
+        return Err(Unusable::Weak { fingerprint: fingerprint(), what: certificate.algorithms() });
+    }
+    match (purpose, certificate.key_kind()) {
+        (Purpose::Encrypt, KeyKind::RsaPss | KeyKind::Signing | KeyKind::Other) => {
+            return Err(Unusable::CannotEncrypt { fingerprint: fingerprint() });
+        }
+        (Purpose::Sign, KeyKind::RsaOaep | KeyKind::X25519 | KeyKind::MlKem | KeyKind::Other) => {
+            return Err(Unusable::CannotSign { fingerprint: fingerprint() });
+        }
+        _ => {}
+    }
+    if purpose == Purpose::Encrypt && certificate.is_authority() {
+        let why = "it is an authority's".to_owned();
+        return Err(Unusable::WrongUsage { fingerprint: fingerprint(), why });
+    }
+    fit(certificate, purpose).map_err(|fault| refused(certificate, fault))
 }
 
 fn refused(certificate: &Certificate, fault: ChainFault) -> Unusable {
@@ -27,5 +63,6 @@ fn refused(certificate: &Certificate, fault: ChainFault) -> Unusable {
         ChainFault::Revoked(at) => Unusable::Revoked { fingerprint, at },
         ChainFault::Weak(what) => Unusable::Weak { fingerprint, what },
         ChainFault::WrongUsage(why) => Unusable::WrongUsage { fingerprint, why },
+        ChainFault::Issuer { .. } => Unusable::Untrusted { fingerprint, why: fault.to_string() },
     }
 }

@@ -4,7 +4,17 @@
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{Authorities, Certificate, Key};
+use super::{
+    Authorities, Certificate, Key,
+    asn1::{Enveloped, Fault, Message},
+    ber::{Octets, tag},
+    decrypt::{ContentCipher, Proof},
+    der::element,
+    inflate::inflate,
+    oid,
+    unwrap::{self, ContentKey},
+    verify::Signatures,
+};
 use crate::{
     crypt::{BadReason, Fingerprint, OpenError, SignatureFact},
     mail::Address,
@@ -39,6 +49,8 @@ pub enum Layer {
         opened_by: Fingerprint,
         /// Whether a tag proves that nobody changed it; CBC has none.
         authenticated: bool,
+        /// Whether it was encrypted with 3DES, which is read for the sake of old mail.
+        weak: bool,
     },
     /// It was signed, and holds its content (SignedData).
     Signed {
@@ -60,16 +72,135 @@ impl Reader<'_> {
     /// Reads one layer, DER or BER.
     ///
     /// # Errors
-    /// [`OpenError::Malformed`] if it is no CMS.
-    pub fn read(&self, _message: &[u8]) -> Result<Layer, OpenError> {
-        Err(OpenError::Malformed("S/MIME is not read yet"))
+    /// [`OpenError::Malformed`] if it is no CMS of a type that is read; [`OpenError::NoKey`],
+    /// [`OpenError::Undecryptable`], [`OpenError::Limit`].
+    pub fn read(&self, message: &[u8]) -> Result<Layer, OpenError> {
+        self.read_in_place(Zeroizing::new(message.to_vec()))
+    }
+
+    /// Reads one layer like [`read`](Self::read). The content comes out in the memory of the message.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn read_in_place(&self, message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
+        // What is wanted of the structure is copied, so that the content can be moved.
+        let step = match Message::read(&message)? {
+            Message::Enveloped(enveloped) => Step::Decrypt(self.enveloped(&enveloped)?),
+            Message::Signed(signed) if signed.content.is_none() && signed.signers.is_empty() => {
+                return Ok(Layer::Certificates);
+            }
+            Message::Signed(signed) => {
+                let content = signed.content.clone();
+                let content = content.ok_or(OpenError::Malformed("what it signs is not in it"))?;
+                Step::Verify(Signatures::of(&signed)?, content)
+            }
+            Message::Compressed(compressed) => {
+                let known = compressed.algorithm.is(&oid::ZLIB) && compressed.content_type == oid::DATA.as_bytes();
+                if !known {
+                    return Err(OpenError::Malformed("it is compressed in a way that is not read"));
+                }
+                Step::Inflate(compressed.content.clone())
+            }
+            Message::Other => return Err(OpenError::Malformed("it is CMS of a type that is not read")),
+        };
+        match step {
+            Step::Decrypt(decryption) => decryption.finish(message),
+            Step::Verify(signatures, content) => self.opaque(&signatures, message, &content),
+            Step::Inflate(content) => {
+                let mut message = message;
+                let at = content.join(&mut message).map_err(Fault::from)?;
+                let content = inflate(message.get(at).unwrap_or_default(), self.limit)?;
+                Ok(Layer::Compressed { content })
+            }
+        }
     }
 
     /// Verifies a detached SignedData over exact bytes (RFC 8551, 3.5.3).
     ///
     /// # Errors
-    /// [`OpenError::Malformed`] if it is none.
-    pub fn verify_detached(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        Err(OpenError::Malformed("S/MIME is not read yet"))
+    /// [`OpenError::Malformed`] if it is none, or has a content of its own.
+    pub fn verify_detached(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+        let Message::Signed(signed) = Message::read(signature)? else {
+            return Err(OpenError::Malformed("there is no signature where one is due"));
+        };
+        // Of two contents one would be shown and the other signed.
+        if signed.content.is_some() {
+            return Err(OpenError::Malformed("the signature has a content of its own"));
+        }
+        let signatures = Signatures::of(&signed)?;
+        signatures.judged(self, over).map_err(|_| OpenError::Malformed("the signature is not over a MIME entity"))
+    }
+
+    fn enveloped(&self, enveloped: &Enveloped<'_>) -> Result<Decryption, OpenError> {
+        if enveloped.content_type != oid::DATA.as_bytes() {
+            return Err(OpenError::Malformed("what is encrypted in it is no MIME entity"));
+        }
+        let cipher = ContentCipher::named(&enveloped.algorithm, enveloped.authenticated.is_some());
+        let length = cipher.as_ref().map_or(32, ContentCipher::key_length);
+        let key = unwrap::content_key(&enveloped.recipients, self.keys, length)?;
+        let proof = enveloped.authenticated.as_ref().map(|authenticated| Proof {
+            attributes: authenticated.attributes.map(|set| element(tag::SET, &[set])).unwrap_or_default(),
+            tag: authenticated.mac.to_vec(),
+        });
+        Ok(Decryption { cipher, key, content: enveloped.content.clone(), proof })
+    }
+
+    fn opaque(
+        &self,
+        signatures: &Signatures,
+        mut message: Zeroizing<Vec<u8>>,
+        content: &Octets,
+    ) -> Result<Layer, OpenError> {
+        let at = content.join(&mut message).map_err(Fault::from)?;
+        let over = message.get(at.clone()).unwrap_or_default();
+        let facts = if signatures.is_empty() { Err(BadReason::Missing) } else { signatures.judged(self, over) };
+        message.copy_within(at.clone(), 0);
+        message.truncate(at.len());
+        Ok(Layer::Signed { content: message, facts })
     }
 }
+
+/// Whom an encrypted message names, in words, without any key.
+///
+/// # Errors
+/// [`OpenError::Malformed`] if it is not encrypted.
+pub fn recipients_of(message: &[u8]) -> Result<Vec<String>, OpenError> {
+    match Message::read(message)? {
+        Message::Enveloped(enveloped) => Ok(unwrap::names(&enveloped.recipients)?),
+        _ => Err(OpenError::Malformed("it is not encrypted")),
+    }
+}
+
+/// What is left to be done once the structure is read.
+enum Step {
+    Decrypt(Decryption),
+    Verify(Signatures, Octets),
+    Inflate(Octets),
+}
+
+/// All that decrypting takes.
+struct Decryption {
+    /// None if it is unknown, which is told no sooner than any other failure.
+    cipher: Option<ContentCipher>,
+    key: ContentKey,
+    content: Octets,
+    proof: Option<Proof>,
+}
+
+impl Decryption {
+    fn finish(self, mut message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
+        let at = self.content.join(&mut message).map_err(Fault::from)?;
+        let cipher = self.cipher.ok_or(OpenError::Undecryptable)?;
+        let proof = self.proof.as_ref();
+        cipher.decrypt(&self.key.key, &mut message, at, proof).ok_or(OpenError::Undecryptable)?;
+        Ok(Layer::Encrypted {
+            plaintext: message,
+            opened_by: self.key.opened_by,
+            authenticated: proof.is_some(),
+            weak: cipher.weak,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

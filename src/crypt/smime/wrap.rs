@@ -9,7 +9,7 @@ use openssl::{
     hash::{Hasher, MessageDigest},
     md::Md,
     nid::Nid,
-    pkey::{Id, PKey, Private, Public},
+    pkey::{Id, PKey, PKeyRef, Private, Public},
     pkey_ctx::{HkdfMode, PkeyCtx},
     rsa::Padding,
 };
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Certificate,
+    certificate::KeyKind,
     der::{self, OCTET_STRING, SEQUENCE, algorithm, bit_string, context, element, sequence, small},
     oid,
     pull::Pull,
@@ -57,10 +58,10 @@ enum Agreement {
 /// Wraps a content key for the holder of a certificate.
 pub(super) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrapped, Refusal> {
     let name = issuer_and_serial(certificate).ok_or(Refusal::Kind)?;
-    let theirs = certificate.x509.public_key()?;
-    match theirs.id() {
-        Id::RSA => transport(key, &name, &theirs, certificate.takes_oaep()),
-        Id::EC => {
+    let theirs = certificate.public_key().ok_or(Refusal::Kind)?;
+    match certificate.key_kind() {
+        KeyKind::Rsa | KeyKind::RsaOaep => transport(key, &name, theirs, certificate.takes_oaep()),
+        KeyKind::Ec => {
             let ec = theirs.ec_key()?;
             let agreement = match ec.group().curve_name() {
                 Some(Nid::X9_62_PRIME256V1) => Agreement::Ecdh(MessageDigest::sha256(), oid::ECDH_SHA256),
@@ -69,9 +70,9 @@ pub(super) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrappe
                 _ => return Err(Refusal::Kind),
             };
             let mine = PKey::from_ec_key(EcKey::generate(ec.group())?)?;
-            agree(key, &name, &theirs, &mine, agreement)
+            agree(key, &name, theirs, &mine, agreement)
         }
-        Id::X25519 => agree(key, &name, &theirs, &PKey::generate_x25519()?, Agreement::X25519),
+        KeyKind::X25519 => agree(key, &name, theirs, &PKey::generate_x25519()?, Agreement::X25519),
         _ => Err(Refusal::Kind),
     }
 }
@@ -94,7 +95,7 @@ pub(super) fn issuer_and_serial(certificate: &Certificate) -> Option<Vec<u8>> {
 }
 
 /// KeyTransRecipientInfo (RFC 5652, 6.2.1).
-fn transport(key: &ContentKey, name: &[u8], theirs: &PKey<Public>, oaep: bool) -> Result<Wrapped, Refusal> {
+fn transport(key: &ContentKey, name: &[u8], theirs: &PKeyRef<Public>, oaep: bool) -> Result<Wrapped, Refusal> {
     let mut context = PkeyCtx::new(theirs)?;
     context.encrypt_init()?;
     let scheme = if oaep {
@@ -124,7 +125,7 @@ pub(super) fn oaep_sha256() -> Vec<u8> {
 fn agree(
     key: &ContentKey,
     name: &[u8],
-    theirs: &PKey<Public>,
+    theirs: &PKeyRef<Public>,
     mine: &PKey<Private>,
     agreement: Agreement,
 ) -> Result<Wrapped, Refusal> {

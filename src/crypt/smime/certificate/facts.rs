@@ -100,7 +100,7 @@ pub(super) fn read(der: &[u8], x509: &X509) -> Option<Facts> {
         addresses: addresses(flatten(alternatives)?.unwrap_or_default(), &subject),
         subject: name::in_words(&subject),
         issuer: name::in_words(&name::attributes(fields.issuer)?),
-        serial: serial(fields.serial),
+        serial: serial_in_words(fields.serial.value()),
         not_before: timestamp(x509.not_before())?,
         not_after: timestamp(x509.not_after())?,
         key: key::describe(fields.key, x509),
@@ -200,9 +200,9 @@ fn key_usage(der: &[u8]) -> Option<KeyUsage> {
     Some(KeyUsage(bits.first().copied().unwrap_or_default()))
 }
 
-fn serial(value: AnyRef<'_>) -> String {
+pub(super) fn serial_in_words(contents: &[u8]) -> String {
     let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-    match value.value() {
+    match contents {
         [0, rest @ ..] if !rest.is_empty() => digits(rest),
         bytes => digits(bytes),
     }

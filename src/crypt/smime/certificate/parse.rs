@@ -5,7 +5,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use der::{AnyRef, Decode, Reader, SliceReader, Tag};
-use openssl::pkcs7::Pkcs7;
+use openssl::{pkcs7::Pkcs7, x509::X509Crl};
 
 use super::{Certificate, CertificateError};
 
@@ -14,12 +14,16 @@ const LARGEST: usize = 64 << 20;
 /// The most certificates of one input.
 const MOST: usize = 100_000;
 
+const CERTIFICATE: &str = "an X.509 certificate";
+const CMS: &str = "a CMS message";
+const REVOCATIONS: &str = "a revocation list";
+
 /// One block of PEM.
-pub(in crate::crypt::smime) struct Block<'a> {
+struct Block<'a> {
     /// What stands behind BEGIN.
-    pub label: &'a str,
+    label: &'a str,
     /// The DER form; none if it is no base64, or locked in the old way.
-    pub der: Option<Vec<u8>>,
+    der: Option<Vec<u8>>,
 }
 
 /// Every certificate in some bytes.
@@ -49,8 +53,35 @@ pub(super) fn parse_all(bytes: &[u8]) -> Result<Vec<Certificate>, CertificateErr
     Ok(found)
 }
 
+/// Every list of revoked certificates in some bytes, PEM or DER; PEM of other kinds is passed over.
+pub(in crate::crypt::smime) fn parse_revocations(bytes: &[u8]) -> Result<Vec<X509Crl>, CertificateError> {
+    let bytes = within_bounds(bytes)?;
+    let read = |der: &[u8]| X509Crl::from_der(der).map_err(|_| CertificateError::Broken);
+    if bytes.first() == Some(&0x30) {
+        return match kind_of_der(bytes) {
+            REVOCATIONS => Ok(vec![read(bytes)?]),
+            other => Err(CertificateError::NoRevocations(other)),
+        };
+    }
+    let mut found = Vec::new();
+    let mut other = None;
+    for block in blocks(bytes) {
+        match block.label {
+            "X509 CRL" => found.push(read(&block.der.ok_or(CertificateError::Broken)?)?),
+            label => other = other.or(Some(kind_of_label(label))),
+        }
+        if found.len() > MOST {
+            return Err(CertificateError::TooMany(MOST));
+        }
+    }
+    if found.is_empty() {
+        return Err(CertificateError::NoRevocations(other.unwrap_or_else(|| kind_of_bytes(bytes))));
+    }
+    Ok(found)
+}
+
 /// The bytes without a byte order mark, if there are any and not too many.
-pub(in crate::crypt::smime) fn within_bounds(bytes: &[u8]) -> Result<&[u8], CertificateError> {
+fn within_bounds(bytes: &[u8]) -> Result<&[u8], CertificateError> {
     if bytes.len() > LARGEST {
         return Err(CertificateError::TooLarge(LARGEST));
     }
@@ -60,8 +91,8 @@ pub(in crate::crypt::smime) fn within_bounds(bytes: &[u8]) -> Result<&[u8], Cert
 
 fn from_binary(der: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
     match kind_of_der(der) {
-        "an X.509 certificate" => Ok(vec![Certificate::from_der(der)?]),
-        "a CMS message" => from_bundle(der),
+        CERTIFICATE => Ok(vec![Certificate::from_der(der)?]),
+        CMS => from_bundle(der),
         other => Err(CertificateError::SomethingElse(other)),
     }
 }
@@ -84,7 +115,7 @@ fn from_bundle(bytes: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
 }
 
 /// The blocks of PEM in some bytes; what stands around them is passed over.
-pub(in crate::crypt::smime) fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
+fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         loop {
@@ -126,7 +157,8 @@ fn first_element(der: &[u8]) -> &[u8] {
 
 fn kind_of_label(label: &str) -> &'static str {
     match label {
-        "X509 CRL" => "a revocation list",
+        "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => CERTIFICATE,
+        "X509 CRL" => REVOCATIONS,
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => "a certificate request",
         "PGP PUBLIC KEY BLOCK" => "an OpenPGP certificate",
         "PGP PRIVATE KEY BLOCK" => "an OpenPGP key",
@@ -151,21 +183,21 @@ fn kind_of_bytes(bytes: &[u8]) -> &'static str {
 fn kind_of_der(der: &[u8]) -> &'static str {
     // Of indefinite length nothing is but a CMS message.
     if der.get(1) == Some(&0x80) {
-        return "a CMS message";
+        return CMS;
     }
     let Some(outer) = AnyRef::from_der(first_element(der)).ok().and_then(|outer| children(outer.value())) else {
-        return "an X.509 certificate";
+        return CERTIFICATE;
     };
     let tags: Vec<Tag> = outer.iter().map(der::Tagged::tag).collect();
     match *tags.as_slice() {
-        [Tag::ObjectIdentifier, ..] => "a CMS message",
+        [Tag::ObjectIdentifier, ..] => CMS,
         [Tag::Integer, Tag::Sequence, Tag::OctetString, ..] => "a private key",
         [Tag::Integer, Tag::Integer, ..] | [Tag::Integer, Tag::OctetString, ..] => "a private key",
         [Tag::Integer, Tag::Sequence, ..] => "a PKCS#12 file",
         [Tag::Sequence, Tag::OctetString] => "a locked private key",
         [Tag::Sequence, Tag::BitString] => "a bare public key",
         [Tag::Sequence, Tag::Sequence, Tag::BitString] => kind_of_signed(outer.first()),
-        _ => "an X.509 certificate",
+        _ => CERTIFICATE,
     }
 }
 
@@ -176,8 +208,8 @@ fn kind_of_signed(inner: Option<&AnyRef<'_>>) -> &'static str {
     match *tags.as_slice() {
         [Tag::Integer, Tag::Sequence, Tag::Sequence, Tag::ContextSpecific { .. }] => "a certificate request",
         [Tag::Integer, Tag::Sequence, Tag::Sequence, Tag::UtcTime | Tag::GeneralizedTime, ..]
-        | [Tag::Sequence, Tag::Sequence, Tag::UtcTime | Tag::GeneralizedTime, ..] => "a revocation list",
-        _ => "an X.509 certificate",
+        | [Tag::Sequence, Tag::Sequence, Tag::UtcTime | Tag::GeneralizedTime, ..] => REVOCATIONS,
+        _ => CERTIFICATE,
     }
 }
 

@@ -4,5 +4,6 @@
 
 mod peers;
 mod people;
+mod twin;
 
 pub(in crate::crypt::smime) use people::*;

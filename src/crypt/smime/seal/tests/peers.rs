@@ -1,8 +1,13 @@
 //! Round trips with the `openssl` and `gpgsm` commands, where they are installed.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
+};
+
+use openssl::{
+    nid::Nid,
+    pkey::{PKey, Private},
 };
 
 use super::*;
@@ -66,17 +71,115 @@ fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+const FORMS: [Form; 4] = {
+    let [cbc, gcm] = [ContentEncryption::Cbc, ContentEncryption::Gcm];
+    let [detached, opaque] = [SignatureForm::Detached, SignatureForm::Opaque];
+    [
+        Form { content: cbc, signature: detached },
+        Form { content: cbc, signature: opaque },
+        Form { content: gcm, signature: detached },
+        Form { content: gcm, signature: opaque },
+    ]
+};
+
+/// A key made by the command, whose options the crate lacks.
+fn generated(options: &str) -> Option<PKey<Private>> {
+    let mut command = Command::new("openssl");
+    let made = pipe(command.args(["genpkey", "-algorithm"]).args(options.split(' ')), b"").ok()?;
+    Some(PKey::private_key_from_pem(&made).unwrap())
+}
+
 #[test]
-fn openssl_opens_what_is_signed_and_sealed() {
-    let (alice, bob) = (person("alice", rsa()), person("bob", rsa()));
-    let Some(openssl) = Openssl::new(&[&alice, &bob]) else { return };
-    for content in [ContentEncryption::Cbc, ContentEncryption::Gcm] {
-        for signature in [SignatureForm::Detached, SignatureForm::Opaque] {
-            let form = Form { content, signature };
-            let message = sealed(TEXT, Some(&alice), &[&bob, &alice], form);
-            for reader in [&bob, &alice] {
-                assert_eq!(openssl.open(&message, reader, Some(&alice)).as_deref(), Ok(TEXT), "{form:?}");
-            }
+fn openssl_opens_every_kind_of_signature() {
+    let bob = person("bob", ec(Nid::X9_62_PRIME256V1));
+    let mut keys = vec![
+        rsa(),
+        pss(),
+        ec(Nid::X9_62_PRIME256V1),
+        ec(Nid::SECP384R1),
+        ec(Nid::SECP521R1),
+        ec(Nid::BRAINPOOL_P256R1),
+    ];
+    let prescribed = "-pkeyopt rsa_pss_keygen_md:sha384 -pkeyopt rsa_pss_keygen_mgf1_md:sha384";
+    keys.extend(generated(&format!("RSA-PSS {prescribed} -pkeyopt rsa_pss_keygen_saltlen:40")));
+    for (number, key) in keys.into_iter().enumerate() {
+        let alice = person("alice", key);
+        let Some(openssl) = Openssl::new(&[&alice, &bob]) else { return };
+        for form in FORMS {
+            let message = sealed(TEXT, Some(&alice), &[&bob], form);
+            assert_eq!(openssl.open(&message, &bob, Some(&alice)).as_deref(), Ok(TEXT), "{number} {form:?}");
         }
+    }
+}
+
+#[test]
+fn openssl_opens_for_every_kind_of_recipient() {
+    let alice = person("alice", rsa());
+    let everybody = [
+        person("rsa", rsa()),
+        capable("oaep", rsa(), &crate::crypt::smime::Capabilities::ours()),
+        person("p256", ec(Nid::X9_62_PRIME256V1)),
+        person("p384", ec(Nid::SECP384R1)),
+        person("p521", ec(Nid::SECP521R1)),
+    ];
+    assert!(everybody[1].certificate.takes_oaep() && !everybody[0].certificate.takes_oaep());
+    let to: Vec<&Person> = everybody.iter().collect();
+    let Some(openssl) = Openssl::new(&[&to[..], &[&alice]].concat()) else { return };
+    for form in FORMS {
+        let message = sealed(TEXT, Some(&alice), &to, form);
+        let alone = sealed(TEXT, None, &to, form);
+        for reader in &everybody {
+            assert_eq!(openssl.open(&message, reader, Some(&alice)).as_deref(), Ok(TEXT), "{} {form:?}", reader.name);
+            assert_eq!(openssl.open(&alone, reader, None).as_deref(), Ok(TEXT), "{} {form:?}", reader.name);
+        }
+    }
+    let count = |padding: &str| {
+        let shown = openssl.run("cms -cmsout -print -noout", &sealed(TEXT, None, &to, FORMS[0])).unwrap();
+        String::from_utf8(shown).unwrap().matches(padding).count()
+    };
+    assert_eq!(count("algorithm: rsaesOaep"), 1);
+    assert_eq!(count("algorithm: rsaEncryption"), 1);
+    assert_eq!(count("dhSinglePass-stdDH-sha256kdf-scheme"), 1);
+    assert_eq!(count("dhSinglePass-stdDH-sha512kdf-scheme"), 1);
+}
+
+#[test]
+fn gpgsm_opens_what_is_for_rsa_in_cbc() {
+    let (alice, bob) = (person("alice", rsa()), person("bob", rsa()));
+    let (Some(openssl), Some(gpgsm)) = (Openssl::new(&[&alice, &bob]), Gpgsm::new()) else { return };
+    // The only form that version 2.2 imports.
+    let options = "-export -inkey bob.key -in bob.pem -macalg sha1 -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES";
+    let bag = openssl.run(&format!("pkcs12 {options} -passout pass:specimen"), b"").unwrap();
+    gpgsm.run(&["--import"], &bag).unwrap();
+    for signature in [SignatureForm::Detached, SignatureForm::Opaque] {
+        let message = sealed(TEXT, Some(&alice), &[&bob], Form { content: ContentEncryption::Cbc, signature });
+        let clear = gpgsm.run(&["--assume-base64", "--decrypt"], &message[twin::header_end(&message)..]).unwrap();
+        assert_eq!(twin::verify(&clear, &alice).unwrap(), TEXT);
+    }
+}
+
+/// A home of its own, whose agent ends with it.
+struct Gpgsm(tempfile::TempDir);
+
+impl Gpgsm {
+    fn new() -> Option<Self> {
+        Command::new("gpgsm").arg("--version").stdout(Stdio::null()).status().ok()?;
+        let this = Self(tempfile::Builder::new().prefix("gpgsm").tempdir().unwrap());
+        std::fs::write(this.0.path().join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
+        std::fs::write(this.0.path().join("passphrase"), "specimen\n").unwrap();
+        Some(this)
+    }
+
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec gpgsm --batch --no-tty --pinentry-mode loopback --passphrase-fd 3 \"$@\" 3< \"$0\""]);
+        shell.arg(self.0.path().join("passphrase")).args(["--disable-dirmngr", "--disable-crl-checks"]);
+        pipe(shell.args(arguments).env("GNUPGHOME", self.0.path()), input)
+    }
+}
+
+impl Drop for Gpgsm {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", self.0.path()).status();
     }
 }

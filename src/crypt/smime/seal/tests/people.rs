@@ -4,14 +4,15 @@ use std::io::Write;
 
 use jiff::Timestamp;
 use openssl::{
-    asn1::Asn1Time,
+    asn1::{Asn1Object, Asn1OctetString, Asn1Time},
     bn::BigNum,
     ec::{EcGroup, EcKey},
     hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{Id, KeyType, PKey, Private},
+    pkey_ctx::PkeyCtx,
     rsa::Rsa,
-    x509::{X509, X509Name},
+    x509::{X509, X509Extension, X509Name},
 };
 
 use crate::crypt::smime::{Certificate, Form, Grounds, Signer, Smime};
@@ -43,13 +44,42 @@ pub(in crate::crypt::smime) fn ec(curve: Nid) -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap()).unwrap()
 }
 
-pub(in crate::crypt::smime) fn person(name: &'static str, key: PKey<Private>) -> Person {
-    let root_key = ec(Nid::X9_62_PRIME256V1);
-    let root = certificate("root", &root_key, "root", &root_key);
-    Person { name, certificate: certificate(name, &key, "root", &root_key), key, authority: root }
+/// An RSA key that signs with PSS alone, and prescribes nothing.
+pub(in crate::crypt::smime) fn pss() -> PKey<Private> {
+    let mut context = PkeyCtx::new_id(Id::RSA_PSS).unwrap();
+    context.keygen_init().unwrap();
+    context.set_rsa_keygen_bits(2048).unwrap();
+    context.keygen().unwrap()
 }
 
-fn certificate(subject: &str, key: &PKey<Private>, issuer: &str, issuer_key: &PKey<Private>) -> Certificate {
+pub(in crate::crypt::smime) fn ml_dsa() -> PKey<Private> {
+    PKey::private_key_from_seed(None, KeyType::ML_DSA_65, None, &[7; 32]).unwrap()
+}
+
+pub(in crate::crypt::smime) fn person(name: &'static str, key: PKey<Private>) -> Person {
+    issue(name, key, None)
+}
+
+/// With capabilities in the certificate (RFC 4262).
+pub(in crate::crypt::smime) fn capable(name: &'static str, key: PKey<Private>, capabilities: &[u8]) -> Person {
+    let value = Asn1OctetString::new_from_bytes(capabilities).unwrap();
+    let oid = Asn1Object::from_str("1.2.840.113549.1.9.15").unwrap();
+    issue(name, key, Some(X509Extension::new_from_der(&oid, false, &value).unwrap()))
+}
+
+fn issue(name: &'static str, key: PKey<Private>, extension: Option<X509Extension>) -> Person {
+    let root_key = ec(Nid::X9_62_PRIME256V1);
+    let authority = certificate("root", &root_key, "root", &root_key, None);
+    Person { name, certificate: certificate(name, &key, "root", &root_key, extension), key, authority }
+}
+
+fn certificate(
+    subject: &str,
+    key: &PKey<Private>,
+    issuer: &str,
+    issuer_key: &PKey<Private>,
+    extension: Option<X509Extension>,
+) -> Certificate {
     use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
     let called = |name: &str| {
         let mut builder = X509Name::builder().unwrap();
@@ -76,6 +106,9 @@ fn certificate(subject: &str, key: &PKey<Private>, issuer: &str, issuer_key: &PK
             .build(&builder.x509v3_context(None, None))
             .unwrap();
         builder.append_extension(names).unwrap();
+    }
+    if let Some(extension) = extension {
+        builder.append_extension(extension).unwrap();
     }
     builder.sign(issuer_key, MessageDigest::sha256()).unwrap();
     Certificate::from_x509(builder.build()).unwrap()

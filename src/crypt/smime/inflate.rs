@@ -1,0 +1,33 @@
+//! CompressedData undone (RFC 3274), within a bound.
+
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+use zeroize::Zeroizing;
+
+use crate::crypt::OpenError;
+
+/// Inflates a zlib stream (RFC 1950), of which not more than `limit` bytes may come.
+///
+/// # Errors
+/// [`OpenError::Limit`] for more, [`OpenError::Malformed`] for what is no zlib stream, or has anything behind it.
+pub(super) fn inflate(stream: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    const CHUNK: usize = 64 << 10;
+    let mut decoder = ZlibDecoder::new(stream);
+    let mut content = Zeroizing::new(Vec::new());
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    loop {
+        match decoder.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(length) if content.len() + length > limit => {
+                return Err(OpenError::Limit("its content is too large"));
+            }
+            Ok(length) => content.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Err(_) => return Err(OpenError::Malformed("its compressed content is damaged")),
+        }
+    }
+    if decoder.total_in() != stream.len() as u64 {
+        return Err(OpenError::Malformed("its compressed content is damaged"));
+    }
+    Ok(content)
+}

@@ -1,0 +1,384 @@
+//! From the recipients of a message to its content key (RFC 5652, 6.2; RFC 8017, 7; RFC 5753, 3; RFC 8418).
+//!
+//! Whatever goes wrong once a key fits gives a random content key of the right length, so that nobody can tell
+//! what it was (RFC 3218).
+
+use openssl::{
+    bn::BigNumContext,
+    cipher::{Cipher, CipherRef},
+    cipher_ctx::{CipherCtx, CipherCtxFlags},
+    derive::Deriver,
+    ec::{EcKey, EcPoint},
+    error::ErrorStack,
+    hash::{Hasher, MessageDigest},
+    md::{Md, MdRef},
+    pkey::{Id, PKey, Private, Public},
+    pkey_ctx::{HkdfMode, PkeyCtx},
+    rsa::Padding,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Certificate, Key,
+    asn1::{Algorithm, Fault, Identifier},
+    ber::{Cursor, Element, tag},
+    der::{element, sequence},
+    key::Secret,
+    oid,
+};
+use crate::crypt::{Fingerprint, OpenError, PublicCertificate};
+
+/// The most keys that are unwrapped for one message.
+const MOST_TRIALS: usize = 16;
+
+/// What the content is encrypted with.
+pub(super) struct ContentKey {
+    pub key: Zeroizing<Vec<u8>>,
+    /// Whose key opened it.
+    pub opened_by: Fingerprint,
+}
+
+/// Why no key comes out.
+pub(super) enum Failure {
+    /// Not one of the keys is a recipient's; whom the message names.
+    NoKey(Vec<String>),
+    Fault(Fault),
+    /// The crypto library has no random bytes.
+    Library,
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoKey(recipients) => Self::NoKey { recipients },
+            Failure::Fault(fault) => fault.into(),
+            Failure::Library => Self::Undecryptable,
+        }
+    }
+}
+
+/// One wrapped key, and for whom.
+struct Wrapped<'a> {
+    recipient: Identifier<'a>,
+    method: Method<'a>,
+    key: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum Method<'a> {
+    /// KeyTransRecipientInfo.
+    Transport(Algorithm<'a>),
+    /// KeyAgreeRecipientInfo: the originator's element, the keying material of the user, the algorithm.
+    Agreement { originator: Element<'a>, material: Option<Element<'a>>, algorithm: Algorithm<'a> },
+}
+
+/// Finds the content key, which is to have a length.
+pub(super) fn content_key(recipients: &[Element<'_>], keys: &[Key], length: usize) -> Result<ContentKey, Failure> {
+    let (mut named, mut matched, mut trials) = (Vec::new(), None, 0);
+    for recipient in recipients {
+        for wrapped in wrapped_keys(recipient).map_err(Failure::Fault)? {
+            for (secret, certificate) in keys.iter().filter_map(open) {
+                if !wrapped.recipient.names(certificate) {
+                    continue;
+                }
+                trials += 1;
+                if trials > MOST_TRIALS {
+                    return Err(Failure::Fault(Fault::Limit("it names one recipient too often")));
+                }
+                let opened_by = certificate.fingerprint();
+                if let Some(key) = wrapped.open(secret).filter(|key| key.len() == length) {
+                    return Ok(ContentKey { key, opened_by });
+                }
+                matched = matched.or(Some(opened_by));
+            }
+            named.push(wrapped.recipient.words());
+        }
+    }
+    let Some(opened_by) = matched else { return Err(Failure::NoKey(named)) };
+    let mut key = Zeroizing::new(vec![0; length]);
+    openssl::rand::rand_bytes(&mut key).map_err(|_| Failure::Library)?;
+    Ok(ContentKey { key, opened_by })
+}
+
+/// Whom the recipients are, in words.
+pub(super) fn names(recipients: &[Element<'_>]) -> Result<Vec<String>, Fault> {
+    let mut names = Vec::new();
+    for recipient in recipients {
+        names.extend(wrapped_keys(recipient)?.iter().map(|wrapped| wrapped.recipient.words()));
+    }
+    Ok(names)
+}
+
+fn open(key: &Key) -> Option<(&PKey<Private>, &Certificate)> {
+    match (&key.secret, &key.certificate) {
+        (Secret::Open(secret), Some(certificate)) => Some((secret, certificate)),
+        _ => None,
+    }
+}
+
+/// The most keys that one key agreement wraps.
+const MOST_AGREED: usize = 1_000;
+
+/// The wrapped keys of a RecipientInfo; none of the kinds that are for others than holders of certificates.
+fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> {
+    const AGREEMENT: u8 = tag::context(1);
+    match recipient.tag {
+        tag::SEQUENCE => {
+            let mut fields = recipient.inside(tag::SEQUENCE)?;
+            fields.next()?.primitive(tag::INTEGER)?;
+            let recipient = Identifier::read(&fields.next()?)?;
+            let method = Method::Transport(Algorithm::read(fields.next()?)?);
+            let key = fields.next()?.octets(tag::OCTET_STRING)?.into_owned();
+            fields.end()?;
+            Ok(vec![Wrapped { recipient, method, key }])
+        }
+        AGREEMENT => {
+            let mut fields = recipient.inside(AGREEMENT)?;
+            fields.next()?.primitive(tag::INTEGER)?;
+            let originator = fields.inside(tag::context(0))?.next()?;
+            let material = match fields.next_if(&[tag::context(1)])? {
+                Some(material) => Some(material.inside(tag::context(1))?.next()?),
+                None => None,
+            };
+            let algorithm = Algorithm::read(fields.next()?)?;
+            let method = Method::Agreement { originator, material, algorithm };
+            let keys = fields.inside(tag::SEQUENCE)?.all(MOST_AGREED)?;
+            fields.end()?;
+            let keys = keys.ok_or(Fault::Limit("it has too many recipients"))?;
+            keys.into_iter().map(|key| agreed(key, method)).collect()
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Reads a RecipientEncryptedKey (RFC 5652, 6.2.2).
+fn agreed<'a>(element: Element<'a>, method: Method<'a>) -> Result<Wrapped<'a>, Fault> {
+    let mut fields = element.inside(tag::SEQUENCE)?;
+    let id = fields.next()?;
+    let recipient = match id.tag {
+        tag::SEQUENCE => Identifier::read(&id)?,
+        _ => Identifier::KeyId(id.inside(tag::context(0))?.next()?.octets(tag::OCTET_STRING)?),
+    };
+    let key = fields.next()?.octets(tag::OCTET_STRING)?.into_owned();
+    fields.end()?;
+    Ok(Wrapped { recipient, method, key })
+}
+
+impl Wrapped<'_> {
+    /// Unwraps it; none if that does not work, for whatever reason.
+    fn open(&self, secret: &PKey<Private>) -> Option<Zeroizing<Vec<u8>>> {
+        match self.method {
+            Method::Transport(algorithm) => transported(secret, &algorithm, &self.key),
+            Method::Agreement { originator, material, algorithm } => {
+                agree(secret, &originator, material, &algorithm, &self.key)
+            }
+        }
+    }
+}
+
+/// RSA v1.5 and OAEP (RFC 8017, 7; RFC 3560; RFC 4055, 4.1).
+fn transported(secret: &PKey<Private>, algorithm: &Algorithm<'_>, wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    if secret.id() != Id::RSA {
+        return None;
+    }
+    let mut context = PkeyCtx::new(secret).ok()?;
+    context.decrypt_init().ok()?;
+    if algorithm.is(&oid::RSA) {
+        context.set_rsa_padding(Padding::PKCS1).ok()?;
+    } else if algorithm.is(&oid::RSA_OAEP) {
+        let Oaep { digest, mask, label } = Oaep::read(algorithm)?;
+        context.set_rsa_padding(Padding::PKCS1_OAEP).ok()?;
+        context.set_rsa_oaep_md(digest).ok()?;
+        context.set_rsa_mgf1_md(mask).ok()?;
+        if !label.is_empty() {
+            context.set_rsa_oaep_label(&label).ok()?;
+        }
+    } else {
+        return None;
+    }
+    let mut key = Zeroizing::new(vec![0; secret.size()]);
+    let length = context.decrypt(wrapped, Some(&mut key)).ok()?;
+    key.truncate(length);
+    Some(key)
+}
+
+/// RSAES-OAEP-params (RFC 4055, 4.1).
+struct Oaep {
+    digest: &'static MdRef,
+    mask: &'static MdRef,
+    label: Vec<u8>,
+}
+
+impl Oaep {
+    fn read(algorithm: &Algorithm<'_>) -> Option<Self> {
+        let mut oaep = Self { digest: Md::sha1(), mask: Md::sha1(), label: Vec::new() };
+        let Some(parameters) = algorithm.parameters else { return Some(oaep) };
+        let mut fields = parameters.inside(tag::SEQUENCE).ok()?;
+        if let Some(digest) = explicit(&mut fields, 0)? {
+            oaep.digest = digest_named(&Algorithm::read(digest).ok()?)?;
+        }
+        if let Some(mask) = explicit(&mut fields, 1)? {
+            let mask = Algorithm::read(mask).ok().filter(|mask| mask.is(&oid::MGF1))?;
+            oaep.mask = digest_named(&Algorithm::read(mask.parameters?).ok()?)?;
+        }
+        if let Some(label) = explicit(&mut fields, 2)? {
+            let label = Algorithm::read(label).ok().filter(|label| label.is(&oid::P_SPECIFIED))?;
+            oaep.label = label.parameters?.octets(tag::OCTET_STRING).ok()?.into_owned();
+        }
+        fields.end().ok()?;
+        Some(oaep)
+    }
+}
+
+/// The element in an explicit tag, if it is there.
+fn explicit<'a>(fields: &mut Cursor<'a>, number: u8) -> Option<Option<Element<'a>>> {
+    let Some(outer) = fields.next_if(&[tag::context(number)]).ok()? else { return Some(None) };
+    let mut inside = outer.inside(tag::context(number)).ok()?;
+    let element = inside.next().ok()?;
+    inside.end().ok()?;
+    Some(Some(element))
+}
+
+fn digest_named(algorithm: &Algorithm<'_>) -> Option<&'static MdRef> {
+    let known = [
+        (oid::SHA1, Md::sha1()),
+        (oid::SHA224, Md::sha224()),
+        (oid::SHA256, Md::sha256()),
+        (oid::SHA384, Md::sha384()),
+        (oid::SHA512, Md::sha512()),
+    ];
+    known.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| digest)
+}
+
+/// How a shared secret becomes a key.
+enum Derivation {
+    /// ANSI X9.63 (RFC 5753, 7.1.4 and 7.2).
+    X963(MessageDigest),
+    /// HKDF (RFC 8418, 2.2; RFC 5869).
+    Hkdf(&'static MdRef),
+}
+
+impl Derivation {
+    fn named(algorithm: &Algorithm<'_>) -> Option<Self> {
+        let x963 = [
+            (oid::ECDH_SHA1, MessageDigest::sha1()),
+            (oid::ECDH_SHA224, MessageDigest::sha224()),
+            (oid::ECDH_SHA256, MessageDigest::sha256()),
+            (oid::ECDH_SHA384, MessageDigest::sha384()),
+            (oid::ECDH_SHA512, MessageDigest::sha512()),
+        ];
+        let hkdf = [
+            (oid::ECDH_HKDF_SHA256, Md::sha256()),
+            (oid::ECDH_HKDF_SHA384, Md::sha384()),
+            (oid::ECDH_HKDF_SHA512, Md::sha512()),
+        ];
+        let x963 = x963.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| Self::X963(digest));
+        x963.or_else(|| hkdf.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| Self::Hkdf(digest)))
+    }
+
+    fn derive(&self, shared: &[u8], info: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+        let mut key = Zeroizing::new(Vec::with_capacity(length + 64));
+        match self {
+            Self::X963(digest) => {
+                let mut counter = 1u32;
+                while key.len() < length {
+                    let mut hasher = Hasher::new(*digest)?;
+                    hasher.update(shared)?;
+                    hasher.update(&counter.to_be_bytes())?;
+                    hasher.update(info)?;
+                    key.extend_from_slice(&hasher.finish()?);
+                    counter += 1;
+                }
+                key.truncate(length);
+            }
+            Self::Hkdf(digest) => {
+                key.resize(length, 0);
+                let mut context = PkeyCtx::new_id(Id::HKDF)?;
+                context.derive_init()?;
+                context.set_hkdf_mode(HkdfMode::EXTRACT_THEN_EXPAND)?;
+                context.set_hkdf_md(digest)?;
+                context.set_hkdf_key(shared)?;
+                context.add_hkdf_info(info)?;
+                context.derive(Some(&mut key))?;
+            }
+        }
+        Ok(key)
+    }
+}
+
+/// Key agreement with an ephemeral key (RFC 5753, 3.1; RFC 8418, 3).
+fn agree(
+    secret: &PKey<Private>,
+    originator: &Element<'_>,
+    material: Option<Element<'_>>,
+    algorithm: &Algorithm<'_>,
+    wrapped: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let derivation = Derivation::named(algorithm)?;
+    let wrap = Algorithm::read(algorithm.parameters?).ok()?;
+    let cipher = wrapping(&wrap)?;
+    let peer = peer(secret, originator)?;
+    let mut deriver = Deriver::new(secret).ok()?;
+    deriver.set_peer(&peer).ok()?;
+    let shared = Zeroizing::new(deriver.derive_to_vec().ok()?);
+    let material = material.map(|material| material.octets(tag::OCTET_STRING)).transpose().ok()?;
+    let info = shared_info(&wrap, material.as_deref(), cipher.key_length());
+    let key = derivation.derive(&shared, &info, cipher.key_length()).ok()?;
+    unwrapped(cipher, &key, wrapped).ok()
+}
+
+/// The ephemeral public key, on the curve of the secret one.
+fn peer(secret: &PKey<Private>, originator: &Element<'_>) -> Option<PKey<Public>> {
+    const PUBLIC_KEY: u8 = tag::context(1);
+    let mut fields = originator.inside(PUBLIC_KEY).ok()?;
+    fields.next().ok()?;
+    let bits = fields.next().ok()?.octets(tag::BIT_STRING).ok()?;
+    let (unused, point) = bits.split_first()?;
+    if *unused != 0 {
+        return None;
+    }
+    match secret.id() {
+        Id::EC => {
+            let own = secret.ec_key().ok()?;
+            let mut context = BigNumContext::new().ok()?;
+            let point = EcPoint::from_bytes(own.group(), point, &mut context).ok()?;
+            let key = EcKey::from_public_key(own.group(), &point).ok()?;
+            key.check_key().ok()?;
+            PKey::from_ec_key(key).ok()
+        }
+        id @ (Id::X25519 | Id::X448) => PKey::public_key_from_raw_bytes(point, id).ok(),
+        _ => None,
+    }
+}
+
+/// ECC-CMS-SharedInfo (RFC 5753, 7.2).
+fn shared_info(wrap: &Algorithm<'_>, material: Option<&[u8]>, length: usize) -> Vec<u8> {
+    let bits = u32::try_from(length * 8).unwrap_or_default().to_be_bytes();
+    let mut info = wrap.raw.to_vec();
+    if let Some(material) = material {
+        info.extend(element(tag::context(0), &[&element(tag::OCTET_STRING, &[material])]));
+    }
+    info.extend(element(tag::context(2), &[&element(tag::OCTET_STRING, &[&bits])]));
+    sequence(&[&info])
+}
+
+/// What a key is wrapped with (RFC 3565, 2.3.2; RFC 3370, 4.3.1).
+fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
+    let known = [
+        (oid::AES128_WRAP, Cipher::aes_128_wrap()),
+        (oid::AES192_WRAP, Cipher::aes_192_wrap()),
+        (oid::AES256_WRAP, Cipher::aes_256_wrap()),
+    ];
+    known.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, cipher)| cipher)
+}
+
+fn unwrapped(cipher: &CipherRef, key: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+    let mut context = CipherCtx::new()?;
+    context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
+    context.decrypt_init(Some(cipher), Some(key), None)?;
+    let mut out = Zeroizing::new(vec![0; wrapped.len() + 16]);
+    let mut length = context.cipher_update(wrapped, Some(&mut out))?;
+    length += context.cipher_final(out.get_mut(length..).unwrap_or_default())?;
+    out.truncate(length);
+    Ok(out)
+}
