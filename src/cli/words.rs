@@ -127,8 +127,8 @@ impl From<smime::CertificateError> for Failure {
 impl From<smime::KeyError> for Failure {
     fn from(error: smime::KeyError) -> Self {
         let kind = match error {
-            smime::KeyError::Library(_) => Kind::System,
-            smime::KeyError::NotLocked => Kind::Permission,
+            smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
+            smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
         };
         Self::new(kind, error.to_string())
     }
@@ -138,10 +138,16 @@ impl From<smime::UnlockError> for Failure {
     fn from(error: smime::UnlockError) -> Self {
         let kind = match error {
             smime::UnlockError::WrongPassphrase(_) => Kind::Permission,
-            smime::UnlockError::Algorithm(_) | smime::UnlockError::Broken => Kind::Malformed,
+            smime::UnlockError::Algorithm(_) | smime::UnlockError::Broken | smime::UnlockError::NoSecret => {
+                Kind::Malformed
+            }
             smime::UnlockError::TooCostly => Kind::Limit,
         };
-        Self::new(kind, error.to_string())
+        let failure = Self::new(kind, error.to_string());
+        match error {
+            smime::UnlockError::Algorithm(_) => failure.hint(["openssl", "pkcs12", "-help"]),
+            _ => failure,
+        }
     }
 }
 

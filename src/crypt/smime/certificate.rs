@@ -48,6 +48,12 @@ pub enum CertificateError {
     /// Something else, named.
     #[error("this is not an X.509 certificate but {0}")]
     SomethingElse(&'static str),
+    /// Something else where a key was asked for, named.
+    #[error("this is not a key but {0}")]
+    NotKey(&'static str),
+    /// Certificates where a key was asked for.
+    #[error("there is no secret key in it, only certificates")]
+    NoSecret,
     /// Something else where lists of revoked certificates are due, named.
     #[error("this is not a revocation list but {0}")]
     NoRevocations(&'static str),

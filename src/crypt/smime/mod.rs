@@ -14,11 +14,15 @@ mod der;
 mod identity;
 mod inflate;
 mod key;
+mod lock;
 mod look;
 mod oid;
+mod pem;
+mod pkcs12;
 mod policy;
 mod pull;
 mod read;
+mod scheme;
 mod seal;
 mod sign;
 mod unwrap;
@@ -32,7 +36,8 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
-pub use key::{Key, KeyError, Signer, UnlockError};
+pub use key::{Key, KeyError, Signer};
+pub use lock::UnlockError;
 pub use read::{Layer, Pins, Reader, recipients_of};
 
 /// The suite.
