@@ -169,7 +169,8 @@ fn signature(summary: &Summary) -> String {
         })
         .collect();
     let signers = if signers.is_empty() { String::new() } else { format!(" by {}", signers.join(", ")) };
-    let reason = signature.reason.map(|reason| format!(": {}", reason.word())).unwrap_or_default();
+    let detail = signature.detail.as_ref().map(|detail| format!(" ({})", Printable(detail))).unwrap_or_default();
+    let reason = signature.reason.map(|reason| format!(": {}{detail}", reason.word())).unwrap_or_default();
     match (signature.state, signature.covers) {
         (State::Good, _) => format!("has a good signature{signers}"),
         (State::Unknown, _) => format!("has a signature that cannot be judged{reason}{signers}"),

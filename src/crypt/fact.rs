@@ -28,6 +28,8 @@ pub struct SignerCertificate {
     pub fingerprint: Fingerprint,
     /// The addresses that it names at the time of judging.
     pub addresses: Vec<Address>,
+    /// Whether its key is weaker than is advised, though it still counts.
+    pub weak: bool,
 }
 
 /// Whether a signature holds.

@@ -36,7 +36,8 @@ pub(super) fn judge(layers: &[SignatureLayer], author: &Author, part: &[Signatur
     let verdict = match layers {
         [] => {
             let covers = if part.is_empty() { Covers::None } else { Covers::Part };
-            return Signature { state: State::None, covers, reason: None, signers: signers(part.iter(), author) };
+            let signers = signers(part.iter(), author);
+            return Signature { state: State::None, covers, reason: None, detail: None, signers };
         }
         [layer] => verdict(layer, author),
         _ => Verdict::Bad(BadReason::SeveralLayers),
@@ -46,7 +47,9 @@ pub(super) fn judge(layers: &[SignatureLayer], author: &Author, part: &[Signatur
         Verdict::Unknown(reason) => (State::Unknown, Covers::Message, Some(Reason::Unknown(reason))),
         Verdict::Bad(reason) => (State::Bad, Covers::None, Some(Reason::Bad(reason))),
     };
-    Signature { state, covers, reason, signers: signers(facts, author) }
+    let detail = facts.clone().find(|fact| fact.verdict == verdict && verdict != Verdict::Good);
+    let detail = detail.and_then(|fact| fact.detail.clone());
+    Signature { state, covers, reason, detail, signers: signers(facts, author) }
 }
 
 fn verdict(layer: &SignatureLayer, author: &Author) -> Verdict {

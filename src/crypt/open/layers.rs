@@ -20,6 +20,9 @@ const MAX_LAYERS: usize = 8;
 /// The most errant and inline signatures that are verified in one message.
 const MAX_ERRANT: usize = 8;
 
+/// The largest application/pkcs7-mime that may hold certificates only, encoded.
+const MAX_CERTIFICATES: usize = 1 << 20;
+
 const BEGIN_MESSAGE: &[u8] = b"-----BEGIN PGP MESSAGE-----";
 const END_MESSAGE: &[u8] = b"-----END PGP MESSAGE-----";
 const BEGIN_SIGNED: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
@@ -92,27 +95,44 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
         match layer {
             Layer::Payload => break,
             Layer::Cms => {
-                let (inner, ends) = match reader.read_cms(&tree.part(root).decoded(&bytes))? {
-                    smime::Layer::Certificates => break,
+                let part = tree.part(root);
+                // Certificates alone are no layer, and are shown as they came; all else is read in its own memory.
+                let cms = if part.body.len() <= MAX_CERTIFICATES {
+                    Zeroizing::new(part.decoded(&bytes).into_owned())
+                } else {
+                    part.decode_in_place(&mut bytes);
+                    std::mem::take(&mut bytes)
+                };
+                match reader.read_cms(cms)? {
+                    smime::Layer::Certificates if bytes.is_empty() => {
+                        return Err(OpenError::Limit("certificates of more than 1 MiB"));
+                    }
+                    smime::Layer::Certificates => {
+                        found.root_is_told = true;
+                        break;
+                    }
                     smime::Layer::Encrypted { plaintext, opened_by, authenticated, weak } => {
                         found.decrypted(SuiteName::Smime, opened_by, Vec::new());
                         found.unauthenticated = !authenticated;
-                        let _ = weak;
-                        (plaintext, false)
+                        // One in 256 wrong keys has a padding that fits, and gives garbage.
+                        if !authenticated && !begins_as_entity(&plaintext) {
+                            return Err(OpenError::Undecryptable);
+                        }
+                        if weak {
+                            found
+                                .warn(WarningKind::WeakKey, "the message is encrypted with 3DES, which is weak by now");
+                        }
+                        bytes = plaintext;
                     }
                     smime::Layer::Signed { content, facts } => {
-                        let ends = facts.is_err();
                         found.signatures.push(SignatureLayer { suite: SuiteName::Smime, facts });
-                        (content, ends)
+                        bytes = content;
                     }
-                    smime::Layer::Compressed { content } => (content, false),
-                };
-                bytes = inner;
+                    // It adds no protection and takes none away: what stands outside it covers what is in it.
+                    smime::Layer::Compressed { content } => bytes = content,
+                }
                 tree = parse(&bytes)?;
                 root = 0;
-                if ends {
-                    break;
-                }
             }
             Layer::Encrypted { ciphertext, repaired } => {
                 let decrypted = reader.decrypt(&tree.part(ciphertext).decoded(&bytes))?;
@@ -140,6 +160,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
                 let ends = facts.is_err() && form.is_err();
                 found.signatures.push(SignatureLayer { suite, facts });
                 if ends {
+                    found.root_is_told = true;
                     break;
                 }
             }
@@ -263,6 +284,25 @@ fn is_empty_text(part: &Part, bytes: &[u8]) -> bool {
     part.media.essence() == "text/plain" && part.decoded(bytes).trim_ascii().is_empty()
 }
 
+/// Whether bytes begin as a MIME entity does: with a header section, all of it fields, in text.
+fn begins_as_entity(bytes: &[u8]) -> bool {
+    let mut section = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut fields = 0;
+    for line in section.by_ref().take_while(|line| !line.is_empty()) {
+        let text = str::from_utf8(line).is_ok_and(|text| !text.chars().any(|c| c.is_control() && c != '\t'));
+        let folded = line.starts_with(b" ") || line.starts_with(b"\t");
+        let named = line.iter().position(|byte| *byte == b':').is_some_and(|colon| {
+            let name = line[..colon].trim_ascii_end();
+            !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
+        });
+        if !text || !(named || folded && fields > 0) {
+            return false;
+        }
+        fields += 1;
+    }
+    fields > 0
+}
+
 /// Whether a body is exactly one armored message.
 fn is_one_message(body: &[u8]) -> bool {
     let body = body.trim_ascii();
@@ -300,6 +340,8 @@ struct Found {
     signatures: Vec<SignatureLayer>,
     part: Vec<SignatureFact>,
     warnings: Vec<Warning>,
+    /// Whether the payload's root is a layer of a wrong form that was counted, or certificates: not errant.
+    root_is_told: bool,
 }
 
 impl Found {
@@ -355,7 +397,7 @@ impl Found {
                 | "multipart/encrypted"
                 | "application/pkcs7-mime"
                 | "application/x-pkcs7-mime"
-                | "application/pgp-encrypted" => index != root || part.ambiguous || !self.ended_at_root(part),
+                | "application/pgp-encrypted" => index != root || !self.root_is_told,
                 "application/octet-stream" | "application/pgp" => is_armor(part, bytes),
                 media if media.starts_with("text/") => self.inline_texts(part, bytes, reader, &mut left),
                 _ => false,
@@ -391,11 +433,6 @@ impl Found {
         true
     }
 
-    /// Whether the root is a multipart/signed that was counted as a layer, though its form is wrong.
-    fn ended_at_root(&self, root: &Part) -> bool {
-        root.media.essence() == "multipart/signed" && self.signatures.last().is_some_and(|layer| layer.facts.is_err())
-    }
-
     /// Whether a text holds an armored message. A clear-signed text is verified, and named.
     fn inline_texts(&mut self, part: &Part, bytes: &[u8], reader: &dyn Reads, left: &mut usize) -> bool {
         let body = part.decoded(bytes);
@@ -420,7 +457,7 @@ impl Found {
     }
 
     fn into_unwrapped(self, outer: HeaderSection, content: Content) -> Unwrapped {
-        let Self { encrypted, unauthenticated, opened_by, signatures, part, warnings } = self;
+        let Self { encrypted, unauthenticated, opened_by, signatures, part, warnings, root_is_told: _ } = self;
         Unwrapped { outer, content, encrypted, unauthenticated, opened_by, signatures, part, warnings }
     }
 }

@@ -42,11 +42,11 @@ pub trait Reads {
     /// Reads a signed message that is not encrypted.
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError>;
 
-    /// Reads one CMS layer.
+    /// Reads one CMS layer, the content in the memory of the message.
     ///
     /// # Errors
     /// [`OpenError::Malformed`] if it is none.
-    fn read_cms(&self, message: &[u8]) -> Result<smime::Layer, OpenError>;
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError>;
 
     /// Verifies a detached CMS signature over exact bytes.
     ///
@@ -57,8 +57,8 @@ pub trait Reads {
     /// What is wrong by now with a key at hand, if anything.
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
 
-    /// Whether a certificate at hand is weaker than is advised, though it still counts.
-    fn is_weak(&self, certificate: &Fingerprint) -> bool;
+    /// Whether a key at hand is weaker than is advised, though it still counts.
+    fn is_weak(&self, key: &Fingerprint) -> bool;
 }
 
 /// A signed text, and its signature layers from the outermost.
@@ -149,8 +149,9 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
         caution::complaint(reader.complaint(key), &mut warnings);
     }
     let facts = signatures.iter().flat_map(|layer| layer.facts.iter().flatten());
-    let signers = facts.filter_map(|fact| fact.certificate.as_ref()).map(|certificate| &certificate.fingerprint);
-    if let Some(weak) = opened_by.iter().chain(signers).find(|fingerprint| reader.is_weak(fingerprint)) {
+    let signers = facts.filter_map(|fact| fact.certificate.as_ref()).filter(|certificate| certificate.weak);
+    let weak = opened_by.iter().filter(|fingerprint| reader.is_weak(fingerprint));
+    if let Some(weak) = weak.chain(signers.map(|certificate| &certificate.fingerprint)).next() {
         caution::weak(weak, &mut warnings);
     }
     let summary = Summary { suite, encrypted, signature, headers: Headers(shown), warnings };
@@ -213,8 +214,8 @@ impl Reads for Readers<'_> {
         self.pgp.verify_inline(message)
     }
 
-    fn read_cms(&self, message: &[u8]) -> Result<smime::Layer, OpenError> {
-        self.smime.read(message)
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
+        self.smime.read_in_place(message)
     }
 
     fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
@@ -222,13 +223,20 @@ impl Reads for Readers<'_> {
     }
 
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
-        let pgp = &self.pgp;
-        let certificate = pgp.certificates.iter().find(|certificate| certificate.fingerprint() == *key)?;
-        pgp::Pgp::check(certificate, &(), pgp.at).err()
+        let (pgp, smime) = (&self.pgp, &self.smime);
+        if let Some(certificate) = pgp.certificates.iter().find(|certificate| certificate.fingerprint() == *key) {
+            return pgp::Pgp::check(certificate, &(), pgp.at).err();
+        }
+        // Whether others have a chain for it does not matter to its holder.
+        let certificates = smime.keys.iter().filter_map(smime::Key::certificate);
+        let mut own = certificates.filter(|certificate| certificate.fingerprint() == *key);
+        smime::Smime::check(own.next()?, &smime::Grounds::Pinned, smime.at).err()
     }
 
     fn is_weak(&self, certificate: &Fingerprint) -> bool {
+        let smime = self.smime.keys.iter().filter_map(smime::Key::certificate).chain(self.smime.certificates);
         self.pgp.certificates.iter().any(|known| known.weak_key() && known.fingerprint() == *certificate)
+            || smime.into_iter().any(|known| known.weak_key() && known.fingerprint() == *certificate)
     }
 }
 

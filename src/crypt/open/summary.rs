@@ -32,6 +32,9 @@ pub struct Signature {
     pub covers: Covers,
     /// Why it is not good; none if it is, or if there is none.
     pub reason: Option<Reason>,
+    /// On what the reason rests, in words, where it says too little; what comes from outside is not made visible
+    /// here.
+    pub detail: Option<String>,
     /// Who made it, as far as is known.
     pub signers: Vec<Signer>,
 }

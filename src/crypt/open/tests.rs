@@ -49,7 +49,7 @@ impl Reads for Straw {
         Ok((Zeroizing::new(b"inline\n".to_vec()), vec![facts(signer)]))
     }
 
-    fn read_cms(&self, _message: &[u8]) -> Result<smime::Layer, OpenError> {
+    fn read_cms(&self, _message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
         Err(OpenError::Malformed("no CMS"))
     }
 
@@ -96,6 +96,7 @@ fn facts(text: &str) -> Vec<SignatureFact> {
         certificate: (fault != "unknown").then(|| SignerCertificate {
             fingerprint: fingerprint('A'),
             addresses: vec![Address::parse(&format!("{name}@example.org")).unwrap()],
+            weak: false,
         }),
         issuer: "0123456789ABCDEF".to_owned(),
         created: Some("2026-11-24T10:00:00Z".parse().unwrap()),
@@ -163,7 +164,7 @@ fn a_good_message_has_all_keys() {
         json,
         serde_json::json!({
             "version": 1, "suite": "openpgp", "encrypted": true,
-            "signature": { "state": "good", "covers": "message", "reason": null,
+            "signature": { "state": "good", "covers": "message", "reason": null, "detail": null,
                 "signers": [{ "address": ALICE, "fingerprint": "A".repeat(40) }] },
             "headers": {
                 "from": { "value": "Alice <alice@example.org>", "protection": "signed" },
@@ -608,38 +609,43 @@ proptest::proptest! {
     }
 }
 
-/// Straw that calls every signature good by Alice, whatever it says.
+/// Straw that calls every signature good by Alice, whatever it says, with a weak key.
 struct Tolerant;
+
+fn weakly(mut facts: Vec<SignatureFact>) -> Vec<SignatureFact> {
+    facts.iter_mut().filter_map(|fact| fact.certificate.as_mut()).for_each(|certificate| certificate.weak = true);
+    facts
+}
 
 impl Reads for Tolerant {
     fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError> {
         let body = message.splitn(2, |byte| *byte == b'\n').nth(1).ok_or(OpenError::Undecryptable)?;
         let plaintext = Zeroizing::new(body.to_vec());
-        Ok(pgp::Decrypted { plaintext, signatures: vec![facts("alice")], opened_by: fingerprint('B') })
+        Ok(pgp::Decrypted { plaintext, signatures: vec![weakly(facts("alice"))], opened_by: fingerprint('B') })
     }
 
     fn verify_detached(&self, _signatures: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        Ok(facts("alice"))
+        Ok(weakly(facts("alice")))
     }
 
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
-        Ok((Zeroizing::new(message.to_vec()), vec![facts("alice")]))
+        Ok((Zeroizing::new(message.to_vec()), vec![weakly(facts("alice"))]))
     }
 
-    fn read_cms(&self, message: &[u8]) -> Result<smime::Layer, OpenError> {
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
         let content = Zeroizing::new(message.to_vec());
-        Ok(smime::Layer::Signed { content, facts: Ok(facts("alice")) })
+        Ok(smime::Layer::Signed { content, facts: Ok(weakly(facts("alice"))) })
     }
 
     fn verify_cms(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        Ok(facts("alice"))
+        Ok(weakly(facts("alice")))
     }
 
     fn complaint(&self, _key: &Fingerprint) -> Option<Unusable> {
         None
     }
 
-    fn is_weak(&self, certificate: &Fingerprint) -> bool {
-        *certificate == fingerprint('A')
+    fn is_weak(&self, _key: &Fingerprint) -> bool {
+        false
     }
 }

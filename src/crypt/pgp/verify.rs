@@ -52,6 +52,7 @@ impl Judge<'_> {
                     fact.certificate = Some(SignerCertificate {
                         fingerprint: certificate.fingerprint(),
                         addresses: certificate.addresses(self.at),
+                        weak: certificate.weak_key(),
                     });
                 }
                 if verdict == Verdict::Good {

@@ -26,6 +26,8 @@ mod request;
 mod scheme;
 mod seal;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod unwrap;
 mod verify;
 mod wrap;

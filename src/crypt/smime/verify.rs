@@ -9,7 +9,7 @@ use super::{
     algorithm::{self, Digests},
     asn1::{Algorithm, Attribute, Fault, Identifier, Signed},
     ber::{Element, tag},
-    chain::Purpose,
+    chain::{Purpose, fit},
     der::element,
     oid,
 };
@@ -294,10 +294,13 @@ impl Judge<'_> {
                 None => {}
             }
         }
-        match self.reader.authorities.judge(certificate, self.between, Purpose::Sign, at) {
+        let judged = self.reader.authorities.judge(certificate, self.between, Purpose::Sign, at);
+        match judged {
             Ok(_) => None,
-            // A pin stands for the chain.
-            Err(ChainFault::Untrusted(_) | ChainFault::Issuer { .. }) if self.pinned(certificate).is_some() => None,
+            // A pin stands for the chain and for nothing else.
+            Err(ChainFault::Untrusted(_) | ChainFault::Issuer { .. }) if self.pinned(certificate).is_some() => {
+                fit(certificate, Purpose::Sign).err().map(|fault| refused(&fault))
+            }
             Err(fault) => Some(refused(&fault)),
         }
     }
@@ -321,7 +324,7 @@ impl Judge<'_> {
                 addresses.push(address.clone());
             }
         }
-        SignerCertificate { fingerprint: certificate.fingerprint(), addresses }
+        SignerCertificate { fingerprint: certificate.fingerprint(), addresses, weak: certificate.weak_key() }
     }
 }
 
@@ -335,20 +338,18 @@ fn outside(certificate: &Certificate, moment: Timestamp) -> Option<BadReason> {
 }
 
 fn refused(fault: &ChainFault) -> Refusal {
-    (verdict(fault), Some(format!("its certificate: {fault}")))
-}
-
-fn verdict(fault: &ChainFault) -> Verdict {
-    match fault {
-        ChainFault::Untrusted(_) | ChainFault::WrongUsage(_) => Verdict::Unknown(UnknownReason::Untrusted),
+    let own = match fault {
+        ChainFault::Issuer { fault, .. } => fault,
+        own => own,
+    };
+    let verdict = match own {
         ChainFault::Expired(_) => Verdict::Bad(BadReason::Expired),
         ChainFault::NotYetValid(_) => Verdict::Bad(BadReason::NotYetValid),
         ChainFault::Revoked(_) => Verdict::Bad(BadReason::Revoked),
         ChainFault::Weak(_) => Verdict::Bad(BadReason::Weak),
-        // The signer's own certificate is in order, and out of the chain's reach.
-        ChainFault::Issuer { fault, .. } => match **fault {
-            ChainFault::Revoked(_) | ChainFault::Weak(_) => verdict(fault),
-            _ => Verdict::Unknown(UnknownReason::Untrusted),
-        },
-    }
+        ChainFault::Untrusted(_) | ChainFault::WrongUsage(_) | ChainFault::Issuer { .. } => {
+            Verdict::Unknown(UnknownReason::Untrusted)
+        }
+    };
+    (verdict, Some(format!("its certificate: {fault}")))
 }

@@ -134,6 +134,11 @@ impl Part {
         }
     }
 
+    /// Makes a message into the decoded body of this part of it, without a second copy.
+    pub fn decode_in_place(&self, message: &mut Vec<u8>) {
+        self.encoding.decode_in_place(message, self.body.clone());
+    }
+
     /// Gives the decoded body piece by piece.
     pub fn decode_into(&self, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) {
         self.encoding.decode(&bytes[self.body.clone()], sink);

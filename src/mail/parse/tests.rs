@@ -166,3 +166,17 @@ proptest! {
         let _ = MediaType::parse(value.as_bytes());
     }
 }
+
+#[test]
+fn what_is_decoded_in_place_is_the_same() {
+    for encoding in ["base64", "quoted-printable", "7bit"] {
+        for body in ["aGVsbG8=\r\nd29y bGQ\r\n=", "a=20b=\r\nc =3D  \r\n=zz\n", "", "=", "plain text\r\n"] {
+            let message = format!("Content-Transfer-Encoding: {encoding}\r\n\r\n{body}").into_bytes();
+            let tree = Tree::parse(&message).unwrap();
+            let decoded = tree.part(0).decoded(&message).into_owned();
+            let mut buffer = message.clone();
+            tree.part(0).decode_in_place(&mut buffer);
+            assert_eq!(buffer, decoded, "{encoding} {body:?}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Content-Transfer-Encoding undone (RFC 2045, 6), piece by piece and whatever the input.
 
+use std::ops::Range;
+
 use super::unfold;
 
 /// How much is decoded before it is handed on, in bytes.
@@ -47,38 +49,85 @@ impl TransferEncoding {
             Self::QuotedPrintable => quoted_printable(body, sink),
         }
     }
+
+    /// Decodes a body where it stands in a buffer, which holds what came out alone then.
+    pub fn decode_in_place(self, buffer: &mut Vec<u8>, body: Range<usize>) {
+        let written = match self {
+            Self::Identity => {
+                buffer.copy_within(body.clone(), 0);
+                body.len()
+            }
+            Self::Base64 => {
+                let (mut run, mut written) = (Base64::default(), 0);
+                for at in body {
+                    if let Some(octet) = run.take(buffer[at]) {
+                        buffer[written] = octet;
+                        written += 1;
+                    }
+                }
+                written
+            }
+            Self::QuotedPrintable => {
+                let (mut start, end) = (0, body.len());
+                // What comes out is never longer than what goes in.
+                let encoded = buffer[body].to_vec();
+                quoted_printable(&encoded, &mut |piece| {
+                    let to = (start + piece.len()).min(end);
+                    buffer[start..to].copy_from_slice(&piece[..to - start]);
+                    start = to;
+                });
+                start
+            }
+        };
+        buffer.truncate(written);
+    }
 }
 
 fn base64(body: &[u8], sink: &mut dyn FnMut(&[u8])) {
     let mut out = Vec::with_capacity(PIECE + 3);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for &byte in body {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
+    let mut run = Base64::default();
+    for &digit in body {
+        let Some(octet) = run.take(digit) else { continue };
+        out.push(octet);
+        if out.len() >= PIECE {
+            sink(&out);
+            out.clear();
+        }
+    }
+    sink(&out);
+}
+
+/// A run of base64 digits, of which each four give three octets.
+#[derive(Default)]
+struct Base64 {
+    bits: u32,
+    held: u32,
+}
+
+impl Base64 {
+    #[inline]
+    fn take(&mut self, digit: u8) -> Option<u8> {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
             // Padding: what follows is another run.
             b'=' => {
-                held = 0;
-                bits = 0;
-                continue;
+                *self = Self::default();
+                return None;
             }
-            _ => continue,
+            _ => return None,
         };
-        bits = (bits << 6 | u32::from(value)) & 0xfff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.push((bits >> held & 0xff) as u8);
-            if out.len() >= PIECE {
-                sink(&out);
-                out.clear();
-            }
+        self.bits = (self.bits << 6 | u32::from(value)) & 0xfff;
+        self.held += 6;
+        if self.held < 8 {
+            return None;
         }
+        self.held -= 8;
+        Some((self.bits >> self.held & 0xff) as u8)
     }
-    sink(&out);
 }
 
 fn quoted_printable(body: &[u8], sink: &mut dyn FnMut(&[u8])) {

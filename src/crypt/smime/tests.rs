@@ -1,0 +1,5 @@
+//! Tests of the suite.
+
+pub(super) mod authority;
+mod certificates;
+mod chains;
