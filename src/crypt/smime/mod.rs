@@ -11,6 +11,7 @@ mod certificate;
 mod chain;
 mod decrypt;
 mod der;
+mod derivation;
 mod identity;
 mod inflate;
 mod key;
