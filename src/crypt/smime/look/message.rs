@@ -1,9 +1,6 @@
 //! What stands around the ciphertext of EnvelopedData and AuthEnvelopedData: for whom it is, and nothing else.
 
-use std::{
-    collections::{HashMap, HashSet},
-    io::Read,
-};
+use std::{collections::HashMap, io::Read};
 
 use der::asn1::ObjectIdentifier;
 
@@ -11,7 +8,8 @@ use super::Kind;
 use crate::crypt::{
     Recipients,
     smime::{
-        Smime,
+        Certificate, Smime,
+        certificate::KeyKind,
         der::{self as write, OCTET_STRING, SEQUENCE, SET, context},
         oid,
         pull::Pull,
@@ -27,9 +25,6 @@ const TAG: usize = 16;
 /// The most octets of an algorithm with its parameters: OAEP and ECDH need fewer, and a text has no room.
 const MOST_ALGORITHM: usize = 128;
 
-/// The most octets of a wrapped key: RSA of 16384 bits.
-const MOST_WRAPPED: usize = 2048;
-
 /// The most octets of an originator's key, and of key material that a foreign program adds (RFC 5753, 3.1).
 const MOST_ORIGINATOR: usize = 256;
 const MOST_MATERIAL: usize = 80;
@@ -37,8 +32,30 @@ const MOST_MATERIAL: usize = 80;
 const ANOTHER: &str = "it names a recipient by something other than a certificate's issuer and serial number";
 const NOT_ENCRYPTED: &str = "it is not encrypted in a way that is allowed";
 
-/// The names of certificates, as they stand there.
-pub(super) struct SealedTo(Vec<Vec<u8>>);
+/// Whom a message is for.
+pub(super) struct SealedTo(Vec<Named>);
+
+/// One wrapped key.
+struct Named {
+    /// The certificate's issuer and serial number, as they stand there.
+    name: Vec<u8>,
+    /// Whether it is transported; else it is agreed on.
+    transported: bool,
+    length: usize,
+}
+
+impl Named {
+    /// Whether a key of the certificate's kind is wrapped like that (RFC 8017, 7; RFC 3394, 2.2.1).
+    fn fits(&self, certificate: &Certificate) -> bool {
+        match certificate.key_kind() {
+            KeyKind::Rsa | KeyKind::RsaOaep => {
+                self.transported && certificate.public_key().is_some_and(|key| key.size() == self.length)
+            }
+            KeyKind::Ec | KeyKind::X25519 => !self.transported && matches!(self.length, 24 | 40),
+            _ => false,
+        }
+    }
+}
 
 /// Reads a ContentInfo: of one `made_here` up to its ciphertext, of any other all.
 pub(super) fn sealed_to(content: impl Read, kind: Kind, made_here: bool) -> Result<SealedTo, &'static str> {
@@ -150,15 +167,15 @@ fn algorithm(element: &[u8], kind: Kind, made_here: bool) -> Result<(), &'static
 }
 
 /// Takes the names out of a RecipientInfo (RFC 5652, 6.2), which has no room for anything but keys.
-fn recipient_info(element: &[u8], tag: u8, named: &mut Vec<Vec<u8>>) -> Result<(), &'static str> {
+fn recipient_info(element: &[u8], tag: u8, named: &mut Vec<Named>) -> Result<(), &'static str> {
     const KEY_AGREEMENT: u8 = context(1);
     let mut read = Pull::new(element);
     read.enter(tag)?;
     match (tag, read.value(INTEGER)?.as_slice()) {
         (SEQUENCE, [0]) => {
-            named.push(name(&mut read)?);
+            let name = name(&mut read)?;
             bounded(&read.element(SEQUENCE)?, MOST_ALGORITHM)?;
-            bounded(&read.value(OCTET_STRING)?, MOST_WRAPPED)?;
+            named.push(Named { name, transported: true, length: read.value(OCTET_STRING)?.len() });
         }
         (KEY_AGREEMENT, [3]) => {
             read.enter(context(0))?;
@@ -175,8 +192,8 @@ fn recipient_info(element: &[u8], tag: u8, named: &mut Vec<Vec<u8>>) -> Result<(
             read.enter(SEQUENCE)?;
             while read.peek()?.is_some() {
                 read.enter(SEQUENCE)?;
-                named.push(name(&mut read)?);
-                bounded(&read.value(OCTET_STRING)?, MOST_WRAPPED)?;
+                let name = name(&mut read)?;
+                named.push(Named { name, transported: false, length: read.value(OCTET_STRING)?.len() });
                 read.leave()?;
             }
             read.leave()?;
@@ -198,9 +215,9 @@ fn bounded(bytes: &[u8], most: usize) -> Result<(), &'static str> {
 impl SealedTo {
     /// Each name is that of a recipient's certificate, and each certificate is named once.
     pub(super) fn compare(self, recipients: &Recipients<Smime>) -> Result<(), &'static str> {
-        let mut left = HashSet::new();
-        for name in self.0 {
-            if !left.insert(name) {
+        let mut left: HashMap<Vec<u8>, Named> = HashMap::new();
+        for named in self.0 {
+            if left.insert(named.name.clone(), named).is_some() {
                 return Err("it is encrypted twice to one certificate");
             }
         }
@@ -208,14 +225,15 @@ impl SealedTo {
         for certificate in recipients.iter().map(|recipient| recipient.usable().certificate()) {
             let der = certificate.to_der();
             let Some(name) = issuer_and_serial(certificate) else { return Err("a certificate cannot be read") };
-            match reached.get(&name) {
+            match (reached.get(&name), left.remove(&name)) {
                 // Several addresses may share one.
-                Some(known) if *known == der => {}
-                Some(_) => return Err("two certificates have one issuer and serial number"),
-                None if left.remove(&name) => {
+                (Some(known), _) if *known == der => {}
+                (Some(_), _) => return Err("two certificates have one issuer and serial number"),
+                (None, Some(named)) if named.fits(certificate) => {
                     reached.insert(name, der);
                 }
-                None => return Err("it is not encrypted to every recipient"),
+                (None, Some(_)) => return Err("a recipient's key is wrapped in a way that does not fit it"),
+                (None, None) => return Err("it is not encrypted to every recipient"),
             }
         }
         if left.is_empty() { Ok(()) } else { Err("it is encrypted to somebody else too") }

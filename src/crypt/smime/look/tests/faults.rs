@@ -166,6 +166,29 @@ fn a_fault_of_the_structure_is_refused() {
                 "a key of any length",
                 info(within(rsa, &|parts| parts[3] = element(OCTET_STRING, &[&[b'x'; 4000]])), rsa),
             ),
+            (
+                "a key that is too short",
+                info(within(rsa, &|parts| parts[3] = element(OCTET_STRING, &[&[b'x'; 255]])), rsa),
+            ),
+            (
+                "RSA's name in an agreement",
+                info(
+                    within(curve, &|parts| {
+                        parts[3] = sequence(&[&sequence(&[&named, &element(OCTET_STRING, &[&[7; 40]])])])
+                    }),
+                    curve,
+                ),
+            ),
+            (
+                "an agreed key of any length",
+                info(
+                    within(curve, &|parts| {
+                        let agreed = wrap::issuer_and_serial(&carol.certificate).unwrap();
+                        parts[3] = sequence(&[&sequence(&[&agreed, &element(OCTET_STRING, &[label])])]);
+                    }),
+                    curve,
+                ),
+            ),
             ("something behind RSA's", info(within(rsa, &|parts| parts.push(small(0).to_vec())), rsa)),
             (
                 "an originator's certificate",
