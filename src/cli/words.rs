@@ -86,14 +86,16 @@ impl From<StoreError> for Failure {
             StoreError::Read { .. } => Self::new(Kind::Io, text),
             StoreError::Write { .. } => Self::new(Kind::CannotCreate, text),
             StoreError::Exists { .. } | StoreError::KeyExists { .. } => Self::new(Kind::CannotCreate, text),
-            StoreError::Damaged { .. } | StoreError::Misfiled { .. } | StoreError::TooLarge { .. } => {
-                Self::new(Kind::Malformed, text)
-            }
+            StoreError::Damaged { .. }
+            | StoreError::DamagedX509 { .. }
+            | StoreError::Misfiled { .. }
+            | StoreError::TooLarge { .. } => Self::new(Kind::Malformed, text),
             StoreError::Exposed { path, .. } => {
                 Self::new(Kind::Permission, text).hint(["chmod", "600", &path.display().to_string()])
             }
             StoreError::NoKey(_) => Self::new(Kind::NoInput, text).hint(["sealpost", "key", "list"]),
             StoreError::Key(error) => error.into(),
+            StoreError::SmimeKey(error) => error.into(),
             StoreError::Merge(error) => error.into(),
         }
     }
@@ -129,6 +131,7 @@ impl From<smime::KeyError> for Failure {
         let kind = match error {
             smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
             smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
+            smime::KeyError::NoCertificate => Kind::Malformed,
         };
         Self::new(kind, error.to_string())
     }

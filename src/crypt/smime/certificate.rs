@@ -2,6 +2,7 @@
 
 mod facts;
 mod key;
+mod limits;
 mod name;
 mod parse;
 
@@ -13,7 +14,7 @@ use openssl::{
     x509::X509,
 };
 
-use self::facts::Facts;
+use self::{facts::Facts, limits::Limits};
 use super::Capabilities;
 use crate::{
     crypt::{Fingerprint, PublicCertificate},
@@ -193,6 +194,11 @@ impl Certificate {
     /// KeyUsage, where it has one.
     pub(super) fn key_usage(&self) -> Option<KeyUsage> {
         self.facts.key_usage
+    }
+
+    /// What addresses it lets certificates beneath it name.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.facts.limits
     }
 
     /// What its key is.

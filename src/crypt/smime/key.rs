@@ -9,7 +9,7 @@ use openssl::{
     x509::X509VerifyResult,
 };
 
-use super::{Certificate, CertificateError, pem, pkcs12, policy};
+use super::{Certificate, CertificateError, identity, pem, pkcs12, policy};
 use crate::crypt::{Fingerprint, PublicCertificate, Unusable};
 
 /// A secret key and, where they are known, its certificate and the chain behind it; locked or unlocked.
@@ -55,6 +55,9 @@ pub enum KeyError {
     /// It is locked in the form in which it came, which is not ours.
     #[error("the key is locked in a form that is not written here: it must be unlocked first")]
     Foreign,
+    /// It has no certificate to be stored with.
+    #[error("there is no certificate for the key")]
+    NoCertificate,
     /// The structure cannot be written.
     #[error("the key cannot be written")]
     Unwritable,
@@ -214,8 +217,8 @@ impl Key {
     }
 
     /// Whether it is for a recipient, as [`OpenError::NoKey`](crate::crypt::OpenError::NoKey) names one.
-    pub fn is_for(&self, _recipient: &str) -> bool {
-        false
+    pub fn is_for(&self, recipient: &str) -> bool {
+        self.certificate.as_ref().is_some_and(|own| identity::names_of(own).iter().any(|name| name == recipient))
     }
 }
 

@@ -23,6 +23,7 @@ mod pkcs12;
 mod policy;
 mod pull;
 mod read;
+mod request;
 mod scheme;
 mod seal;
 mod sign;
@@ -42,6 +43,7 @@ pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
 pub use read::{Layer, Pins, Reader, recipients_of};
+pub use request::{Algorithm, Waiting};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use zeroize::Zeroizing;
 
 /// More blocks than any file has.
-const MOST: usize = 10_000;
+const MOST: usize = 200_000;
 
 /// One block.
 pub(super) struct Block<'a> {
@@ -23,7 +23,7 @@ pub(super) fn is_pem(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, b"-----BEGIN ").is_some()
 }
 
-/// The blocks of a text; what has no end is none.
+/// The blocks of a text; what has no end is none. No dashes stand in a body, so that each byte is looked at once.
 pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -33,15 +33,15 @@ pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
         }
         let begin = text.len() - after.len() - "-----BEGIN ".len();
         let Some((label, body)) = after.split_once("-----") else { break };
-        let end = format!("-----END {label}-----");
-        let inner = body.split_once(end.as_str()).filter(|_| !label.contains(['\n', '\r']));
-        let Some((body, next)) = inner else {
-            rest = after;
-            continue;
-        };
-        let whole = text.get(begin..text.len() - next.len()).unwrap_or_default();
-        found.push(block(label, body, whole));
-        rest = next;
+        let Some((inner, _)) = body.split_once("-----") else { break };
+        let end = body.get(inner.len()..).unwrap_or_default();
+        rest = end;
+        let next = end.strip_prefix("-----END ").and_then(|end| end.strip_prefix(label)?.strip_prefix("-----"));
+        if let Some(next) = next.filter(|_| !label.contains(['\n', '\r'])) {
+            let whole = text.get(begin..text.len() - next.len()).unwrap_or_default();
+            found.push(block(label, inner, whole));
+            rest = next;
+        }
     }
     found
 }

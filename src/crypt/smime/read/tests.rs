@@ -2,7 +2,9 @@
 
 //! Messages of libcrypto, of `openssl cms` and of gpgsm, and others made with one fault each.
 
+mod forge;
 mod people;
+mod signatures;
 
 use openssl::{
     cms::{CMSOptions, CmsContentInfo},
