@@ -14,6 +14,7 @@ mod der;
 mod derivation;
 mod identity;
 mod inflate;
+mod kem;
 mod key;
 mod lock;
 mod look;

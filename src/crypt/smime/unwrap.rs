@@ -23,6 +23,7 @@ use super::{
     asn1::{Algorithm, Fault, Identifier},
     ber::{Cursor, Element, tag},
     derivation::{Derivation, shared_info},
+    kem::{self, Encapsulated},
     key::Secret,
     oid,
 };
@@ -70,6 +71,8 @@ enum Method<'a> {
     Transport(Algorithm<'a>),
     /// KeyAgreeRecipientInfo: the originator's element, the keying material of the user, the algorithm.
     Agreement { originator: Element<'a>, material: Option<Element<'a>>, algorithm: Algorithm<'a> },
+    /// KEMRecipientInfo.
+    Encapsulation(Encapsulated<'a>),
 }
 
 /// Finds the content key, which is to have a length.
@@ -147,6 +150,11 @@ fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> 
             let keys = keys.ok_or(Fault::Limit("it has too many recipients"))?;
             keys.into_iter().map(|key| agreed(key, method)).collect()
         }
+        kem::OTHER => {
+            let read = kem::read(recipient)?;
+            let wrapped = |(recipient, how, key)| Wrapped { recipient, method: Method::Encapsulation(how), key };
+            Ok(read.into_iter().map(wrapped).collect())
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -172,6 +180,7 @@ impl Wrapped<'_> {
             Method::Agreement { originator, material, algorithm } => {
                 agree(secret, &originator, material, &algorithm, &self.key)
             }
+            Method::Encapsulation(how) => how.open(secret, &self.key),
         }
     }
 }
@@ -314,7 +323,7 @@ fn peer(secret: &PKey<Private>, originator: &Element<'_>) -> Option<PKey<Public>
 }
 
 /// What a key is wrapped with (RFC 3565, 2.3.2; RFC 3370, 4.3.1).
-fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
+pub(super) fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
     let known = [
         (oid::AES128_WRAP, Cipher::aes_128_wrap()),
         (oid::AES192_WRAP, Cipher::aes_192_wrap()),
@@ -323,7 +332,8 @@ fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
     known.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, cipher)| cipher)
 }
 
-fn unwrapped(cipher: &CipherRef, key: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+/// RFC 3394.
+pub(super) fn unwrapped(cipher: &CipherRef, key: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
     context.decrypt_init(Some(cipher), Some(key), None)?;

@@ -22,7 +22,7 @@ use super::{
     certificate::KeyKind,
     der::{self as write, OCTET_STRING, SEQUENCE, algorithm, bit_string, context, element, sequence, small},
     derivation::{Derivation, shared_info},
-    oid,
+    kem, oid,
     pull::Pull,
 };
 
@@ -32,7 +32,7 @@ pub(super) type ContentKey = Zeroizing<[u8; 32]>;
 /// One RecipientInfo.
 pub(super) struct Wrapped {
     pub der: Vec<u8>,
-    /// Its version (RFC 5652, 6.1), on which that of the whole depends.
+    /// Its version, on which that of the whole depends (RFC 5652, 6.1); 4 for one of another kind, which has none.
     pub version: u8,
 }
 
@@ -57,6 +57,7 @@ pub(super) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrappe
         KeyKind::Rsa | KeyKind::RsaOaep => transport(key, &name, theirs, certificate.takes_oaep()),
         KeyKind::Ec => Agreement::ecdh(theirs)?.ok_or(Refusal::Kind)?.wrap(key, &name, theirs),
         KeyKind::X25519 => Agreement::x25519()?.wrap(key, &name, theirs),
+        KeyKind::MlKem => kem::wrap(key, &name, theirs)?.ok_or(Refusal::Kind),
         _ => Err(Refusal::Kind),
     }
 }
@@ -165,7 +166,7 @@ impl Agreement {
 }
 
 /// RFC 3394.
-fn aes_wrap(wrapping_key: &[u8], key: &ContentKey) -> Result<Vec<u8>, ErrorStack> {
+pub(super) fn aes_wrap(wrapping_key: &[u8], key: &ContentKey) -> Result<Vec<u8>, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
     context.encrypt_init(Some(Cipher::aes_256_wrap()), Some(wrapping_key), None)?;

@@ -11,7 +11,7 @@ use crate::crypt::{
         Certificate, Smime,
         certificate::KeyKind,
         der::{self as write, OCTET_STRING, SEQUENCE, SET, context},
-        oid,
+        kem, oid,
         pull::Pull,
         wrap::issuer_and_serial,
     },
@@ -30,6 +30,7 @@ const MOST_ORIGINATOR: usize = 256;
 const MOST_MATERIAL: usize = 80;
 
 const ANOTHER: &str = "it names a recipient by something other than a certificate's issuer and serial number";
+const NO_CERTIFICATE: &str = "it is encrypted to something that is no certificate";
 const NOT_ENCRYPTED: &str = "it is not encrypted in a way that is allowed";
 
 /// Whom a message is for.
@@ -39,19 +40,29 @@ pub(super) struct SealedTo(Vec<Named>);
 struct Named {
     /// The certificate's issuer and serial number, as they stand there.
     name: Vec<u8>,
-    /// Whether it is transported; else it is agreed on.
-    transported: bool,
+    way: Way,
+    /// Of the wrapped key.
     length: usize,
+}
+
+/// How a key is wrapped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Transported,
+    Agreed,
+    /// With a ciphertext of this length.
+    Encapsulated(usize),
 }
 
 impl Named {
     /// Whether a key of the certificate's kind is wrapped like that (RFC 8017, 7; RFC 3394, 2.2.1).
     fn fits(&self, certificate: &Certificate) -> bool {
-        match certificate.key_kind() {
-            KeyKind::Rsa | KeyKind::RsaOaep => {
-                self.transported && certificate.public_key().is_some_and(|key| key.size() == self.length)
-            }
-            KeyKind::Ec | KeyKind::X25519 => !self.transported && matches!(self.length, 24 | 40),
+        let Some(key) = certificate.public_key() else { return false };
+        match (certificate.key_kind(), self.way) {
+            (KeyKind::Rsa | KeyKind::RsaOaep, Way::Transported) => key.size() == self.length,
+            (KeyKind::Ec | KeyKind::X25519, Way::Agreed) => matches!(self.length, 24 | 40),
+            // For ML-KEM that is the length of its ciphertext (FIPS 203, 8).
+            (KeyKind::MlKem, Way::Encapsulated(length)) => key.size() == length && matches!(self.length, 24 | 40),
             _ => false,
         }
     }
@@ -71,7 +82,7 @@ pub(super) fn sealed_to(content: impl Read, kind: Kind, made_here: bool) -> Resu
     read.enter(context(0))?;
     read.enter(SEQUENCE)?;
     match (kind, read.value(INTEGER)?.as_slice()) {
-        (Kind::Enveloped, [0 | 2]) | (Kind::AuthEnveloped, [0]) => {}
+        (Kind::Enveloped, [0 | 2 | 3]) | (Kind::AuthEnveloped, [0]) => {}
         _ => return Err("its version is not one that goes with certificates alone"),
     }
     if read.peek()? != Some(SET) {
@@ -171,11 +182,16 @@ fn recipient_info(element: &[u8], tag: u8, named: &mut Vec<Named>) -> Result<(),
     const KEY_AGREEMENT: u8 = context(1);
     let mut read = Pull::new(element);
     read.enter(tag)?;
+    if tag == kem::OTHER {
+        named.push(encapsulated(&mut read)?);
+        read.leave()?;
+        return read.end();
+    }
     match (tag, read.value(INTEGER)?.as_slice()) {
         (SEQUENCE, [0]) => {
             let name = name(&mut read)?;
             bounded(&read.element(SEQUENCE)?, MOST_ALGORITHM)?;
-            named.push(Named { name, transported: true, length: read.value(OCTET_STRING)?.len() });
+            named.push(Named { name, way: Way::Transported, length: read.value(OCTET_STRING)?.len() });
         }
         (KEY_AGREEMENT, [3]) => {
             read.enter(context(0))?;
@@ -193,15 +209,38 @@ fn recipient_info(element: &[u8], tag: u8, named: &mut Vec<Named>) -> Result<(),
             while read.peek()?.is_some() {
                 read.enter(SEQUENCE)?;
                 let name = name(&mut read)?;
-                named.push(Named { name, transported: false, length: read.value(OCTET_STRING)?.len() });
+                named.push(Named { name, way: Way::Agreed, length: read.value(OCTET_STRING)?.len() });
                 read.leave()?;
             }
             read.leave()?;
         }
-        _ => return Err("it is encrypted to something that is no certificate"),
+        _ => return Err(NO_CERTIFICATE),
     }
     read.leave()?;
     read.end()
+}
+
+/// KEMRecipientInfo (RFC 9629, 3) in OtherRecipientInfo.
+fn encapsulated(read: &mut Pull<impl Read>) -> Result<Named, &'static str> {
+    if read.element(OID)? != write::oid(oid::KEM_RECIPIENT) {
+        return Err(NO_CERTIFICATE);
+    }
+    read.enter(SEQUENCE)?;
+    if read.value(INTEGER)? != [0] {
+        return Err(NO_CERTIFICATE);
+    }
+    let name = name(read)?;
+    bounded(&read.element(SEQUENCE)?, MOST_ALGORITHM)?;
+    let way = Way::Encapsulated(read.value(OCTET_STRING)?.len());
+    bounded(&read.element(SEQUENCE)?, MOST_ALGORITHM)?;
+    bounded(&read.value(INTEGER)?, 2)?;
+    if read.peek()? == Some(context(0)) {
+        bounded(&read.element(context(0))?, MOST_MATERIAL)?;
+    }
+    bounded(&read.element(SEQUENCE)?, MOST_ALGORITHM)?;
+    let length = read.value(OCTET_STRING)?.len();
+    read.leave()?;
+    Ok(Named { name, way, length })
 }
 
 fn name(read: &mut Pull<impl Read>) -> Result<Vec<u8>, &'static str> {
@@ -209,7 +248,7 @@ fn name(read: &mut Pull<impl Read>) -> Result<Vec<u8>, &'static str> {
 }
 
 fn bounded(bytes: &[u8], most: usize) -> Result<(), &'static str> {
-    if bytes.len() <= most { Ok(()) } else { Err("a key of a recipient is longer than any is") }
+    if bytes.len() <= most { Ok(()) } else { Err("what is said of a recipient is longer than keys need") }
 }
 
 impl SealedTo {

@@ -93,7 +93,7 @@ fn a_fault_of_the_structure_is_refused() {
         let info = |changed: Vec<u8>, which: usize| good.with(|parts| parts.infos[which] = changed);
         let broken = [
             ("its kind", good.with(|parts| parts.kind = der::oid(oid::SIGNED_DATA))),
-            ("its version", good.with(|parts| parts.version = small(3).to_vec())),
+            ("its version", good.with(|parts| parts.version = small(4).to_vec())),
             ("a long version", good.with(|parts| parts.version = element(2, &[label]))),
             (
                 "an originator",
