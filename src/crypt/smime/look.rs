@@ -62,7 +62,7 @@ impl Body {
             digits => digits,
         };
         let full = *self.full.get_or_insert(line.len());
-        let fits = line.len() <= full && line.len() <= LONGEST_LINE && line.len() % 4 == 0;
+        let fits = line.len() <= full && line.len() <= LONGEST_LINE && line.len().is_multiple_of(4);
         if !fits || !is_base64(digits) || digits.contains(&b'=') {
             return Err("its body holds a line that is not base64");
         }
