@@ -35,7 +35,7 @@ pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer, UnlockError};
-pub use read::{Layer, Pins, Reader, recipients_of};
+pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
