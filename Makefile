@@ -21,7 +21,7 @@ demo: needs-build
 test: needs-test
 	$(CARGO) test --locked
 
-# Ratios against what people use today (benches/rivals.rs).
+# Ratios against what people use today (benches/rivals).
 bench: needs-bench
 	$(CARGO) bench --locked --bench rivals
 

@@ -1,5 +1,6 @@
-//! `make demo`: a message goes from the shell through a submission server to its reader, and the server's view
-//! of it is shown. Then one that cannot be sealed for all its recipients, which goes to none.
+//! `make demo`: a message goes from the shell through a submission server to its two readers, in S/MIME to Bob and
+//! in OpenPGP to Carol, and the server's view of it is shown. Then one that cannot be sealed for all its recipients,
+//! which goes to none.
 //!
 //! The server is embedded (`server.rs`), the keys are the specimens of `keys/`, the program is the real one.
 //! Neither root nor network is needed. Whatever is not as claimed ends it with exit code 1.
@@ -54,15 +55,24 @@ fn main() -> Result<(), Failure> {
     println!("A server listens on the loopback. Of its three doors one is closed (as 587 would be),");
     println!("one accepts and stays silent (465), one is open (2525).");
 
-    title("Alice's key and Bob's certificate");
-    stage.run("key import alice.key --passphrase file:passphrase", "")?.expect(0)?;
-    stage.run("cert import bob.asc", "")?.expect(0)?;
+    title("Alice's keys, one for each suite; Bob reads S/MIME, Carol OpenPGP");
+    let anchor = stage.folder.path().join("mail-ca.pem");
+    let config = format!("[smime]\ntrust_anchors = [\"{}\"]\n", anchor.display());
+    println!("config.toml says whose S/MIME certificates count:\n\n{config}");
+    fs::create_dir(stage.folder.path().join("state"))?;
+    stage.write("state/config.toml", config.as_bytes())?;
+    for key in ["alice.p12", "alice.key"] {
+        stage.run(&format!("key import {key} --passphrase file:passphrase"), "")?.expect(0)?;
+    }
+    for certificate in ["bob.pem", "carol.asc"] {
+        stage.run(&format!("cert import {certificate}"), "")?.expect(0)?;
+    }
 
-    title("Alice sends");
+    title("Alice sends to both");
     let submission =
         format!("--host localhost --ports {ports} --user alice --password file:smtp-password --ca-file ca.pem");
     let send = format!(
-        "send --from alice@example.test -t bob@example.test -s '{SUBJECT}' {submission} --passphrase file:passphrase --json"
+        "send --from alice@example.test -t bob@example.test,carol@example.test -s '{SUBJECT}' {submission} --passphrase file:passphrase --json"
     );
     let receipt = stage.run(&send, TEXT)?.expect(0)?.json()?;
     expect("the receipt says accepted", receipt["status"] == "accepted")?;
@@ -71,36 +81,46 @@ fn main() -> Result<(), Failure> {
         receipt["attempts"].as_array().into_iter().flatten().filter_map(|one| one["outcome"].as_str()).collect();
     expect("after one that refused and one that stayed silent", outcomes == ["refused", "silent"])?;
 
+    let suites: Vec<&str> =
+        receipt["messages"].as_array().into_iter().flatten().filter_map(|one| one["suite"].as_str()).collect();
+    expect("one message in OpenPGP and one in S/MIME", suites == ["openpgp", "smime"])?;
+
     title("What the server saw");
     let sessions = server.sessions();
     let session = sessions.iter().find(|session| !session.messages.is_empty()).ok_or("the server saw no message")?;
-    let [message] = &session.messages[..] else { return Err("the server saw more than one message".into()) };
-    let message = String::from_utf8(message.clone())?;
-    show(session, &message);
+    let [openpgp, smime] = &session.messages[..] else { return Err("the server saw other than two messages".into()) };
+    let (openpgp, smime) = (String::from_utf8(openpgp.clone())?, String::from_utf8(smime.clone())?);
+    show(session, &[&openpgp, &smime]);
     let clear = session.clear.iter().all(|line| line.starts_with("EHLO ") || line == "STARTTLS");
     expect("in clear only EHLO and STARTTLS", clear)?;
-    let seen = format!("{}\n{message}", session.commands.join("\n"));
+    let seen = format!("{}\n{openpgp}\n{smime}", session.commands.join("\n"));
     expect("neither subject nor text", !seen.contains("Dinner") && !seen.contains("usual place"))?;
-    expect("an encrypted message", message.contains("-----BEGIN PGP MESSAGE-----"))?;
+    expect("an OpenPGP message", openpgp.contains("-----BEGIN PGP MESSAGE-----"))?;
+    expect("an S/MIME message", smime.contains("smime-type=enveloped-data"))?;
 
-    title("Bob reads");
-    stage.write("message.eml", message.as_bytes())?;
-    let open = "open --key bob.key --cert alice.asc --passphrase file:passphrase message.eml";
-    let read = stage.run(open, "")?.expect(0)?;
-    expect("the text is Alice's", read.stdout == TEXT)?;
-    let open = "open --json --key bob.key --cert alice.asc --passphrase file:passphrase message.eml";
-    let read = stage.run(open, "")?.expect(0)?.json()?;
-    expect("it was encrypted", read["encrypted"] == true)?;
-    expect("signed by Alice", read["signature"]["state"] == "good")?;
-    expect("with its subject inside", read["headers"]["subject"]["value"] == SUBJECT)?;
+    let bob = "--key bob.p12 --passphrase file:passphrase --trust-anchor mail-ca.pem bob.eml";
+    let carol = "--key carol.key --passphrase file:passphrase --cert alice.asc carol.eml";
+    stage.write("bob.eml", smime.as_bytes())?;
+    stage.write("carol.eml", openpgp.as_bytes())?;
+    for (who, with) in [("Bob", bob), ("Carol", carol)] {
+        title(&format!("{who} reads"));
+        let read = stage.run(&format!("open {with}"), "")?.expect(0)?;
+        expect("the text is Alice's", read.stdout == TEXT)?;
+        let read = stage.run(&format!("open --json {with}"), "")?.expect(0)?.json()?;
+        expect("it was encrypted", read["encrypted"] == true)?;
+        expect("signed by Alice", read["signature"]["state"] == "good")?;
+        expect("with its subject inside", read["headers"]["subject"]["value"] == SUBJECT)?;
+        let to = read["headers"]["to"]["value"].as_str().unwrap_or_default();
+        expect("for Bob and Carol", to.contains("bob@") && to.contains("carol@"))?;
+    }
 
-    title("Dave has no certificate: nobody gets anything");
+    title("Erin has no certificate: nobody gets anything");
     let before = server.sessions().len();
     let send = format!(
-        "send --from alice@example.test -t bob@example.test -t dave@example.test -s '{SUBJECT}' {submission} --passphrase file:passphrase"
+        "send --from alice@example.test -t bob@example.test -t erin@example.test -s '{SUBJECT}' {submission} --passphrase file:passphrase"
     );
     let refused = stage.run(&send, TEXT)?.expect(67)?;
-    expect("Dave is named", refused.stderr.contains("dave@example.test"))?;
+    expect("Erin is named", refused.stderr.contains("erin@example.test"))?;
     expect("nothing on the wire", server.sessions().len() == before)?;
     println!("\nAll as claimed.");
     Ok(())
@@ -115,9 +135,13 @@ impl Stage {
             return Err(format!("{} is not there: run `make demo`", program.display()).into());
         }
         let stage = Self { folder: tempfile::Builder::new().prefix("sealpost-demo-").tempdir()?, program };
-        for name in ["alice.key", "bob.key", "alice.asc", "bob.asc", "passphrase"] {
-            stage.write(name, &fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("keys").join(name))?)?;
+        let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys");
+        for name in
+            ["alice.key", "alice.p12", "bob.p12", "carol.key", "alice.asc", "bob.pem", "carol.asc", "passphrase"]
+        {
+            stage.write(name, &fs::read(keys.join(name))?)?;
         }
+        stage.write("mail-ca.pem", &fs::read(keys.join("ca.pem"))?)?;
         stage.write("smtp-password", format!("{}\n", LOGIN.password).as_bytes())?;
         Ok(stage)
     }
@@ -186,9 +210,8 @@ fn expect(claim: &str, holds: bool) -> Result<(), Failure> {
     holds.then_some(()).ok_or_else(|| format!("not as claimed: {claim}").into())
 }
 
-/// The session, the middle of the ciphertext left out.
-fn show(session: &Session, message: &str) {
-    let lines: Vec<&str> = message.lines().collect();
+/// The session, the middle of each ciphertext left out.
+fn show(session: &Session, messages: &[&str]) {
     println!();
     for line in &session.clear {
         println!("in clear   {line}");
@@ -196,13 +219,17 @@ fn show(session: &Session, message: &str) {
     for line in &session.commands {
         println!("inside TLS {line}");
     }
-    let begin = lines.iter().position(|line| line.starts_with("-----BEGIN")).map_or(lines.len(), |at| at + 4);
-    let end = lines.iter().position(|line| line.starts_with("-----END")).map_or(lines.len(), |at| at - 1);
-    for line in &lines[..begin.min(lines.len())] {
-        println!("           {line}");
-    }
-    if begin < end {
-        println!("           ... {} more lines of ciphertext ...", end - begin);
-        lines[end..].iter().for_each(|line| println!("           {line}"));
+    for message in messages {
+        println!();
+        let lines: Vec<&str> = message.lines().collect();
+        // From the first line of Base64 on.
+        let begin =
+            lines.iter().position(|line| line.len() >= 60 && !line.contains(' ')).map_or(lines.len(), |at| at + 3);
+        let end = lines.len().saturating_sub(5).max(begin);
+        lines[..begin.min(lines.len())].iter().for_each(|line| println!("           {line}"));
+        if begin < end {
+            println!("           ... {} more lines of ciphertext ...", end - begin);
+            lines[end..].iter().for_each(|line| println!("           {line}"));
+        }
     }
 }

@@ -16,9 +16,7 @@ use super::{
 use crate::{
     config::{self, Account, Config, Environment, Home, Overrides, SmimeSettings},
     crypt::{
-        Fingerprint, PublicCertificate, Strength,
-        pgp::{self, Key},
-        random_passphrase,
+        Fingerprint, PublicCertificate, Strength, pgp, random_passphrase,
         smime::{self, Authorities},
     },
     keystore::Keystore,
@@ -39,7 +37,7 @@ pub struct Place {
 impl Place {
     pub fn open(global: &Global) -> Result<Self, Failure> {
         let home = Home::find(global.home.as_deref(), ENVIRONMENT)?;
-        let keystore = Keystore::open(&home.certificates, &home.keys);
+        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509);
         Ok(Self { home, keystore })
     }
 
@@ -258,13 +256,44 @@ pub fn passphrase_of(key: &str, source: Option<&Source>) -> Result<Zeroizing<Str
     }
 }
 
-/// The one key of an address or a full fingerprint.
-pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<Key, Failure> {
-    let found = match named(name)? {
-        Name::Fingerprint(fingerprint) => place.keystore.key(&fingerprint)?.into_iter().collect(),
-        Name::Address(address) => place.keystore.keys_for(&address, at)?,
+/// A key of either suite.
+pub enum AnyKey {
+    OpenPgp(pgp::Key),
+    Smime(smime::Key),
+    /// One that waits for its certificate.
+    Waiting(smime::Waiting),
+}
+
+/// The one key of an address or a full fingerprint; of one that waits, that of its public key.
+pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyKey, Failure> {
+    let store = &place.keystore;
+    let waiting = store.waiting()?;
+    let (openpgp, smime, waiting): (Vec<_>, Vec<_>, Vec<_>) = match named(name)? {
+        Name::Fingerprint(full) => (
+            store.key(&full)?.into_iter().collect(),
+            store.smime_key(&full)?.into_iter().collect(),
+            waiting.into_iter().filter(|waiting| waiting.id() == full).collect(),
+        ),
+        Name::Address(address) => (
+            store.keys_for(&address, at)?,
+            store.smime_keys_for(&address, at)?,
+            waiting.into_iter().filter(|waiting| waiting.addresses().contains(&address)).collect(),
+        ),
     };
-    one(found, name, "key", |key| key.fingerprint())
+    let openpgp = openpgp.into_iter().map(AnyKey::OpenPgp);
+    let smime = smime.into_iter().map(AnyKey::Smime);
+    let waiting = waiting.into_iter().map(AnyKey::Waiting);
+    one(openpgp.chain(smime).chain(waiting).collect(), name, "key", AnyKey::fingerprint)
+}
+
+impl AnyKey {
+    fn fingerprint(&self) -> String {
+        match self {
+            Self::OpenPgp(key) => key.fingerprint().to_string(),
+            Self::Smime(key) => key.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default(),
+            Self::Waiting(waiting) => waiting.id().to_string(),
+        }
+    }
 }
 
 /// A certificate of either suite.
@@ -318,7 +347,7 @@ fn named(name: &str) -> Result<Name, Failure> {
     Ok(Name::Address(address))
 }
 
-fn one<T>(mut found: Vec<T>, name: &str, what: &str, fingerprint: impl Fn(&T) -> Fingerprint) -> Result<T, Failure> {
+fn one<T, F: ToString>(mut found: Vec<T>, name: &str, what: &str, fingerprint: impl Fn(&T) -> F) -> Result<T, Failure> {
     if found.len() > 1 {
         let all: Vec<_> = found.iter().map(|one| fingerprint(one).to_string()).collect();
         let text = format!("there are several for {name}: {}; name one by its fingerprint", all.join(", "));

@@ -286,11 +286,32 @@ pub struct KeyMake {
     /// For whom: an address, or a mailbox with a name
     #[arg(value_name = "ADDRESS")]
     pub address: String,
-    /// For which readers
-    #[arg(long, value_enum, default_value = "rfc4880")]
-    pub profile: ProfileArgument,
+    /// For which family of standards
+    #[arg(long, value_enum, default_value = "openpgp")]
+    pub suite: SuiteArgument,
+    /// OpenPGP: for which readers; rfc4880 unless given
+    #[arg(long, value_enum)]
+    pub profile: Option<ProfileArgument>,
+    /// S/MIME: of what it is made; rsa3072, which every reader knows, unless given
+    #[arg(long, value_enum)]
+    pub algorithm: Option<AlgorithmArgument>,
+    /// S/MIME: make a certificate too, for closed groups; it is trusted only where it is pinned
+    #[arg(long, conflicts_with = "request")]
+    pub self_signed: bool,
+    /// S/MIME: write the request for a certificate to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
     #[command(flatten)]
     pub lock: Lock,
+}
+
+/// What a key for S/MIME is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AlgorithmArgument {
+    Rsa3072,
+    Rsa4096,
+    P256,
+    P384,
 }
 
 #[derive(Debug, Args)]
@@ -305,7 +326,7 @@ pub struct Lock {
 
 #[derive(Debug, Args)]
 pub struct KeyImport {
-    /// Armored or binary; - is stdin
+    /// OpenPGP, PKCS#12, PKCS#8 or PEM, or the certificate that a key waits for; - is stdin
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
     #[command(flatten)]

@@ -86,14 +86,16 @@ impl From<StoreError> for Failure {
             StoreError::Read { .. } => Self::new(Kind::Io, text),
             StoreError::Write { .. } => Self::new(Kind::CannotCreate, text),
             StoreError::Exists { .. } | StoreError::KeyExists { .. } => Self::new(Kind::CannotCreate, text),
-            StoreError::Damaged { .. } | StoreError::Misfiled { .. } | StoreError::TooLarge { .. } => {
-                Self::new(Kind::Malformed, text)
-            }
+            StoreError::Damaged { .. }
+            | StoreError::DamagedX509 { .. }
+            | StoreError::Misfiled { .. }
+            | StoreError::TooLarge { .. } => Self::new(Kind::Malformed, text),
             StoreError::Exposed { path, .. } => {
                 Self::new(Kind::Permission, text).hint(["chmod", "600", &path.display().to_string()])
             }
             StoreError::NoKey(_) => Self::new(Kind::NoInput, text).hint(["sealpost", "key", "list"]),
             StoreError::Key(error) => error.into(),
+            StoreError::SmimeKey(error) => error.into(),
             StoreError::Merge(error) => error.into(),
         }
     }
@@ -127,8 +129,9 @@ impl From<smime::CertificateError> for Failure {
 impl From<smime::KeyError> for Failure {
     fn from(error: smime::KeyError) -> Self {
         let kind = match error {
-            smime::KeyError::Library(_) => Kind::System,
-            smime::KeyError::NotLocked => Kind::Permission,
+            smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
+            smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
+            smime::KeyError::NoCertificate => Kind::Malformed,
         };
         Self::new(kind, error.to_string())
     }
@@ -138,10 +141,16 @@ impl From<smime::UnlockError> for Failure {
     fn from(error: smime::UnlockError) -> Self {
         let kind = match error {
             smime::UnlockError::WrongPassphrase(_) => Kind::Permission,
-            smime::UnlockError::Algorithm(_) | smime::UnlockError::Broken => Kind::Malformed,
+            smime::UnlockError::Algorithm(_) | smime::UnlockError::Broken | smime::UnlockError::NoSecret => {
+                Kind::Malformed
+            }
             smime::UnlockError::TooCostly => Kind::Limit,
         };
-        Self::new(kind, error.to_string())
+        let failure = Self::new(kind, error.to_string());
+        match error {
+            smime::UnlockError::Algorithm(_) => failure.hint(["openssl", "pkcs12", "-help"]),
+            _ => failure,
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Home {
     pub certificates: PathBuf,
     /// The folder of own keys.
     pub keys: PathBuf,
+    /// The folder of X.509 certificates.
+    pub x509: PathBuf,
     /// The folder of what is remembered between runs and can be lost.
     pub state: PathBuf,
 }
@@ -38,6 +40,7 @@ impl Home {
                 recipients: home.join("recipients.toml"),
                 certificates: home.join("pgp.cert.d"),
                 keys: home.join("keys"),
+                x509: home.join("x509"),
                 state: home.join("state"),
             });
         }
@@ -56,6 +59,7 @@ impl Home {
             recipients: config.join("recipients.toml"),
             certificates: path("PGP_CERT_D").unwrap_or_else(|| data.join("pgp.cert.d")),
             keys: data.join("sealpost/keys"),
+            x509: data.join("sealpost/x509"),
             state: xdg("XDG_STATE_HOME", ".local/state")?.join("sealpost"),
         })
     }
@@ -82,6 +86,7 @@ mod tests {
         assert_eq!(home.config, Path::new("/s/config.toml"));
         assert_eq!(home.certificates, Path::new("/s/pgp.cert.d"));
         assert_eq!(home.keys, Path::new("/s/keys"));
+        assert_eq!(home.x509, Path::new("/s/x509"));
         assert_eq!(home.state, Path::new("/s/state"));
         assert_eq!(find(Some("/f"), &all).recipients, Path::new("/f/recipients.toml"));
         assert!(find(Some("f"), &all).recipients.is_absolute());
@@ -99,5 +104,6 @@ mod tests {
         assert_eq!(home.config, Path::new("/h/.config/sealpost/config.toml"));
         assert_eq!(home.certificates, Path::new("/p"));
         assert_eq!(home.keys, Path::new("/d/sealpost/keys"));
+        assert_eq!(home.x509, Path::new("/d/sealpost/x509"));
     }
 }

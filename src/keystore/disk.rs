@@ -5,7 +5,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
     io::{Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use crate::crypt::Fingerprint;
 
 /// More than any certificate or key.
 const LIMIT: u64 = 16 << 20;
@@ -118,6 +119,36 @@ pub(super) fn read(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, StoreE
         return Err(StoreError::TooLarge { path: path.to_owned() });
     }
     Ok(bytes)
+}
+
+/// Reads a file that only its owner may read; none if it is not there.
+///
+/// # Errors
+/// [`StoreError::Exposed`] if others can read it.
+pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    let Some(file) = open(path)? else { return Ok(None) };
+    let mode = file.metadata().map_err(StoreError::read(path))?.permissions().mode() & 0o7777;
+    if mode & 0o044 != 0 {
+        return Err(StoreError::Exposed { path: path.to_owned(), mode });
+    }
+    read(path, file).map(Some)
+}
+
+/// The fingerprints that files of a folder are named by, before a suffix, in order; none if there is no folder.
+pub(super) fn named(folder: &Path, suffix: &str) -> Result<Vec<Fingerprint>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::Read { path: folder.to_owned(), error }),
+    };
+    let mut fingerprints = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(StoreError::read(folder))?.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(suffix));
+        fingerprints.extend(stem.and_then(Fingerprint::parse));
+    }
+    fingerprints.sort();
+    Ok(fingerprints)
 }
 
 fn sync_folder_of(path: &Path) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::{
 use crate::crypt::{
     Fingerprint,
     pgp::{CertificateError, KeyError},
+    smime,
 };
 
 /// Why the store cannot give or take; every variant that is about a file has its path.
@@ -42,6 +43,14 @@ pub enum StoreError {
         path: PathBuf,
         /// How.
         error: CertificateError,
+    },
+    /// The content of a file of S/MIME is not what it is to be.
+    #[error("{} is damaged: {error}", .path.display())]
+    DamagedX509 {
+        /// Which.
+        path: PathBuf,
+        /// How.
+        error: smime::CertificateError,
     },
     /// The file holds another certificate or key than its name says, or several.
     #[error("{} does not hold {fingerprint} alone", .path.display())]
@@ -79,6 +88,9 @@ pub enum StoreError {
     /// The key cannot be written: it is not locked.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The same of a key for S/MIME.
+    #[error(transparent)]
+    SmimeKey(#[from] smime::KeyError),
     /// Two copies cannot be joined.
     #[error(transparent)]
     Merge(#[from] CertificateError),

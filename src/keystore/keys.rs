@@ -1,6 +1,6 @@
 //! Own keys: `FINGERPRINT.pgp`, binary and always locked, beside it `FINGERPRINT.rev.asc`.
 
-use std::{fs, io, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -18,19 +18,7 @@ impl Keystore {
     /// All own keys.
     pub fn keys(&self) -> Result<Vec<Key>, StoreError> {
         let mut found = Vec::new();
-        let entries = match fs::read_dir(&self.keys) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-            Err(error) => return Err(StoreError::Read { path: self.keys.clone(), error }),
-        };
-        let mut fingerprints = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(StoreError::read(&self.keys))?.file_name();
-            let stem = name.to_str().and_then(|name| name.strip_suffix(".pgp"));
-            fingerprints.extend(stem.and_then(Fingerprint::parse));
-        }
-        fingerprints.sort();
-        for fingerprint in fingerprints {
+        for fingerprint in disk::named(&self.keys, ".pgp")? {
             match self.key(&fingerprint) {
                 Ok(key) => found.extend(key),
                 Err(error) => self.damaged.borrow_mut().push(error),
@@ -52,12 +40,8 @@ impl Keystore {
     /// [`StoreError::Exposed`] if others can read its file.
     pub fn key(&self, fingerprint: &Fingerprint) -> Result<Option<Key>, StoreError> {
         let path = self.key_path(fingerprint);
-        let Some(file) = disk::open(&path)? else { return Ok(None) };
-        let mode = file.metadata().map_err(StoreError::read(&path))?.permissions().mode() & 0o7777;
-        if mode & 0o044 != 0 {
-            return Err(StoreError::Exposed { path, mode });
-        }
-        let mut all = match Key::parse_all(&disk::read(&path, file)?) {
+        let Some(bytes) = disk::read_private(&path)? else { return Ok(None) };
+        let mut all = match Key::parse_all(&bytes) {
             Ok(all) => all,
             Err(error) => return Err(StoreError::Damaged { path, error }),
         };

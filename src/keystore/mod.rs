@@ -1,7 +1,7 @@
 //! Layer 4: certificates and keys at rest.
 //!
-//! Certificates lie in the shared directory that other OpenPGP programs use too (draft-nwjw-openpgp-cert-d), own
-//! keys in a folder of their own, always locked. Files are 0600 in folders 0700, written aside, synced and renamed
+//! OpenPGP certificates lie in the shared directory that other programs use too (draft-nwjw-openpgp-cert-d), X.509
+//! certificates in a folder of their own, own keys in a third, always locked. Files are 0600 in folders 0700, written aside, synced and renamed
 //! under a lock, so neither a second process nor a kill at any moment leaves half a file. What is damaged is named,
 //! never passed over in silence. Whom a certificate is trusted for is not decided here.
 
@@ -10,6 +10,7 @@ mod disk;
 mod error;
 mod keys;
 mod mention;
+mod smime_keys;
 mod x509;
 
 use std::{
@@ -29,6 +30,7 @@ pub use x509::Origin;
 pub struct Keystore {
     certificates: PathBuf,
     keys: PathBuf,
+    x509: PathBuf,
     damaged: RefCell<Vec<StoreError>>,
 }
 
@@ -44,9 +46,14 @@ pub enum Outcome {
 }
 
 impl Keystore {
-    /// A store in the folder of certificates and the folder of own keys.
-    pub fn open(certificates: &Path, keys: &Path) -> Self {
-        Self { certificates: certificates.to_owned(), keys: keys.to_owned(), damaged: RefCell::default() }
+    /// A store in the folder of OpenPGP certificates, that of own keys, and that of X.509 certificates.
+    pub fn open(certificates: &Path, keys: &Path, x509: &Path) -> Self {
+        Self {
+            certificates: certificates.to_owned(),
+            keys: keys.to_owned(),
+            x509: x509.to_owned(),
+            damaged: RefCell::default(),
+        }
     }
 
     /// Files that lists left out since this was asked last, because they are damaged, misfiled or exposed: to be

@@ -53,7 +53,7 @@ fn store() -> (TempDir, Keystore) {
 }
 
 fn open(folder: &Path) -> Keystore {
-    Keystore::open(&folder.join("new/pgp.cert.d"), &folder.join("new/keys"))
+    Keystore::open(&folder.join("new/pgp.cert.d"), &folder.join("new/keys"), &folder.join("new/x509"))
 }
 
 fn mode(path: &Path) -> u32 {

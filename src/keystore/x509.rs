@@ -1,13 +1,16 @@
-//! X.509 certificates.
+//! X.509 certificates: a folder with one PEM file for each, named by its SHA-256; those that came with a signed
+//! message, and nobody took by hand, lie in `candidates` below it.
+
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Keystore, StoreError};
+use super::{
+    Keystore, Outcome, StoreError,
+    disk::{self, Lock},
+};
 use crate::{
-    crypt::{
-        Fingerprint,
-        smime::{Certificate, Key},
-    },
+    crypt::{Fingerprint, PublicCertificate, smime::Certificate},
     mail::Address,
 };
 
@@ -20,37 +23,97 @@ pub enum Origin {
     Candidate,
 }
 
-#[allow(missing_docs)]
 impl Keystore {
-    pub fn x509_for(&self, _: &Address, _: Timestamp) -> Result<Vec<(Certificate, Origin)>, StoreError> {
-        Ok(Vec::new())
+    /// Those that name an address, of whatever use they are: whoever encrypts judges them, and says what is wrong.
+    /// Those that were imported come first.
+    pub fn x509_for(&self, address: &Address, at: Timestamp) -> Result<Vec<(Certificate, Origin)>, StoreError> {
+        let mut found = self.all_x509()?;
+        found.retain(|(certificate, _)| certificate.addresses(at).contains(address));
+        Ok(found)
     }
 
+    /// All of them, those that were imported first.
     pub fn all_x509(&self) -> Result<Vec<(Certificate, Origin)>, StoreError> {
-        Ok(Vec::new())
+        let mut found = Vec::new();
+        for origin in [Origin::Imported, Origin::Candidate] {
+            for fingerprint in disk::named(&self.x509_folder(origin), ".pem")? {
+                match self.stored_x509(&fingerprint, origin) {
+                    Ok(certificate) => found.extend(certificate.map(|certificate| (certificate, origin))),
+                    Err(error) => self.damaged.borrow_mut().push(error),
+                }
+            }
+        }
+        Ok(found)
     }
 
-    pub fn x509(&self, _: &Fingerprint) -> Result<Option<Certificate>, StoreError> {
-        Ok(None)
+    /// One by its full fingerprint.
+    pub fn x509(&self, fingerprint: &Fingerprint) -> Result<Option<Certificate>, StoreError> {
+        match self.stored_x509(fingerprint, Origin::Imported)? {
+            None => self.stored_x509(fingerprint, Origin::Candidate),
+            found => Ok(found),
+        }
     }
 
-    pub fn insert_x509(&self, _: &Certificate, _: Origin) -> Result<super::Outcome, StoreError> {
-        Ok(super::Outcome::Unchanged)
+    /// Stores a certificate. A candidate that is imported becomes an imported one ([`Outcome::Merged`]); never the
+    /// other way round.
+    pub fn insert_x509(&self, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
+        let fingerprint = certificate.fingerprint();
+        let _lock = Lock::take(&self.x509, ".lock")?;
+        if self.stored_x509(&fingerprint, Origin::Imported)?.is_some() {
+            return Ok(Outcome::Unchanged);
+        }
+        let candidate = self.stored_x509(&fingerprint, Origin::Candidate)?.is_some();
+        if candidate && origin == Origin::Candidate {
+            return Ok(Outcome::Unchanged);
+        }
+        disk::write(&self.x509_path(&fingerprint, origin), certificate.to_pem().as_bytes())?;
+        if candidate {
+            disk::remove(&self.x509_path(&fingerprint, Origin::Candidate))?;
+        }
+        Ok(if candidate { Outcome::Merged } else { Outcome::New })
     }
 
-    pub fn remove_x509(&self, _: &Fingerprint) -> Result<bool, StoreError> {
-        Ok(false)
+    /// Removes a certificate, also a damaged one; false if it was not there.
+    pub fn remove_x509(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
+        if !self.x509.is_dir() {
+            return Ok(false);
+        }
+        let _lock = Lock::take(&self.x509, ".lock")?;
+        let imported = disk::remove(&self.x509_path(fingerprint, Origin::Imported))?;
+        let candidate = match self.x509_folder(Origin::Candidate).is_dir() {
+            true => disk::remove(&self.x509_path(fingerprint, Origin::Candidate))?,
+            false => false,
+        };
+        Ok(imported || candidate)
     }
 
+    /// Those of certificate authorities, to lie between an anchor and a leaf; they are trusted for nothing.
     pub fn authorities(&self) -> Result<Vec<Certificate>, StoreError> {
-        Ok(Vec::new())
+        let all = self.all_x509()?.into_iter().map(|(certificate, _)| certificate);
+        Ok(all.filter(Certificate::is_authority).collect())
     }
 
-    pub fn smime_keys(&self) -> Result<Vec<Key>, StoreError> {
-        Ok(Vec::new())
+    fn stored_x509(&self, fingerprint: &Fingerprint, origin: Origin) -> Result<Option<Certificate>, StoreError> {
+        let path = self.x509_path(fingerprint, origin);
+        let Some(file) = disk::open(&path)? else { return Ok(None) };
+        let mut all = match Certificate::parse_all(&disk::read(&path, file)?) {
+            Ok(all) => all,
+            Err(error) => return Err(StoreError::DamagedX509 { path, error }),
+        };
+        match (all.pop(), all.is_empty()) {
+            (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(Some(certificate)),
+            _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
+        }
     }
 
-    pub fn smime_keys_for(&self, _: &Address, _: Timestamp) -> Result<Vec<Key>, StoreError> {
-        Ok(Vec::new())
+    fn x509_path(&self, fingerprint: &Fingerprint, origin: Origin) -> PathBuf {
+        self.x509_folder(origin).join(format!("{fingerprint}.pem"))
+    }
+
+    fn x509_folder(&self, origin: Origin) -> PathBuf {
+        match origin {
+            Origin::Imported => self.x509.clone(),
+            Origin::Candidate => self.x509.join(Path::new("candidates")),
+        }
     }
 }

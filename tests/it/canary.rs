@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use crate::support::{
     Ca, Home,
     lying_server::{Face, LyingServer, Step, answer, opening, say},
-    people::alice,
+    people::{alice, alice_of_both, specimen},
 };
 
 const CANARIES: [&str; 6] =
@@ -34,10 +34,17 @@ fn assert_clean(home: &Home, given: &[&str]) {
 
 #[test]
 fn nothing_sings() {
+    // Bob reads OpenPGP in the one, S/MIME in the other.
+    for (home, ciphertext) in [(alice(), "-----BEGIN PGP MESSAGE-----"), (alice_of_both(), "smime-type=enveloped-data")]
+    {
+        nothing_sings_in(&home, ciphertext);
+    }
+}
+
+fn nothing_sings_in(home: &Home, ciphertext: &str) {
     let ca = Ca::new();
     let identity = ca.server();
-    let home = alice();
-    home.file("ca.pem", ca.pem());
+    home.file("server.pem", ca.pem());
     home.file("canary-file.txt", "canary-attached\n");
     // The command that gives the password notes all that it can see.
     let spy = home.file(
@@ -74,7 +81,7 @@ fn nothing_sings() {
         "--password",
         "command:./spy",
         "--ca-file",
-        "ca.pem",
+        "server.pem",
         "--passphrase",
         "file:pw",
     ];
@@ -84,10 +91,11 @@ fn nothing_sings() {
         let text = String::from_utf8_lossy(wire);
         assert!(!CANARIES.iter().any(|canary| text.contains(canary)), "{text}");
     }
+    assert!(record.secured_text().contains(ciphertext));
     let seen = fs::read_to_string(home.path("seen-env")).unwrap();
     assert!(!seen.contains("specimen") && !seen.contains("canary"), "{seen}");
     assert!(!fs::read_to_string(home.path("seen-arguments")).unwrap().contains("specimen"));
-    assert_clean(&home, &["spy", "canary-file.txt", "seen-arguments"]);
+    assert_clean(home, &["spy", "canary-file.txt", "seen-arguments"]);
 }
 
 #[test]
@@ -106,13 +114,13 @@ fn a_kill_at_any_step_leaves_no_cleartext() {
         let mut script = full[..length].to_vec();
         script.push(Step::Listen);
         let server = LyingServer::start(&Face::new(identity.certificate.clone(), identity.key.clone()), script);
-        let home = alice();
-        home.file("ca.pem", ca.pem());
+        let home = if length % 4 == 0 { alice() } else { alice_of_both() };
+        home.file("server.pem", ca.pem());
         home.file("body", "canary-body\n");
         let ports = format!("{}/starttls", server.port());
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sealpost"))
             .args(["send", "--from", "alice@example.test", "-t", "bob@example.test", "-s", "canary-subject"])
-            .args(["--body", "body", "--host", "localhost", "--ports", &ports, "--ca-file", "ca.pem"])
+            .args(["--body", "body", "--host", "localhost", "--ports", &ports, "--ca-file", "server.pem"])
             .args(["--passphrase", "file:pw"])
             .env_clear()
             .env("SEALPOST_HOME", home.state())
@@ -128,5 +136,28 @@ fn a_kill_at_any_step_leaves_no_cleartext() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_clean(&home, &["work/body"]);
+    }
+}
+
+#[test]
+fn reading_leaves_nothing_behind() {
+    let compose = ["seal", "--from", "alice@example.test", "-t", "bob@example.test", "-s", "canary-subject"];
+    for (home, key, more) in
+        [(alice(), "bob.key", ["--cert", "alice.asc"]), (alice_of_both(), "bob.p12", ["--trust-anchor", "mail-ca.pem"])]
+    {
+        home.file("canary-file.txt", "canary-attached\n");
+        let attached = ["-a", "canary-file.txt", "--passphrase", "file:pw"];
+        let sealed = home.sealpost(compose.iter().chain(&attached)).stdin("canary-body\n").run().expect(0).stdout;
+        assert_clean(&home, &["canary-file.txt"]);
+        let reader = Home::new();
+        reader.file("pw", "specimen\n");
+        reader.file("own", specimen(key));
+        reader.file("alice.asc", specimen("alice.asc"));
+        reader.file("mail-ca.pem", specimen("ca.pem"));
+        reader.file("m.eml", sealed);
+        let open = ["open", "--json", "--key", "own", "--passphrase", "file:pw", "m.eml"];
+        let read = reader.sealpost(open.iter().chain(&more)).run().expect(0);
+        assert_eq!(read.json()["body"]["text"], "canary-body\n");
+        assert_clean(&reader, &[]);
     }
 }

@@ -26,6 +26,9 @@ const WORLD: [&str; 9] = [
     "rustix",
 ];
 
+/// What reads and writes the structures of CMS and X.509.
+const STRUCTURES: [&str; 6] = ["cms::", "der::", "spki::", "x509_cert::", "openssl::cms", "openssl::pkcs12"];
+
 /// The clocks.
 const CLOCKS: [&str; 4] = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Instant::now"];
 
@@ -44,6 +47,8 @@ enum Breach {
     Impure { module: String, path: String },
     /// OpenPGP outside `crypt::pgp`.
     Sequoia { module: String },
+    /// The structures of CMS and X.509 outside `crypt::smime`.
+    Structures { module: String, path: String },
     /// Unsafe code outside `ffi`.
     Unsafe { module: String },
 }
@@ -105,6 +110,10 @@ fn planted_breaches_are_caught() {
     assert_eq!(
         found("crypt/smime.rs", "use sequoia_openpgp as pgp;"),
         [Breach::Sequoia { module: "crypt::smime".into() }]
+    );
+    assert_eq!(
+        found("cli/key/import.rs", "use openssl::pkcs12::Pkcs12;"),
+        [Breach::Structures { module: "cli::key::import".into(), path: "openssl::pkcs12::Pkcs12".into() }]
     );
     assert_eq!(found("net/mod.rs", "fn f() { unsafe { g() } }"), [Breach::Unsafe { module: "net".into() }]);
 }
@@ -176,6 +185,10 @@ fn breach(mention: &Mention, layers: &Layers) -> Option<Breach> {
     }
     if path[0] == "sequoia_openpgp" && !module.starts_with(&["crypt".to_owned(), "pgp".to_owned()]) {
         return Some(Breach::Sequoia { module: here });
+    }
+    let structures = STRUCTURES.iter().any(|home| path.join("::").starts_with(home));
+    if structures && !module.starts_with(&["crypt".to_owned(), "smime".to_owned()]) {
+        return Some(Breach::Structures { module: here, path: path.join("::") });
     }
     let own = *layers.get(module.first()?)?;
     if let Some(to) = own_path(module, path) {
@@ -289,6 +302,7 @@ impl fmt::Display for Breach {
             Self::Upward { from, to } => write!(f, "{from} imports {to}, which is not below it"),
             Self::Impure { module, path } => write!(f, "{module} is pure and names {path}"),
             Self::Sequoia { module } => write!(f, "{module} names sequoia_openpgp, which lives in crypt::pgp"),
+            Self::Structures { module, path } => write!(f, "{module} names {path}, which lives in crypt::smime"),
             Self::Unsafe { module } => write!(f, "{module} has unsafe code, which lives in ffi"),
         }
     }

@@ -3,13 +3,17 @@
 use jiff::Timestamp;
 
 use crate::cli::{
-    composition::{self, Place},
+    composition::{self, AnyKey, Place},
     failure::Failure,
     grammar::Export,
     voice::Voice,
 };
 
 pub fn run(arguments: &Export, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let key = composition::key_named(&arguments.name, place, at)?;
-    composition::export(&key.to_armored()?, "key", arguments.output.as_deref(), voice)
+    let text = match composition::key_named(&arguments.name, place, at)? {
+        AnyKey::OpenPgp(key) => key.to_armored()?,
+        AnyKey::Smime(key) => key.to_pem()?,
+        AnyKey::Waiting(waiting) => waiting.to_pem()?,
+    };
+    composition::export(&text, "key", arguments.output.as_deref(), voice)
 }

@@ -1,6 +1,9 @@
 //! `sealpost key import`: takes keys from a file, and stores them locked.
 
+mod smime;
+
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::KeyJson;
 use crate::{
@@ -8,20 +11,48 @@ use crate::{
         composition::{self, Locking, Place},
         exit::Kind,
         failure::Failure,
-        grammar::KeyImport,
+        grammar::{KeyImport, Lock},
         input::Stdin,
         voice::Voice,
     },
-    crypt::pgp::Key,
+    crypt::{SuiteName, pgp::Key},
     secret::{SecretError, Source},
 };
 
 pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(&arguments.file, "the key")?;
-    let keys = Key::parse_all(&bytes)?;
-    let source = composition::source(arguments.lock.passphrase.as_deref())?;
-    // Read once: a pipe does not give it twice.
-    let passphrase = source.as_ref().map(Source::read_or_empty).transpose()?;
+    match SuiteName::of(&bytes) {
+        SuiteName::OpenPgp => openpgp(&bytes, arguments, place, at, voice),
+        SuiteName::Smime => smime::run(&bytes, arguments, place, at, voice),
+    }
+}
+
+/// The passphrase of the file, read once: a pipe does not give it twice.
+struct Given {
+    source: Option<Source>,
+    passphrase: Option<Zeroizing<String>>,
+}
+
+impl Given {
+    fn read(lock: &Lock) -> Result<Self, Failure> {
+        let source = composition::source(lock.passphrase.as_deref())?;
+        let passphrase = source.as_ref().map(Source::read_or_empty).transpose()?;
+        Ok(Self { source, passphrase })
+    }
+
+    /// How the stored keys are locked: with a new passphrase, or with the one that was given.
+    fn locking(self, lock: &Lock) -> Result<Option<Locking>, Failure> {
+        match (&lock.new_passphrase, self.passphrase, self.source) {
+            (Some(place), ..) => Locking::generated(place).map(Some),
+            (None, Some(passphrase), Some(source)) if passphrase.is_empty() => Err(SecretError::Empty(source).into()),
+            (None, passphrase, _) => Ok(passphrase.map(Locking::given)),
+        }
+    }
+}
+
+fn openpgp(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let keys = Key::parse_all(bytes)?;
+    let given = Given::read(&arguments.lock)?;
 
     // All that can be refused is refused before a new passphrase is put anywhere.
     let mut opened = Vec::new();
@@ -30,7 +61,7 @@ pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) ->
             let text = format!("key {} is stored already: it is not locked anew", key.fingerprint());
             return Err(Failure::new(Kind::CannotCreate, text));
         }
-        let open = match &passphrase {
+        let open = match &given.passphrase {
             _ if !key.is_locked() => Some(key.clone()),
             Some(passphrase) => Some(key.unlock(passphrase)?),
             // Locked and to stay so: nothing has to be opened.
@@ -43,13 +74,7 @@ pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) ->
         };
         opened.push((key, open));
     }
-    let locking = match (&arguments.lock.new_passphrase, passphrase, source) {
-        (Some(place), ..) => Some(Locking::generated(place)?),
-        (None, Some(passphrase), Some(source)) if passphrase.is_empty() => {
-            return Err(SecretError::Empty(source).into());
-        }
-        (None, passphrase, _) => passphrase.map(Locking::given),
-    };
+    let locking = given.locking(&arguments.lock)?;
 
     let mut imported = Vec::new();
     for (key, open) in opened {
@@ -74,9 +99,13 @@ pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) ->
                  give the certificate to your correspondents again"
             ));
         }
-        imported.push(KeyJson::new(&stored, at, Some(if ocb { "imported-ocb-cleared" } else { "imported" })));
+        imported.push(KeyJson::openpgp(&stored, at).done(if ocb { "imported-ocb-cleared" } else { "imported" }));
     }
-    for key in &imported {
+    tell(&imported, voice)
+}
+
+fn tell(imported: &[KeyJson], voice: Voice) -> Result<u8, Failure> {
+    for key in imported {
         voice.say(format_args!("imported {}", key.words()));
     }
     if voice.json {

@@ -5,14 +5,17 @@ use jiff::Timestamp;
 use super::KeyJson;
 use crate::cli::{
     cert::Judging,
-    composition::{self, Place},
+    composition::{self, AnyKey, Place},
     failure::Failure,
     printable::Printable,
     voice::Voice,
 };
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let keys: Vec<_> = place.keystore.keys()?.iter().map(|key| KeyJson::new(key, at, None)).collect();
+    let store = &place.keystore;
+    let mut keys: Vec<_> = store.keys()?.iter().map(|key| KeyJson::openpgp(key, at)).collect();
+    keys.extend(store.smime_keys()?.iter().filter_map(|key| KeyJson::smime(key, at)));
+    keys.extend(store.waiting()?.iter().map(KeyJson::waiting));
     place.warn(voice);
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "keys": keys }))?;
@@ -24,12 +27,24 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
 }
 
 pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let key = composition::key_named(name, place, at)?;
-    let shown = Judging::new(place, at)?.openpgp(&key.certificate());
-    if voice.json {
-        voice.object(&serde_json::json!({ "version": 1, "key": shown }))?;
-    } else {
-        voice.data(shown.words().as_bytes())?;
+    let judging = Judging::new(place, at)?;
+    let shown = match composition::key_named(name, place, at)? {
+        AnyKey::OpenPgp(key) => Some(judging.openpgp(&key.certificate())),
+        AnyKey::Smime(key) => key.certificate().map(|certificate| judging.smime(certificate)),
+        AnyKey::Waiting(waiting) => {
+            let shown = KeyJson::waiting(&waiting);
+            if voice.json {
+                voice.object(&serde_json::json!({ "version": 1, "key": shown, "request": waiting.request() }))?;
+            } else {
+                voice.data(format!("{}\n{}", Printable(&shown.words()), waiting.request()).as_bytes())?;
+            }
+            None
+        }
+    };
+    match shown {
+        Some(shown) if voice.json => voice.object(&serde_json::json!({ "version": 1, "key": shown }))?,
+        Some(shown) => voice.data(shown.words().as_bytes())?,
+        None => {}
     }
     Ok(0)
 }

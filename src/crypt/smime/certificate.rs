@@ -2,6 +2,7 @@
 
 mod facts;
 mod key;
+mod limits;
 mod name;
 mod parse;
 
@@ -13,7 +14,7 @@ use openssl::{
     x509::X509,
 };
 
-use self::facts::Facts;
+use self::{facts::Facts, limits::Limits};
 use super::Capabilities;
 use crate::{
     crypt::{Fingerprint, PublicCertificate},
@@ -48,6 +49,12 @@ pub enum CertificateError {
     /// Something else, named.
     #[error("this is not an X.509 certificate but {0}")]
     SomethingElse(&'static str),
+    /// Something else where a key was asked for, named.
+    #[error("this is not a key but {0}")]
+    NotKey(&'static str),
+    /// Certificates where a key was asked for.
+    #[error("there is no secret key in it, only certificates")]
+    NoSecret,
     /// Something else where lists of revoked certificates are due, named.
     #[error("this is not a revocation list but {0}")]
     NoRevocations(&'static str),
@@ -187,6 +194,11 @@ impl Certificate {
     /// KeyUsage, where it has one.
     pub(super) fn key_usage(&self) -> Option<KeyUsage> {
         self.facts.key_usage
+    }
+
+    /// What addresses it lets certificates beneath it name.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.facts.limits
     }
 
     /// What its key is.

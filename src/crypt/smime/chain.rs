@@ -23,7 +23,7 @@ use openssl::{
 };
 
 use super::{Certificate, CertificateError, certificate::parse_revocations};
-use crate::ffi;
+use crate::{crypt::PublicCertificate, ffi};
 
 pub use fault::ChainFault;
 pub use revocation::Revocation;
@@ -128,6 +128,14 @@ impl Authorities {
         for issuer in path.iter().skip(1) {
             if !issuer.is_for_mail() {
                 return Err(ChainFault::WrongUsage(FOR_MAIL.to_owned()).of_issuer(issuer.subject()));
+            }
+            for address in leaf.addresses(at) {
+                if issuer.limits().excludes(&address) {
+                    return Err(ChainFault::Untrusted(fault::EXCLUDED.to_owned()));
+                }
+                if !issuer.limits().permits(&address) {
+                    return Err(ChainFault::Untrusted(fault::NOT_PERMITTED.to_owned()));
+                }
             }
         }
         let anchor = path.last().unwrap_or(leaf).subject();

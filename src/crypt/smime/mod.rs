@@ -14,11 +14,16 @@ mod der;
 mod identity;
 mod inflate;
 mod key;
+mod lock;
 mod look;
 mod oid;
+mod pem;
+mod pkcs12;
 mod policy;
 mod pull;
 mod read;
+mod request;
+mod scheme;
 mod seal;
 mod sign;
 #[cfg(test)]
@@ -34,8 +39,10 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 pub use capabilities::Capabilities;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
-pub use key::{Key, KeyError, Signer, UnlockError};
+pub use key::{Key, KeyError, Signer};
+pub use lock::UnlockError;
 pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
+pub use request::{Algorithm, Waiting};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

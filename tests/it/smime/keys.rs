@@ -132,3 +132,58 @@ fn a_signed_message_brings_candidates_and_never_replaces_what_is_verified() {
     let sealed = super::seal(&new, &[]).expect(0).text();
     assert!(sealed.contains("smime-type=enveloped-data"), "{sealed}");
 }
+
+#[test]
+fn a_key_is_made_with_a_request_and_takes_the_answer() {
+    let (authority, openssl) = authority();
+    let bob = authority.mailbox("bob@example.test");
+    for algorithm in ["rsa3072", "p256"] {
+        let home = home(&authority.pem(), None, &[&bob], "");
+        let make = ["key", "make", "Alice <alice@example.test>", "--suite", "smime", "--algorithm", algorithm];
+        let made = home.sealpost(make.iter().chain(&["--passphrase", "file:pw"])).run().expect(0);
+        let asked = openssl.run(&["req", "-verify", "-noout", "-text"], &made.stdout).expect(0);
+        assert!(asked.text().contains("email:alice@example.test"), "{asked:?}");
+        // Not yet: nobody vouched.
+        home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(IN).run().expect(77);
+        // The answer to somebody else's request is not ours.
+        let stranger = authority.mailbox("alice@example.test");
+        let refused = home.sealpost(["key", "import", "-"]).stdin(stranger.pem()).run();
+        assert_ne!(refused.exit, 0, "{refused:?}");
+        home.sealpost(["key", "import", "-"]).stdin(authority.answer(&made.stdout)).run().expect(0);
+        let sealed = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(IN).run().expect(0).stdout;
+        let read = read(&bob, &authority.pem(), &sealed, &[]).expect(0).json();
+        assert_eq!(read["signature"]["state"], "good", "{algorithm}: {read}");
+    }
+}
+
+#[test]
+fn a_closed_group_pins_what_its_members_made_themselves() {
+    let member = |address: &str| {
+        let home = Home::new();
+        home.file("pw", "specimen\n");
+        let make = ["key", "make", address, "--suite", "smime", "--self-signed", "--passphrase", "file:pw", "--json"];
+        let made = home.sealpost(make).run().expect(0).json();
+        let fingerprint = made["key"]["fingerprint"].as_str().unwrap().to_owned();
+        let certificate = home.sealpost(["cert", "export", address]).run().expect(0).stdout;
+        (home, fingerprint, certificate)
+    };
+    let (alice, alices, from_alice) = member("alice@example.test");
+    let (bob, bobs, from_bob) = member("bob@example.test");
+    alice.sealpost(["cert", "import", "-"]).stdin(from_bob).run().expect(0);
+    bob.sealpost(["cert", "import", "-"]).stdin(from_alice).run().expect(0);
+    let seal = || alice.sealpost(["seal", "--passphrase", "file:pw"]).stdin(IN).run();
+    seal().expect(67);
+    let pin = |home: &Home, address: &str, fingerprint: &str| {
+        let text = format!("[recipient.\"{address}\"]\npin = [\"{fingerprint}\"]\n");
+        std::fs::write(home.state().join("recipients.toml"), text).unwrap();
+    };
+    pin(&alice, "bob@example.test", &bobs);
+    let sealed = seal().expect(0).stdout;
+    let open = || {
+        let opened = bob.sealpost(["open", "--json", "-", "--passphrase", "file:pw"]).stdin(sealed.clone()).run();
+        opened.expect(0).json()
+    };
+    assert_eq!(open()["signature"]["reason"], "untrusted");
+    pin(&bob, "alice@example.test", &alices);
+    assert_eq!((&open()["signature"]["state"], &open()["body"]["text"]), (&"good".into(), &"hello\n".into()));
+}

@@ -74,9 +74,11 @@ fn gpgsm_notmuch_neomutt_and_s_nail_read_it() {
         let shown = gpgsm.neomutt(&sealed);
         assert!(shown.contains("Good signature from") && shown.contains("\nhello\n"), "{shown}");
 
-        let shown = s_nail::open(&bob, &authority.pem(), &sealed).expect(0).text();
-        assert!(shown.contains("was verified successfully"), "{form}: {shown}");
-        assert!(form == "opaque" || shown.contains("\nhello\n"), "{shown}");
+        // s-nail 14.9.24 dies on an opaque signature inside, OpenSSL's too.
+        if form == "detached" {
+            let shown = s_nail::open(&bob, &authority.pem(), &sealed).expect(0).text();
+            assert!(shown.contains("was verified successfully") && shown.contains("\nhello\n"), "{shown}");
+        }
     }
 }
 
@@ -123,8 +125,19 @@ fn gcm_by_account_and_by_what_recipients_announced_in_a_signed_message() {
     let (authority, openssl) = authority();
     let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
     let account = "[account.work]\nfrom = \"alice@example.test\"\ngcm = true\n";
-    let home = home(&authority.pem(), Some(&alice), &[&bob], account);
-    let sealed = seal(&home, &[]).expect(0).text();
+    let by_account = home(&authority.pem(), Some(&alice), &[&bob], account);
+    let sealed = seal(&by_account, &[]).expect(0).text();
+    assert!(sealed.contains("smime-type=authEnveloped-data"), "{sealed}");
+    openssl.open(&bob, sealed.as_bytes()).expect(0);
+
+    // What Bob signs with sealpost announces GCM.
+    let bobs = home(&authority.pem(), Some(&bob), &[&alice], "");
+    let letter = "From: bob@example.test\nTo: alice@example.test\n\nhello\n";
+    let letter = bobs.sealpost(["seal", "--passphrase", "file:pw"]).stdin(letter).run().expect(0).stdout;
+    let signed = openssl.decrypt(&alice, &letter).expect(0).stdout;
+    let announced = home(&authority.pem(), Some(&alice), &[], "");
+    announced.sealpost(["cert", "import", "-"]).stdin(signed).run().expect(0);
+    let sealed = seal(&announced, &[]).expect(0).text();
     assert!(sealed.contains("smime-type=authEnveloped-data"), "{sealed}");
     openssl.open(&bob, sealed.as_bytes()).expect(0);
 }

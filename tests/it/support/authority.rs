@@ -209,6 +209,29 @@ impl Authority {
         self.issue(&Wish::new(address))
     }
 
+    /// A certificate for a request (RFC 2986), as it asks, and its chain, PEM.
+    pub fn answer(&self, request: &[u8]) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ca.pem"), self.middle.certificate_pem()).unwrap();
+        fs::write(folder.path().join("ca.key"), self.middle.key_pem()).unwrap();
+        let mut command = Command::new("openssl");
+        command.args([
+            "x509",
+            "-req",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-days",
+            "30",
+            "-copy_extensions",
+            "copyall",
+        ]);
+        command.current_dir(folder.path());
+        let leaf = run(command, request).expect(0).stdout;
+        [leaf, self.middle.certificate_pem()].concat()
+    }
+
     /// Revocation lists of both authorities, PEM, from ten days ago to ten days ahead; some were revoked yesterday.
     pub fn revocations(&self, revoked: &[&Mailbox]) -> Vec<u8> {
         let lines: Vec<String> = revoked.iter().map(|one| revoked_line(&one.certificate)).collect();

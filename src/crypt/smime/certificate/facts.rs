@@ -10,6 +10,7 @@ use openssl::{
 
 use super::{
     key::{self, KeyFacts},
+    limits::Limits,
     name::{self, EMAIL_ADDRESS},
     parse::children,
 };
@@ -18,6 +19,7 @@ use crate::{crypt::smime::Capabilities, mail::Address};
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 /// `smimeCapabilities` (RFC 4262, 2).
 const CAPABILITIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.15");
@@ -46,6 +48,7 @@ pub(super) struct Facts {
     /// Whether its extended key usages, where it has some, let it be used for mail.
     pub for_mail: bool,
     pub capabilities: Option<Capabilities>,
+    pub limits: Limits,
 }
 
 /// The bits of KeyUsage (RFC 5280, 4.2.1.3), the first the highest.
@@ -110,6 +113,7 @@ pub(super) fn read(der: &[u8], x509: &X509) -> Option<Facts> {
         key_usage: flatten(extension(KEY_USAGE).map(key_usage))?,
         for_mail: flatten(usages)?.is_none_or(|usages| usages.iter().any(|usage| FOR_MAIL.contains(usage))),
         capabilities: extension(CAPABILITIES).and_then(Capabilities::from_der),
+        limits: flatten(extension(NAME_CONSTRAINTS).map(Limits::read))?.unwrap_or_default(),
     })
 }
 
@@ -215,7 +219,7 @@ pub(in crate::crypt::smime) fn timestamp(time: &Asn1TimeRef) -> Option<Timestamp
     Some(Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX))
 }
 
-fn sequence_in(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+pub(super) fn sequence_in(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     sequence(AnyRef::from_der(der).ok()?)
 }
 
@@ -223,6 +227,6 @@ fn sequence(value: AnyRef<'_>) -> Option<Vec<AnyRef<'_>>> {
     (value.tag() == Tag::Sequence).then(|| children(value.value()))?
 }
 
-fn is_tagged(value: &AnyRef<'_>, number: u8) -> bool {
+pub(super) fn is_tagged(value: &AnyRef<'_>, number: u8) -> bool {
     matches!(value.tag(), Tag::ContextSpecific { number: found, .. } if found.value() == u32::from(number))
 }

@@ -36,6 +36,9 @@ pub enum ChainFault {
     },
 }
 
+pub(super) const NOT_PERMITTED: &str = "it has a name that its issuers may not give: none of those permitted";
+pub(super) const EXCLUDED: &str = "it has a name that its issuers may not give: one of those excluded";
+
 impl ChainFault {
     /// The same, with another certificate of the chain.
     pub(super) fn of_issuer(self, subject: String) -> Self {
@@ -78,8 +81,8 @@ fn fault(error: i32, library: &str, one: &Certificate) -> ChainFault {
         34 => untrusted("it has a critical extension that is not known"),
         40 => untrusted("it is a proxy certificate"),
         41 => untrusted("it has an extension that cannot be read"),
-        47 => untrusted("it has a name that its issuers may not give: none of those permitted"),
-        48 => untrusted("it has a name that its issuers may not give: one of those excluded"),
+        47 => untrusted(NOT_PERMITTED),
+        48 => untrusted(EXCLUDED),
         49 | 51 | 52 | 53 => untrusted("it has names, or its issuers limit names, in a way that cannot be checked"),
         94 => untrusted("its key is on a curve of its own"),
         _ => ChainFault::Untrusted(library.to_lowercase()),

@@ -52,16 +52,15 @@ impl Authorities {
         if lists.is_empty() {
             return Ok(Revocation::Unknown);
         }
-        // What was revoked stays so, however old or young the list that says it.
-        if self.look_up(one, path, None) == Some(REVOKED) {
+        // What was revoked stays so, however old or young the list that says it. Large lists take long to verify.
+        let entry = |list: &X509CrlRef| match list.get_by_cert(&one.x509) {
+            CrlStatus::Revoked(entry) => Some(timestamp(entry.revocation_date())),
+            CrlStatus::NotRevoked | CrlStatus::RemoveFromCrl(_) => None,
+        };
+        if lists.iter().any(|list| entry(list).is_some()) && self.look_up(one, path, None) == Some(REVOKED) {
             let key = issuer.x509.public_key().ok();
             let signed = |list: &X509CrlRef| key.as_ref().is_some_and(|key| list.verify(key).unwrap_or(false));
-            let genuine = lists.iter().filter(|list| signed(list));
-            let entries = genuine.filter_map(|list| match list.get_by_cert(&one.x509) {
-                CrlStatus::Revoked(entry) => Some(timestamp(entry.revocation_date())),
-                CrlStatus::NotRevoked | CrlStatus::RemoveFromCrl(_) => None,
-            });
-            let since = entries.min().flatten();
+            let since = lists.iter().filter(|list| signed(list)).filter_map(|list| entry(list)).min().flatten();
             if since.is_none_or(|since| since <= at) {
                 return Err(ChainFault::Revoked(since));
             }

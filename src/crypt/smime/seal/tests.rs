@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod measure;
+mod ours;
 mod peers;
 mod people;
 mod twin;
 
 pub(in crate::crypt::smime) use people::*;
+pub(in crate::crypt::smime) use twin::decoded;

@@ -20,7 +20,7 @@ fn names(wish: &Wish) -> Vec<String> {
 }
 
 /// SubjectAltName of some GeneralNames in DER.
-fn alternatives(names: &[Vec<u8>]) -> Wish {
+pub fn alternatives(names: &[Vec<u8>]) -> Wish {
     let mut wish = Wish::bare("Kim", ec());
     wish.raw.push(("2.5.29.17", false, element(0x30, &names.concat())));
     wish
@@ -39,7 +39,7 @@ fn rfc822(address: &str) -> Vec<u8> {
     element(0x81, address.as_bytes())
 }
 
-fn utf8_mailbox(address: &str) -> Vec<u8> {
+pub fn utf8_mailbox(address: &str) -> Vec<u8> {
     let id = element(6, &[0x2b, 6, 1, 5, 5, 7, 8, 9]);
     element(0xa0, &[id, element(0xa0, &element(12, address.as_bytes()))].concat())
 }

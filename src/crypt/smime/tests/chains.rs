@@ -3,7 +3,10 @@
 
 use openssl::{hash::MessageDigest, nid::Nid, pkey::PKey};
 
-use super::authority::{Ca, Identity, Wish, days, ec, now, revocations, rsa};
+use super::{
+    authority::{Ca, Identity, Wish, days, ec, now, revocations, rsa},
+    certificates::{alternatives, utf8_mailbox},
+};
 use crate::crypt::{
     PublicCertificate, Suite, Unusable,
     smime::{
@@ -267,4 +270,40 @@ fn no_flipped_byte_makes_another_certificate_good() {
         }
     }
     assert!(read > 100);
+}
+
+#[test]
+fn name_constraints_bind_addresses_of_every_kind() {
+    let ca = Ca::new();
+    let judged = |constraint: &str, leaf: &Wish| {
+        let issuer = Wish::authority("Odd", None).with(Nid::NAME_CONSTRAINTS, constraint).issued_by(&ca.root);
+        let leaf = leaf.issued_by(&issuer);
+        ca.authorities().judge(&leaf.certificate, &[issuer.certificate], Purpose::Sign, now()).map(|_| ())
+    };
+    let mailbox = |address| alternatives(&[utf8_mailbox(address)]);
+    let mut in_name = Wish::bare("Kim", ec());
+    in_name.subject.push(("emailAddress", KIM.to_owned()));
+    // A limit, and whether it lets through: by SubjectAltName, by the subject, by SmtpUTF8Mailbox.
+    for (constraint, good) in [
+        ("permitted;email:example.org", true),
+        ("permitted;email:.org", true),
+        ("permitted;email:EXAMPLE.org", true),
+        ("permitted;email:other.example", false),
+        ("permitted;email:.example.org", false),
+        ("excluded;email:example.org", false),
+        ("excluded;email:.org", false),
+        ("excluded;email:EXAMPLE.org", false),
+        ("excluded;email:other.example", true),
+    ] {
+        for leaf in [Wish::leaf(KIM), Wish::leaf("kim@Example.ORG"), in_name.clone(), mailbox("søren@example.org")] {
+            let judged = judged(constraint, &leaf);
+            // libcrypto does not see SmtpUTF8Mailbox beneath a domain; then nothing is permitted.
+            let unseen = constraint == "permitted;email:.org" && leaf.extensions.is_empty() && leaf.raw.len() == 1;
+            assert_eq!(judged.is_ok(), good && !unseen, "{constraint} {:?} {:?}", leaf.subject, leaf.extensions);
+        }
+    }
+    for address in [KIM, "Kim@example.org", "KIM@EXAMPLE.ORG"] {
+        assert!(judged("excluded;email:kim@example.org", &Wish::leaf(address)).is_err(), "{address}");
+    }
+    judged("excluded;email:kim@example.org", &Wish::leaf("lee@example.org")).unwrap();
 }

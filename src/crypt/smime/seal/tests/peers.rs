@@ -11,7 +11,7 @@ use openssl::{
 };
 
 use super::*;
-use crate::crypt::smime::{ContentEncryption, Form, SignatureForm};
+use crate::crypt::smime::{Capabilities, ContentEncryption, Form, SignatureForm};
 
 const TEXT: &[u8] = b"Content-Type: text/plain\r\n\r\nLet's eat\r\n";
 
@@ -117,7 +117,7 @@ fn openssl_opens_for_every_kind_of_recipient() {
     let alice = person("alice", rsa());
     let everybody = [
         person("rsa", rsa()),
-        capable("oaep", rsa(), &crate::crypt::smime::Capabilities::ours()),
+        capable("oaep", rsa(), &Capabilities::ours()),
         person("p256", ec(Nid::X9_62_PRIME256V1)),
         person("p384", ec(Nid::SECP384R1)),
         person("p521", ec(Nid::SECP521R1)),

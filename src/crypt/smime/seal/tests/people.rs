@@ -67,6 +67,16 @@ pub(in crate::crypt::smime) fn capable(name: &'static str, key: PKey<Private>, c
     issue(name, key, Some(X509Extension::new_from_der(&oid, false, &value).unwrap()))
 }
 
+/// An RSA key that is for OAEP alone (RFC 4055, 4.1): its algorithm is another, its signature no longer holds.
+pub(in crate::crypt::smime) fn for_oaep(name: &'static str, key: PKey<Private>) -> Person {
+    let person = person(name, key);
+    let mut der = person.certificate.to_der();
+    let rsa = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+    let at = der.windows(rsa.len()).position(|window| window == rsa).unwrap();
+    der[at + rsa.len() - 1] = 7;
+    Person { certificate: Certificate::from_der(&der).unwrap(), ..person }
+}
+
 fn issue(name: &'static str, key: PKey<Private>, extension: Option<X509Extension>) -> Person {
     let root_key = ec(Nid::X9_62_PRIME256V1);
     let authority = certificate("root", &root_key, "root", &root_key, None);
@@ -80,7 +90,7 @@ fn certificate(
     issuer_key: &PKey<Private>,
     extension: Option<X509Extension>,
 ) -> Certificate {
-    use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
+    use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName, SubjectKeyIdentifier};
     let called = |name: &str| {
         let mut builder = X509Name::builder().unwrap();
         builder.append_entry_by_text("CN", name).unwrap();
@@ -106,6 +116,8 @@ fn certificate(
             .build(&builder.x509v3_context(None, None))
             .unwrap();
         builder.append_extension(names).unwrap();
+        let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None)).unwrap();
+        builder.append_extension(key_id).unwrap();
     }
     if let Some(extension) = extension {
         builder.append_extension(extension).unwrap();
@@ -141,9 +153,18 @@ pub(in crate::crypt::smime) fn try_seal(
     to: &[&Person],
     form: Form,
 ) -> Result<Sealed, SealError> {
+    try_seal_payload(payload(bytes), signer, to, form)
+}
+
+pub(in crate::crypt::smime) fn try_seal_payload(
+    payload: Payload,
+    signer: Option<&Signer>,
+    to: &[&Person],
+    form: Form,
+) -> Result<Sealed, SealError> {
     let outer = [Field::new("From", "alice@example.org").unwrap(), Field::new("Subject", "[...]").unwrap()];
     Smime::seal(Sealing {
-        payload: PayloadUse::Owned(payload(bytes)),
+        payload: PayloadUse::Owned(payload),
         outer: &outer,
         confidential_subject: None,
         unseen: &[],

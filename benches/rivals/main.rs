@@ -7,11 +7,12 @@
 //! `SEALPOST_BENCH_RUNS` sets the runs of each row (20), a first argument picks rows by name.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../tests/it/support/ca.rs"]
+#[path = "../../tests/it/support/ca.rs"]
 #[allow(dead_code, reason = "flawed certificates are for the tests")]
 mod ca;
-#[path = "../examples/demo/server.rs"]
+#[path = "../../examples/demo/server.rs"]
 mod server;
+mod smime;
 
 use std::{
     fmt::Write,
@@ -59,6 +60,7 @@ fn main() {
     bench.send();
     bench.seal();
     bench.open();
+    bench.smime();
     bench.start();
 }
 
@@ -132,7 +134,7 @@ impl Bench {
             row(&format!("seal 100 MiB, {form}, wall, by gpg -es -z 0"), own.wall, rival.wall, Goal::AtMost(goal));
             let (own, rival) = (own.processor, rival.processor);
             row(&format!("seal 100 MiB, {form}, processor, by gpg -es -z 0"), own, rival, Goal::AtMost(goal));
-            let peak = self.peak(&["seal", "--passphrase", "file:passphrase"], file);
+            let peak = self.peak(&[SEALPOST, "--quiet", "seal", "--passphrase", "file:passphrase"], file);
             let verdict = verdict(peak <= 250.0);
             println!("| seal 100 MiB, {form}, memory | {peak:.0} MiB | | | at most 250 MiB | {verdict} |");
         }
@@ -230,11 +232,10 @@ impl Bench {
         words
     }
 
-    /// The most memory that a run of the program held at a time, in MiB.
-    fn peak(&self, arguments: &[&str], stdin: &str) -> f64 {
-        let mut child = Command::new(SEALPOST)
-            .arg("--quiet")
-            .args(arguments)
+    /// The most memory that a run of a program held at a time, in MiB.
+    fn peak(&self, words: &[&str], stdin: &str) -> f64 {
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .current_dir(self.folder.path())
             .env("SEALPOST_HOME", self.folder.path().join("state"))
             .stdin(fs::File::open(self.folder.path().join(stdin)).unwrap())

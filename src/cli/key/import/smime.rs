@@ -1,0 +1,92 @@
+//! Keys for S/MIME: PKCS#12, PKCS#8 and PEM, opened and locked anew; and the certificate that a key waits for.
+
+use jiff::Timestamp;
+
+use super::{Given, tell};
+use crate::{
+    cli::{composition::Place, exit::Kind, failure::Failure, grammar::KeyImport, key::KeyJson, voice::Voice},
+    crypt::smime::{Certificate, CertificateError, Key},
+    keystore::{Origin, Outcome},
+};
+
+pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let keys = match Key::parse_all(bytes) {
+        Ok(keys) => keys,
+        Err(CertificateError::NoSecret) => return answer(bytes, arguments, place, at, voice),
+        Err(error) => return Err(error.into()),
+    };
+    let given = Given::read(&arguments.lock)?;
+
+    // All that can be refused is refused before a new passphrase is put anywhere.
+    let stored: Vec<Certificate> = place.keystore.all_x509()?.into_iter().map(|(one, _)| one).collect();
+    let mut opened = Vec::new();
+    for key in keys {
+        let mut open = match &given.passphrase {
+            _ if !key.is_locked() => key,
+            Some(passphrase) => key.unlock(passphrase)?,
+            None => {
+                let text = format!("{} is locked: give its passphrase with --passphrase", name(&key));
+                let file = arguments.file.display().to_string();
+                let hint = ["sealpost", "key", "import", &file, "--passphrase", "file:passphrase"];
+                return Err(Failure::new(Kind::Permission, text).hint(hint));
+            }
+        };
+        if open.certificate().is_none() {
+            open.adopt(&stored);
+        }
+        let Some(fingerprint) = open.fingerprint() else {
+            let text = "no certificate, in the file or in the store, fits the key: put the certificate beside it";
+            return Err(Failure::new(Kind::Malformed, text).hint(["sealpost", "cert", "list"]));
+        };
+        if place.keystore.smime_key(&fingerprint)?.is_some() {
+            let text = format!("key {fingerprint} is stored already: it is not locked anew");
+            return Err(Failure::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()]));
+        }
+        opened.push(open);
+    }
+    let Some(lock) = given.locking(&arguments.lock)? else {
+        let text = "the key is not locked: give --passphrase or --new-passphrase to lock it";
+        return Err(Failure::new(Kind::Usage, text));
+    };
+
+    let mut imported = Vec::new();
+    for open in opened {
+        let key = open.lock(&lock.passphrase, lock.strength)?;
+        place.keystore.store_smime_key(&key)?;
+        keep_certificates(&key, place)?;
+        imported.extend(KeyJson::smime(&key, at).map(|shown| shown.done("imported")));
+    }
+    tell(&imported, voice)
+}
+
+/// What an authority answered to a request.
+fn answer(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let mut certificates = Certificate::parse_all(bytes)?;
+    certificates.extend(place.keystore.authorities()?);
+    let joined = place.keystore.join(&certificates)?;
+    place.warn(voice);
+    if joined.is_empty() {
+        let text = format!("{}, and no key here waits for them or has the same public key", CertificateError::NoSecret);
+        let file = arguments.file.display().to_string();
+        return Err(Failure::new(Kind::Malformed, text).hint(["sealpost", "cert", "import", &file]));
+    }
+    let mut imported = Vec::new();
+    for key in joined {
+        keep_certificates(&key, place)?;
+        imported.extend(KeyJson::smime(&key, at).map(|shown| shown.done("joined")));
+    }
+    tell(&imported, voice)
+}
+
+/// One's own certificate, to encrypt to, and those of the authorities that came with it.
+fn keep_certificates(key: &Key, place: &Place) -> Result<(), Failure> {
+    let authorities = key.chain().iter().filter(|one| one.is_authority());
+    for certificate in key.certificate().into_iter().chain(authorities) {
+        let _: Outcome = place.keystore.insert_x509(certificate, Origin::Imported)?;
+    }
+    Ok(())
+}
+
+fn name(key: &Key) -> String {
+    key.fingerprint().map_or("the key file".to_owned(), |fingerprint| format!("key {fingerprint}"))
+}

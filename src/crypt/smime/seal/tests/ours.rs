@@ -1,0 +1,118 @@
+//! What is sealed opens again here, and its signature is good.
+
+use openssl::{
+    nid::Nid,
+    pkey::{PKey, Private},
+};
+
+use super::*;
+use crate::crypt::{
+    PublicCertificate, SealError, SignatureFact, Unusable, Verdict,
+    smime::{
+        Authorities, Capabilities, Certificate, ContentEncryption, Form, Key, Layer, Reader, SignatureForm, key::Secret,
+    },
+};
+
+const TEXT: &[u8] = b"Content-Type: text/plain\r\n\r\nLet's eat\r\n";
+
+/// What the holder of a key reads.
+fn read(message: &[u8], by: &Person) -> (Vec<u8>, bool) {
+    let keys =
+        [Key { secret: Secret::Open(by.key.clone()), certificate: Some(by.certificate.clone()), chain: Vec::new() }];
+    match reader(&keys, &[]).read(&twin::decoded(&message[twin::header_end(message)..])) {
+        Ok(Layer::Encrypted { plaintext, authenticated, opened_by, .. }) => {
+            assert_eq!(opened_by, by.certificate.fingerprint());
+            (plaintext.to_vec(), authenticated)
+        }
+        Ok(_) => panic!("it is not encrypted"),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn reader<'a>(keys: &'a [Key], pins: &'a [(crate::crypt::Fingerprint, Vec<crate::mail::Address>)]) -> Reader<'a> {
+    static NOBODY: std::sync::LazyLock<Authorities> = std::sync::LazyLock::new(Authorities::default);
+    Reader { keys, certificates: &[], authorities: &NOBODY, pins, at: now(), limit: 1 << 20 }
+}
+
+/// What an opaque signature holds, and what is said of it.
+fn verified(entity: &[u8], by: &Person) -> (Vec<u8>, SignatureFact) {
+    let pins = [(by.certificate.fingerprint(), vec![address(by.name)])];
+    match reader(&[], &pins).read(&twin::decoded(&entity[twin::header_end(entity)..])) {
+        Ok(Layer::Signed { content, facts }) => (content.to_vec(), facts.unwrap().remove(0)),
+        _ => panic!("it is not signed"),
+    }
+}
+
+#[test]
+fn every_recipient_opens() {
+    let everybody = [
+        person("rsa", rsa()),
+        capable("oaep", rsa(), &Capabilities::ours()),
+        for_oaep("only", rsa()),
+        person("p256", ec(Nid::X9_62_PRIME256V1)),
+        person("p384", ec(Nid::SECP384R1)),
+        person("p521", ec(Nid::SECP521R1)),
+        person("x25519", PKey::generate_x25519().unwrap()),
+    ];
+    assert!(everybody[2].certificate.takes_oaep());
+    let to: Vec<&Person> = everybody.iter().collect();
+    for content in [ContentEncryption::Cbc, ContentEncryption::Gcm] {
+        let message = sealed(TEXT, None, &to, Form { content, ..Form::default() });
+        for reader in &to {
+            assert_eq!(read(&message, reader), (TEXT.to_vec(), content == ContentEncryption::Gcm), "{}", reader.name);
+        }
+    }
+}
+
+#[test]
+fn every_signature_is_good() {
+    let bob = person("bob", PKey::generate_x25519().unwrap());
+    let keys: [PKey<Private>; 7] = [
+        rsa(),
+        pss(),
+        ec(Nid::X9_62_PRIME256V1),
+        ec(Nid::SECP384R1),
+        ec(Nid::SECP521R1),
+        PKey::generate_ed25519().unwrap(),
+        ml_dsa(),
+    ];
+    for (number, key) in keys.into_iter().enumerate() {
+        let alice = person("alice", key);
+        let form = Form { signature: SignatureForm::Opaque, ..Form::default() };
+        let (entity, _) = read(&sealed(TEXT, Some(&alice), &[&bob], form), &bob);
+        let (content, fact) = verified(&entity, &alice);
+        assert_eq!(content, TEXT);
+        assert_eq!(fact.verdict, Verdict::Good, "{number} {fact:?}");
+        assert_eq!(fact.created, Some(now()));
+        assert_eq!(fact.certificate.unwrap().fingerprint, alice.certificate.fingerprint());
+    }
+}
+
+#[test]
+fn the_chain_goes_along_and_the_root_does_not() {
+    let (alice, bob) = (person("alice", rsa()), person("bob", ec(Nid::X9_62_PRIME256V1)));
+    let between = person("between", rsa());
+    let mut signer = alice.signer();
+    signer.chain = vec![between.certificate.clone(), alice.authority.clone()];
+    let form = Form { signature: SignatureForm::Opaque, ..Form::default() };
+    let sealed = try_seal(TEXT, Some(&signer), &[&bob], form).unwrap();
+    let (entity, _) = read(&sealed.pieces().flatten().copied().collect::<Vec<u8>>(), &bob);
+    let signed = twin::decoded(&entity[twin::header_end(&entity)..]);
+    let holds = |certificate: &Certificate| {
+        let der = certificate.to_der();
+        signed.windows(der.len()).any(|window| window == der)
+    };
+    assert!(holds(&alice.certificate) && holds(&between.certificate) && !holds(&alice.authority));
+}
+
+#[test]
+fn a_key_that_cannot_be_encrypted_to_or_signed_with_is_named() {
+    let (alice, bob) = (person("alice", PKey::generate_x25519().unwrap()), person("bob", rsa()));
+    let refused = try_seal(TEXT, Some(&alice.signer()), &[&bob], Form::default()).unwrap_err();
+    assert!(matches!(refused, SealError::Signer(Unusable::CannotSign { fingerprint })
+        if fingerprint == alice.certificate.fingerprint()));
+    let carol = person("carol", ec(Nid::BRAINPOOL_P256R1));
+    let refused = try_seal(TEXT, Some(&bob.signer()), &[&bob, &carol], Form::default()).unwrap_err();
+    assert!(matches!(refused, SealError::Signer(Unusable::CannotEncrypt { fingerprint })
+        if fingerprint == carol.certificate.fingerprint()));
+}

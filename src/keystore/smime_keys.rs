@@ -1,0 +1,157 @@
+//! Own keys for S/MIME: `FINGERPRINT.pem` beside those for OpenPGP, the locked key, its certificate and the chain. A
+//! key that waits for its certificate is `ID.request.pem`, named by the SHA-256 of its public key.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::{
+    Keystore, Outcome, StoreError,
+    disk::{self, Lock},
+};
+use crate::{
+    crypt::{
+        Fingerprint, PublicCertificate,
+        smime::{Certificate, CertificateError, Key, KeyError, Waiting},
+    },
+    mail::Address,
+};
+
+impl Keystore {
+    /// All own keys that have a certificate.
+    pub fn smime_keys(&self) -> Result<Vec<Key>, StoreError> {
+        let mut found = Vec::new();
+        for fingerprint in disk::named(&self.keys, ".pem")? {
+            match self.smime_key(&fingerprint) {
+                Ok(key) => found.extend(key),
+                Err(error) => self.damaged.borrow_mut().push(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those whose certificates name an address at a time.
+    pub fn smime_keys_for(&self, address: &Address, at: Timestamp) -> Result<Vec<Key>, StoreError> {
+        let mut found = self.smime_keys()?;
+        found.retain(|key| key.certificate().is_some_and(|own| own.addresses(at).contains(address)));
+        Ok(found)
+    }
+
+    /// One by the full fingerprint of its certificate.
+    ///
+    /// # Errors
+    /// [`StoreError::Exposed`] if others can read its file.
+    pub fn smime_key(&self, fingerprint: &Fingerprint) -> Result<Option<Key>, StoreError> {
+        let path = self.smime_key_path(fingerprint);
+        let Some(bytes) = disk::read_private(&path)? else { return Ok(None) };
+        let mut all = match Key::parse_all(&bytes) {
+            Ok(all) => all,
+            Err(error) => return Err(StoreError::DamagedX509 { path, error }),
+        };
+        match (all.pop(), all.is_empty()) {
+            (Some(key), true) if key.is_locked() && key.fingerprint().as_ref() == Some(fingerprint) => Ok(Some(key)),
+            _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
+        }
+    }
+
+    /// Stores a key that is not there yet.
+    ///
+    /// # Errors
+    /// The key is not locked or has no certificate; or one of its fingerprint is there and differs
+    /// ([`StoreError::KeyExists`]).
+    pub fn store_smime_key(&self, key: &Key) -> Result<Outcome, StoreError> {
+        key.to_pem()?;
+        let _lock = Lock::take(&self.keys, ".lock")?;
+        self.place_smime_key(key)
+    }
+
+    /// Stores a key that waits for its certificate.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyExists`].
+    pub fn store_waiting(&self, waiting: &Waiting) -> Result<Outcome, StoreError> {
+        let pem = waiting.to_pem()?;
+        let (fingerprint, path) = (waiting.id(), self.waiting_path(&waiting.id()));
+        let _lock = Lock::take(&self.keys, ".lock")?;
+        match disk::read_private(&path)? {
+            Some(there) if *there == *pem.as_bytes() => Ok(Outcome::Unchanged),
+            Some(_) => Err(StoreError::KeyExists { fingerprint, path }),
+            None => disk::write(&path, pem.as_bytes()).map(|()| Outcome::New),
+        }
+    }
+
+    /// The keys that wait for their certificates.
+    pub fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        let mut found = Vec::new();
+        for id in disk::named(&self.keys, ".request.pem")? {
+            match self.stored_waiting(&id) {
+                Ok(waiting) => found.extend(waiting),
+                Err(error) => self.damaged.borrow_mut().push(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives each waiting key its certificate, if that is among some, and a stored key that was certified anew a second
+    /// file with the new certificate. These are stored then, and given.
+    pub fn join(&self, certificates: &[Certificate]) -> Result<Vec<Key>, StoreError> {
+        let (waiting, keys) = (self.waiting()?, self.smime_keys()?);
+        let mut joined = Vec::new();
+        if waiting.is_empty() && keys.is_empty() {
+            return Ok(joined);
+        }
+        let _lock = Lock::take(&self.keys, ".lock")?;
+        for waiting in waiting {
+            let Some(key) = waiting.complete(certificates) else { continue };
+            // A kill between the two leaves both, and the next join removes the second.
+            self.place_smime_key(&key)?;
+            disk::remove(&self.waiting_path(&waiting.id()))?;
+            joined.push(key);
+        }
+        for certificate in certificates {
+            let fingerprint = certificate.fingerprint();
+            if disk::open(&self.smime_key_path(&fingerprint))?.is_some() {
+                continue;
+            }
+            for mut key in keys.iter().cloned() {
+                if key.adopt(std::slice::from_ref(certificate)) {
+                    self.place_smime_key(&key)?;
+                    joined.push(key);
+                    break;
+                }
+            }
+        }
+        Ok(joined)
+    }
+
+    /// Under the lock.
+    fn place_smime_key(&self, key: &Key) -> Result<Outcome, StoreError> {
+        let fingerprint = key.fingerprint().ok_or(KeyError::NoCertificate)?;
+        let path = self.smime_key_path(&fingerprint);
+        let pem = key.to_pem()?;
+        match self.smime_key(&fingerprint)? {
+            Some(there) if there.to_pem()? == pem => Ok(Outcome::Unchanged),
+            Some(_) => Err(StoreError::KeyExists { fingerprint, path }),
+            None => disk::write(&path, pem.as_bytes()).map(|()| Outcome::New),
+        }
+    }
+
+    fn stored_waiting(&self, id: &Fingerprint) -> Result<Option<Waiting>, StoreError> {
+        let path = self.waiting_path(id);
+        let Some(bytes) = disk::read_private(&path)? else { return Ok(None) };
+        let damaged = |error: CertificateError| StoreError::DamagedX509 { path: path.clone(), error };
+        let waiting = Waiting::parse(&bytes).map_err(damaged)?;
+        if waiting.id() == *id {
+            return Ok(Some(waiting));
+        }
+        Err(StoreError::Misfiled { path, fingerprint: id.clone() })
+    }
+
+    fn smime_key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
+        self.keys.join(format!("{fingerprint}.pem"))
+    }
+
+    fn waiting_path(&self, id: &Fingerprint) -> PathBuf {
+        self.keys.join(format!("{id}.request.pem"))
+    }
+}
