@@ -43,7 +43,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
-pub use read::{Layer, Pins, Reader, recipients_of};
+pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
 pub use request::{Algorithm, Waiting};
 
 /// The suite.
