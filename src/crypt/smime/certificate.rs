@@ -257,7 +257,8 @@ impl PublicCertificate for Certificate {
     }
 
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
-        Some(self.facts.not_after)
+        // 31 December 9999 means that there is no end (RFC 5280, 4.1.2.5), and is beyond our last moment.
+        Some(self.facts.not_after).filter(|end| *end < Timestamp::MAX)
     }
 }
 
