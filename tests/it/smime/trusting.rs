@@ -19,8 +19,8 @@ fn each_fault_has_its_reason_here_and_in_cert_show() {
     let wish = Wish::new("bob@example.test");
     let strangers = crate::support::Authority::new();
     let faulty: [(Mailbox, &str); 6] = [
-        (wish.self_signed(), "trust anchor"),
-        (strangers.issue(&wish), "trust anchor"),
+        (wish.self_signed(), "no trust anchor"),
+        (strangers.issue(&wish), "no certificate of its issuer"),
         (authority.issue(&wish.clone().days(-20..-2)), "expired on"),
         (authority.issue(&wish.clone().days(2..20)), "valid from"),
         (authority.issue(&wish.clone().purpose(Purpose::Server)), "mail"),
@@ -78,7 +78,7 @@ fn a_pin_by_full_fingerprint_stands_for_the_chain_and_nothing_weaker_does() {
     read(&bob, &authority.pem(), &sealed, &[]).expect(0);
     let shown = home.sealpost(["cert", "show", "bob@example.test"]).run().expect(0).text();
     assert!(shown.contains("pinned"), "{shown}");
-    recipients(&pin[24..]);
+    recipients(&pin[30..]);
     seal(&home, &[]).expect(78);
 
     // The same for one run, and for an address that it does not name.
