@@ -9,7 +9,7 @@ use super::{
     composition::random,
     exit::Kind,
     failure::Failure,
-    grammar::{Recipients, SuiteArgument, Text},
+    grammar::{Recipients, Text},
     input::{self, Stdin},
 };
 use crate::{
@@ -129,8 +129,6 @@ pub fn compose(
 
 /// A message that says that it is encrypted already.
 pub struct Passing {
-    /// The suite that it is of.
-    pub suite: SuiteArgument,
     /// Its bytes as they would go on the wire.
     pub bytes: Vec<u8>,
     /// Its Message-ID as it stands there, if it has one.
@@ -147,20 +145,11 @@ fn passing(message: &[u8]) -> Option<Passing> {
     let lines = message.split_inclusive(|byte| *byte == b'\n');
     let header = lines.take_while(|line| !matches!(line, [b'\n'] | [b'\r', b'\n'])).map(<[u8]>::len).sum();
     let header = &message[..header];
-    let mut types = fields(header).filter(|field| field.is("Content-Type")).map(|field| MediaType::parse(field.value));
-    let suite = types.find_map(|media| match media.essence() {
-        "multipart/encrypted" => Some(SuiteArgument::Openpgp),
-        // RFC 8551, 3.2.2: what is only signed or compressed has the same type.
-        "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
-            let encrypted = ["enveloped-data", "authEnveloped-data"].iter().any(|kind| media.says("smime-type", kind));
-            encrypted.then_some(SuiteArgument::Smime)
-        }
-        _ => None,
-    })?;
+    let encrypted = fields(header)
+        .any(|field| field.is("Content-Type") && MediaType::parse(field.value).essence() == "multipart/encrypted");
     let message_id = fields(header).find(|field| field.is("Message-ID"));
     let message_id = message_id.and_then(|field| MessageId::parse(str::from_utf8(field.value).ok()?).ok());
-    Some(Passing {
-        suite,
+    encrypted.then(|| Passing {
         bytes: canonical(message).into_owned(),
         message_id: message_id.map(|id| id.as_str().to_owned()),
     })

@@ -21,7 +21,7 @@ use crate::{
     keystore::{make_private, write_new},
 };
 
-pub fn run(mut arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     if voice.json && arguments.output.is_none() && !arguments.plan {
         let text = "seal --json needs --output DIR: without it the message itself is on standard output";
         return Err(Failure::new(Kind::Usage, text));
@@ -53,9 +53,6 @@ pub fn run(mut arguments: Seal, global: &Global, at: Timestamp, voice: Voice) ->
         (draft, account, sealed)
     };
 
-    if let Some(passing) = &sealed {
-        arguments.sealing.suite.get_or_insert(passing.suite);
-    }
     sealing::identify(&mut draft, &arguments.sealing)?;
     let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
     let mut receipt = decided.plan();

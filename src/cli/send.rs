@@ -21,7 +21,7 @@ use crate::{
     submit::Accepted,
 };
 
-pub fn run(mut arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     if arguments.queue != "never" {
         let text = format!("--queue {}: the outbox is not there yet, only never is", arguments.queue);
         return Err(Failure::new(Kind::Usage, text));
@@ -48,9 +48,6 @@ pub fn run(mut arguments: Send, global: &Global, at: Timestamp, voice: Voice) ->
             (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
         }
     };
-    if let Some(passing) = &sealed {
-        arguments.sealing.suite.get_or_insert(passing.suite);
-    }
     sealing::identify(&mut draft, &arguments.sealing)?;
     let settings = composition::submission(&account, &arguments.submission, &draft, &place)?;
     let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
