@@ -257,7 +257,8 @@ impl PublicCertificate for Certificate {
     }
 
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
-        // 31 December 9999 means that there is no end (RFC 5280, 4.1.2.5), and is beyond our last moment.
+        // 31 December 9999 means that there is no end (RFC 5280, 4.1.2.5). It lies beyond jiff's last moment, which
+        // is 26 hours earlier and stands for it in the facts: to compare with its own seconds would never hold.
         Some(self.facts.not_after).filter(|end| *end < Timestamp::MAX)
     }
 }
