@@ -8,6 +8,7 @@ use openssl::{
     pkey::{Id, PKey, Private},
     x509::X509VerifyResult,
 };
+use zeroize::Zeroizing;
 
 use super::{Certificate, CertificateError, identity, pem, pkcs12, policy};
 use crate::crypt::{Fingerprint, PublicCertificate, Unusable};
@@ -76,7 +77,7 @@ impl Key {
             return Err(CertificateError::Empty);
         }
         if pem::is_pem(bytes) {
-            return Self::parse_pem(&String::from_utf8_lossy(bytes));
+            return Self::parse_pem(&Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()));
         }
         let secret = match shape(bytes) {
             Shape::Pkcs12 => Secret::Pkcs12(bytes.to_vec()),

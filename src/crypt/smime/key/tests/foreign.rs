@@ -240,3 +240,28 @@ fn what_holds_no_key_is_named() {
     assert_eq!(none.unlock(&pass("correct horse")).err(), Some(UnlockError::NoSecret));
     assert_eq!(format!("{none:?}"), "Key(None)");
 }
+
+#[test]
+fn files_of_gpgsm_are_read() {
+    let folder = Folder::new();
+    folder.kim("rsa:2048");
+    folder.p12("-legacy");
+    let home = tempfile::Builder::new().prefix("gpgsm-").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    fs::write(home.path().join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
+    let gpgsm = |arguments: &[&str]| {
+        let mut shell = Command::new("sh");
+        let line =
+            "exec gpgsm --batch --no-tty --disable-crl-checks --pinentry-mode loopback --passphrase-fd 3 \"$@\" 3< pw";
+        shell.args(["-c", line, "sh"]).args(arguments).current_dir(folder.dir.path()).env("GNUPGHOME", home.path());
+        shell.output().unwrap()
+    };
+    let imported = gpgsm(&["--import", "kim.p12"]);
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let exported = gpgsm(&["--export-secret-key-p12", "/CN=kim"]);
+    let words = String::from_utf8_lossy(&exported.stderr).into_owned();
+    Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", home.path()).status().unwrap();
+    assert!(!exported.stdout.is_empty(), "{words}");
+    let open = only(&exported.stdout).unlock(&pass("correct horse")).unwrap();
+    assert_eq!(seen(&open)[0], whole(&folder)[0]);
+}
