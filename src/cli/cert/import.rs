@@ -13,12 +13,17 @@ use crate::{
         known::Known,
         voice::Voice,
     },
+    crypt::smime::Reader,
+    flow::learn,
     keystore::{Origin, Outcome},
+    receive,
 };
 
 pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(file, "the certificate")?;
-    let mut imported = Vec::new();
+    if learn::is_message(&bytes) {
+        return from_message(&bytes, place, at, voice);
+    }
     let Known { openpgp, smime } = Known::parse(&bytes)?;
     let mut stored = Vec::new();
     for certificate in openpgp {
@@ -28,9 +33,28 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
         let outcome = place.keystore.insert_x509(&certificate, Origin::Imported)?;
         stored.push((outcome, AnyCertificate::Smime(certificate)));
     }
+    tell(&stored, place, at, voice)
+}
+
+/// The certificates of a signed message, as candidates: nobody looked at them.
+fn from_message(message: &[u8], place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let authorities = place.authorities(place.config()?.smime())?;
+    let pins = place.recipients()?.pinned();
+    let reader =
+        Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &pins, at, limit: receive::LIMIT };
+    let mut stored = Vec::new();
+    for certificate in learn::learn(message, &reader)? {
+        let outcome = place.keystore.insert_x509(&certificate, Origin::Candidate)?;
+        stored.push((outcome, AnyCertificate::Smime(certificate)));
+    }
+    tell(&stored, place, at, voice)
+}
+
+fn tell(stored: &[(Outcome, AnyCertificate)], place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let mut imported = Vec::new();
     // Judged once all are there: one may be the issuer of another.
     let judging = Judging::new(place, at)?;
-    for (outcome, certificate) in &stored {
+    for (outcome, certificate) in stored {
         let outcome = match outcome {
             Outcome::New => "new",
             Outcome::Merged => "merged",
