@@ -1,7 +1,7 @@
 //! The Cryptographic Envelope undone (RFC 9787, 4.4): the unbroken run of layers from the outermost part inwards,
 //! and nothing deeper. Signed means RFC 3156, 5, encrypted RFC 3156, 4.
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Reads,
@@ -131,6 +131,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
                     // It adds no protection and takes none away: what stands outside it covers what is in it.
                     smime::Layer::Compressed { content } => bytes = content,
                 }
+                release_rest(&mut bytes);
                 tree = parse(&bytes)?;
                 root = 0;
             }
@@ -184,6 +185,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
             Limit::Header => "a header section that is too large",
         })
     })
+}
+
+/// Gives back what a content leaves of the memory of its message, wiped.
+fn release_rest(bytes: &mut Vec<u8>) {
+    let length = bytes.len();
+    // All of it was filled once.
+    bytes.resize(bytes.capacity(), 0);
+    bytes[length..].zeroize();
+    bytes.truncate(length);
+    bytes.shrink_to_fit();
 }
 
 /// What a part is to the envelope. The repair and inline messages exist outermost only.
