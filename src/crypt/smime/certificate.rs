@@ -134,9 +134,10 @@ impl Certificate {
         self.facts.key.name.clone()
     }
 
-    /// Whether its key is weaker than is advised: RSA under 3072 bits (warning `weak-key`).
+    /// Whether its key is weaker than S/MIME asks for: RSA under 2048 bits (RFC 8551, 4.2 and 4.3), which is what most
+    /// public authorities still certify.
     pub fn weak_key(&self) -> bool {
-        self.rsa_bits().is_some_and(|bits| bits < 3072)
+        self.rsa_bits().is_some_and(|bits| bits < 2048)
     }
 
     /// Whether it is a certificate authority's (RFC 5280, 4.2.1.9).
@@ -256,8 +257,10 @@ impl PublicCertificate for Certificate {
         Self::weak_key(self)
     }
 
+    /// None for the last second of the year 9999, which says that there is no well-defined end (RFC 5280, 4.1.2.5).
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
-        Some(self.facts.not_after)
+        const NO_END: i64 = 253_402_300_799;
+        Some(self.facts.not_after).filter(|end| end.as_second() < NO_END)
     }
 }
 

@@ -11,8 +11,10 @@ mod certificate;
 mod chain;
 mod decrypt;
 mod der;
+mod derivation;
 mod identity;
 mod inflate;
+mod kem;
 mod key;
 mod lock;
 mod look;
@@ -41,7 +43,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
-pub use read::{Layer, Pins, Reader, recipients_of};
+pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
 pub use request::{Algorithm, Waiting};
 
 /// The suite.

@@ -13,7 +13,7 @@ use super::{
     inflate::inflate,
     oid,
     unwrap::{self, ContentKey},
-    verify::Signatures,
+    verify::{self, Signatures},
 };
 use crate::{
     crypt::{BadReason, Fingerprint, OpenError, SignatureFact},
@@ -168,6 +168,17 @@ pub fn recipients_of(message: &[u8]) -> Result<Vec<String>, OpenError> {
     match Message::read(message)? {
         Message::Enveloped(enveloped) => Ok(unwrap::names(&enveloped.recipients)?),
         _ => Err(OpenError::Malformed("it is not encrypted")),
+    }
+}
+
+/// The certificates that come with a SignedData, signed or not; genuine for nothing.
+///
+/// # Errors
+/// [`OpenError::Malformed`] if it is none.
+pub fn certificates_in(message: &[u8]) -> Result<Vec<Certificate>, OpenError> {
+    match Message::read(message)? {
+        Message::Signed(signed) => Ok(verify::certificates(&signed)),
+        _ => Err(OpenError::Malformed("it holds no certificates")),
     }
 }
 

@@ -2,7 +2,9 @@
 
 //! Messages of libcrypto, of `openssl cms` and of gpgsm, and others made with one fault each.
 
+mod envelopes;
 mod forge;
+mod forms;
 mod people;
 mod signatures;
 

@@ -1,8 +1,9 @@
 //! What is sealed opens again here, and its signature is good.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use openssl::{
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{KeyType, PKey, Private},
 };
 
 use super::*;
@@ -53,6 +54,9 @@ fn every_recipient_opens() {
         person("p384", ec(Nid::SECP384R1)),
         person("p521", ec(Nid::SECP521R1)),
         person("x25519", PKey::generate_x25519().unwrap()),
+        person("kem512", ml_kem(KeyType::ML_KEM_512)),
+        person("kem768", ml_kem(KeyType::ML_KEM_768)),
+        person("kem1024", ml_kem(KeyType::ML_KEM_1024)),
     ];
     assert!(everybody[2].certificate.takes_oaep());
     let to: Vec<&Person> = everybody.iter().collect();
@@ -61,6 +65,23 @@ fn every_recipient_opens() {
         for reader in &to {
             assert_eq!(read(&message, reader), (TEXT.to_vec(), content == ContentEncryption::Gcm), "{}", reader.name);
         }
+    }
+}
+
+#[test]
+fn what_libcrypto_encrypts_for_ml_kem_opens() {
+    use openssl::{
+        cms::{CMSOptions, CmsContentInfo},
+        stack::Stack,
+        symm::Cipher,
+    };
+    let bob = person("bob", ml_kem(KeyType::ML_KEM_1024));
+    let mut to = Stack::new().unwrap();
+    to.push(bob.certificate.x509.clone()).unwrap();
+    for (cipher, tagged) in [(Cipher::aes_256_cbc(), false), (Cipher::aes_256_gcm(), true)] {
+        let der = CmsContentInfo::encrypt(&to, TEXT, cipher, CMSOptions::BINARY).unwrap().to_der().unwrap();
+        let message = [b"\r\n\r\n".to_vec(), BASE64_STANDARD.encode(&der).into_bytes()].concat();
+        assert_eq!(read(&message, &bob), (TEXT.to_vec(), tagged));
     }
 }
 

@@ -56,6 +56,10 @@ pub(in crate::crypt::smime) fn ml_dsa() -> PKey<Private> {
     PKey::private_key_from_seed(None, KeyType::ML_DSA_65, None, &[7; 32]).unwrap()
 }
 
+pub(in crate::crypt::smime) fn ml_kem(kind: KeyType) -> PKey<Private> {
+    PKey::private_key_from_seed(None, kind, None, &[7; 64]).unwrap()
+}
+
 pub(in crate::crypt::smime) fn person(name: &'static str, key: PKey<Private>) -> Person {
     issue(name, key, None)
 }
