@@ -259,8 +259,8 @@ impl PublicCertificate for Certificate {
 
     /// None for the last second of the year 9999, which says that there is no well-defined end (RFC 5280, 4.1.2.5).
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
-        const NO_END: i64 = 253_402_300_799;
-        Some(self.facts.not_after).filter(|end| end.as_second() < NO_END)
+        // It lies beyond jiff's last moment, which is 26 hours earlier and stands for it in the facts.
+        Some(self.facts.not_after).filter(|end| *end < Timestamp::MAX)
     }
 }
 
