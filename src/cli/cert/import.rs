@@ -13,7 +13,7 @@ use crate::{
         known::Known,
         voice::Voice,
     },
-    crypt::smime::Reader,
+    crypt::smime::{self, Reader},
     flow::learn,
     keystore::{Origin, Outcome},
     receive,
@@ -29,6 +29,8 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
     for certificate in openpgp {
         stored.push((place.keystore.insert(&certificate)?, AnyCertificate::OpenPgp(certificate)));
     }
+    // Own keys may wait for them.
+    let joined = place.keystore.join(&smime)?;
     for certificate in smime {
         let outcome = place.keystore.insert_x509(&certificate, Origin::Imported)?;
         stored.push((outcome, AnyCertificate::Smime(certificate)));
@@ -64,6 +66,9 @@ fn tell(stored: &[(Outcome, AnyCertificate)], place: &Place, at: Timestamp, voic
     }
     for certificate in &imported {
         voice.say(format_args!("{}: {}", certificate.outcome.unwrap_or_default(), certificate.line()));
+    }
+    for fingerprint in joined.iter().filter_map(smime::Key::fingerprint) {
+        voice.say(format_args!("the key of certificate {fingerprint} waited for it, and can be used now"));
     }
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificates": imported }))?;
