@@ -18,8 +18,8 @@ pub fn introduced(message: &[u8], reader: &smime::Reader<'_>) -> Option<Vec<smim
     let brought = smime::certificates_in(&cms).ok()?;
     let signers = reader.announced(&cms, over.as_deref()).unwrap_or_default();
     let told = |certificate: smime::Certificate| {
-        let signer = signers.iter().find(|(signer, _)| signer.fingerprint() == certificate.fingerprint());
-        signer.map_or(certificate, |(signer, _)| signer.clone())
+        let signer = signers.iter().find(|signer| signer.fingerprint() == certificate.fingerprint());
+        signer.map_or(certificate, Clone::clone)
     };
     Some(brought.into_iter().map(told).collect())
 }

@@ -132,15 +132,11 @@ impl Reader<'_> {
     }
 
     /// The certificates that made good signatures of a SignedData, over its own content or over exact bytes, each
-    /// with what its holder says there that he reads (RFC 8551, 2.7.1), and when he said so.
+    /// with what its holder says there that he reads (RFC 8551, 2.7.1), if he says when.
     ///
     /// # Errors
     /// [`OpenError::Malformed`] if it is none, or has no content or two.
-    pub fn announced(
-        &self,
-        signed: &[u8],
-        over: Option<&[u8]>,
-    ) -> Result<Vec<(Certificate, Option<Timestamp>)>, OpenError> {
+    pub fn announced(&self, signed: &[u8], over: Option<&[u8]>) -> Result<Vec<Certificate>, OpenError> {
         let Message::Signed(read) = Message::read(signed)? else {
             return Err(OpenError::Malformed("there is no signature where one is due"));
         };

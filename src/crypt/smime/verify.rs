@@ -5,7 +5,7 @@ use ::der::Decode;
 use jiff::Timestamp;
 
 use super::{
-    Capabilities, Certificate, ChainFault, Reader,
+    Announced, Capabilities, Certificate, ChainFault, Reader,
     algorithm::{self, Digests},
     asn1::{Algorithm, Attribute, Fault, Identifier, Signed},
     ber::{Element, tag},
@@ -96,8 +96,8 @@ impl Signatures {
     }
 
     /// The certificates that made good signatures over a content, each with what its holder says there that he reads
-    /// (RFC 8551, 2.5.2), and when.
-    pub(super) fn announced(&self, reader: &Reader<'_>, over: &[u8]) -> Vec<(Certificate, Option<Timestamp>)> {
+    /// (RFC 8551, 2.5.2), if he says when.
+    pub(super) fn announced(&self, reader: &Reader<'_>, over: &[u8]) -> Vec<Certificate> {
         if self.content_type != oid::DATA.as_bytes() {
             return Vec::new();
         }
@@ -108,9 +108,10 @@ impl Signatures {
             let signer = SignerInfo::read(bytes).ok()?;
             let mut candidates = self.candidates(&signer.signer, reader).into_iter();
             let certificate = candidates.find(|one| one.fingerprint() == fingerprint)?.clone();
-            Some(match Attributes::read(&signer).ok()?.capabilities {
-                Some(read) => (certificate.with_capabilities(read), fact.created),
-                None => (certificate, fact.created),
+            let announced = Attributes::read(&signer).ok()?.capabilities.zip(fact.created);
+            Some(match announced {
+                Some((capabilities, at)) => certificate.announcing(Announced { capabilities, at }),
+                None => certificate,
             })
         });
         announced.collect()

@@ -305,10 +305,10 @@ fn a_good_signature_says_what_its_maker_reads() {
     let authorities = world.ca.authorities();
     let reader = Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at: now(), limit: 9 };
     let forge = alice().with(attribute(oid::CAPABILITIES, &[&Capabilities::ours()])).with(signing_time(now()));
-    let [(certificate, when)] = &reader.announced(&forge.message(), None).unwrap()[..] else { panic!("not one") };
+    let [certificate] = &reader.announced(&forge.message(), None).unwrap()[..] else { panic!("not one") };
     assert_eq!(certificate.fingerprint(), world.alice.certificate.fingerprint());
     assert!(certificate.takes_gcm() && !world.alice.certificate.takes_gcm());
-    assert_eq!(*when, Some(now()));
+    assert_eq!(certificate.announced().unwrap().at, now());
     let detached = signed_data(oid::DATA, None, &[&world.alice], &[forge.info()]);
     assert_eq!(reader.announced(&detached, Some(ENTITY)).unwrap().len(), 1);
     assert!(reader.announced(&detached, None).is_err());
@@ -316,5 +316,5 @@ fn a_good_signature_says_what_its_maker_reads() {
     let bad = Forge { flipped: true, ..forge };
     assert!(reader.announced(&bad.message(), None).unwrap().is_empty());
     let garbage = alice().with(attribute(oid::CAPABILITIES, &[&octets(b"x")]));
-    assert!(!reader.announced(&garbage.message(), None).unwrap()[0].0.takes_gcm());
+    assert!(!reader.announced(&garbage.message(), None).unwrap()[0].takes_gcm());
 }
