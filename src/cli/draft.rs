@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     config,
+    crypt::{SuiteName, smime},
     mail::{
         Address, Attachment, Content, Draft, DraftError, Field, Mailbox, MessageId,
-        parse::{MediaType, canonical, fields},
+        parse::{MediaType, Tree, canonical, fields},
     },
 };
 
@@ -129,6 +130,8 @@ pub fn compose(
 
 /// A message that says that it is encrypted already.
 pub struct Passing {
+    /// In which suite.
+    pub suite: SuiteName,
     /// Its bytes as they would go on the wire.
     pub bytes: Vec<u8>,
     /// Its Message-ID as it stands there, if it has one.
@@ -145,14 +148,24 @@ fn passing(message: &[u8]) -> Option<Passing> {
     let lines = message.split_inclusive(|byte| *byte == b'\n');
     let header = lines.take_while(|line| !matches!(line, [b'\n'] | [b'\r', b'\n'])).map(<[u8]>::len).sum();
     let header = &message[..header];
-    let encrypted = fields(header)
-        .any(|field| field.is("Content-Type") && MediaType::parse(field.value).essence() == "multipart/encrypted");
+    let content_type = fields(header).find(|field| field.is("Content-Type"))?;
+    let suite = match MediaType::parse(content_type.value).essence() {
+        "multipart/encrypted" => SuiteName::OpenPgp,
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" if is_enveloped(message) => SuiteName::Smime,
+        _ => return None,
+    };
     let message_id = fields(header).find(|field| field.is("Message-ID"));
     let message_id = message_id.and_then(|field| MessageId::parse(str::from_utf8(field.value).ok()?).ok());
-    encrypted.then(|| Passing {
+    Some(Passing {
+        suite,
         bytes: canonical(message).into_owned(),
         message_id: message_id.map(|id| id.as_str().to_owned()),
     })
+}
+
+/// Whether the CMS in a message is encrypted: signed or compressed only it would be no secret.
+fn is_enveloped(message: &[u8]) -> bool {
+    Tree::parse(message).is_ok_and(|tree| smime::recipients_of(&tree.part(0).decoded(message)).is_ok())
 }
 
 fn message_id(from: &Address) -> Result<MessageId, Failure> {

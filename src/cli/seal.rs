@@ -54,7 +54,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
     };
 
     sealing::identify(&mut draft, &arguments.sealing)?;
-    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
+    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, sealed.as_ref(), at)?;
     let mut receipt = decided.plan();
     if let Some(file) = &arguments.sealing.expect_plan {
         sealing::expect(&receipt, file)?;

@@ -44,6 +44,7 @@ pub fn decide<'a>(
     arguments: &'a grammar::Sealing,
     place: &'a Place,
     known: &'a config::Recipients,
+    passing: Option<&Passing>,
     at: Timestamp,
 ) -> Result<Decided<'a>, Failure> {
     let addresses = wanted(draft.recipients(), &arguments.only)?;
@@ -52,10 +53,12 @@ pub fn decide<'a>(
     }
     let smime = place.config()?.smime().clone();
     let mut source = Certificates::read(&arguments.cert, place, known, &smime, &addresses, at)?;
-    let suite = arguments.suite.map(|suite| match suite {
+    // What is sealed already is so in one suite.
+    let suite = passing.map(|passing| passing.suite);
+    let suite = suite.or(arguments.suite.map(|suite| match suite {
         grammar::SuiteArgument::Openpgp => SuiteName::OpenPgp,
         grammar::SuiteArgument::Smime => SuiteName::Smime,
-    });
+    }));
     let assigned = send::assign(&addresses, &mut source, suite, at).map_err(|missing| refused(&missing))?;
     let warnings = assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),

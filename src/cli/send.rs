@@ -50,7 +50,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     };
     sealing::identify(&mut draft, &arguments.sealing)?;
     let settings = composition::submission(&account, &arguments.submission, &draft, &place)?;
-    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, at)?;
+    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, sealed.as_ref(), at)?;
 
     let mut receipt = decided.plan();
     receipt.endpoints = Some(

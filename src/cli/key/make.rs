@@ -86,7 +86,7 @@ fn self_signed(
     let key = smime::Key::make_self_signed(mailbox, algorithm(arguments), at)?;
     let key = key.lock(&lock.passphrase, lock.strength)?;
     place.keystore.store_smime_key(&key)?;
-    for certificate in key.certificate() {
+    if let Some(certificate) = key.certificate() {
         place.keystore.insert_x509(certificate, Origin::Imported)?;
     }
     if let Some(shown) = KeyJson::smime(&key, at) {

@@ -64,7 +64,7 @@ pub(super) struct SignatureLayer {
 }
 
 /// What a part is to the envelope.
-enum Layer {
+pub(super) enum Layer {
     /// Encrypted: the part that holds the ciphertext.
     Encrypted { ciphertext: usize, repaired: bool },
     /// Signed: the payload and the signature, or what is wrong with the form.
@@ -176,7 +176,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
     Ok(found.into_unwrapped(outer, Content::Entity { bytes, tree, root }))
 }
 
-fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
     Tree::parse(bytes).map_err(|limit| {
         OpenError::Limit(match limit {
             Limit::Parts => "too many parts",
@@ -187,7 +187,7 @@ fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
 }
 
 /// What a part is to the envelope. The repair and inline messages exist outermost only.
-fn classify(tree: &Tree, root: usize, bytes: &[u8], outermost: bool) -> Result<Layer, OpenError> {
+pub(super) fn classify(tree: &Tree, root: usize, bytes: &[u8], outermost: bool) -> Result<Layer, OpenError> {
     let part = tree.part(root);
     if part.ambiguous {
         return Ok(Layer::Payload);

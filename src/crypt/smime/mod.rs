@@ -38,7 +38,7 @@ use jiff::Timestamp;
 
 use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, Usable, look::Header};
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Announced, Capabilities};
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};

@@ -49,10 +49,6 @@ fn by_itself(certificate: &Certificate, purpose: Purpose, at: Timestamp) -> Resu
         }
         _ => {}
     }
-    if purpose == Purpose::Encrypt && certificate.is_authority() {
-        let why = "it is an authority's".to_owned();
-        return Err(Unusable::WrongUsage { fingerprint: fingerprint(), why });
-    }
     fit(certificate, purpose).map_err(|fault| refused(certificate, fault))
 }
 

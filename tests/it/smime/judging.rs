@@ -79,7 +79,7 @@ fn whose_anchor_it_is_and_what_a_pin_is_worth() {
         opened.expect(0).json()
     };
     assert_eq!(state(&open()), ("unknown", Some("untrusted")));
-    for (address, expected) in [("alice", ("good", None)), ("carol", ("unknown", Some("untrusted")))] {
+    for (address, expected) in [("alice", ("good", None)), ("carol", ("bad", Some("wrong-signer")))] {
         let text = format!("[recipient.\"{address}@example.test\"]\npin = [\"{}\"]\n", own.fingerprint());
         std::fs::write(home.state().join("recipients.toml"), text).unwrap();
         assert_eq!(state(&open()), expected);
@@ -127,7 +127,7 @@ fn only_one_signature_over_the_whole_by_the_one_from_is_good() {
 #[test]
 fn weak_digests_are_weak_and_a_required_signature_is_required() {
     let (authority, openssl) = authority();
-    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let (alice, bob) = (authority.rsa("alice@example.test"), authority.mailbox("bob@example.test"));
     for digest in ["sha1", "md5"] {
         let signed = openssl.sign(&alice, &[&["-md", digest][..], &HEAD].concat(), ENTITY);
         let opened = read(&bob, &authority.pem(), &signed, &[]).expect(0).json();

@@ -78,7 +78,7 @@ fn a_pin_by_full_fingerprint_stands_for_the_chain_and_nothing_weaker_does() {
     read(&bob, &authority.pem(), &sealed, &[]).expect(0);
     let shown = home.sealpost(["cert", "show", "bob@example.test"]).run().expect(0).text();
     assert!(shown.contains("pinned"), "{shown}");
-    recipients(&pin[24..]);
+    recipients(&pin[32..]);
     seal(&home, &[]).expect(78);
 
     // The same for one run, and for an address that it does not name.

@@ -91,10 +91,19 @@ fn gcm(entity: &str) -> String {
     pkcs7("; smime-type=authEnveloped-data", &encrypted(entity.as_bytes(), Cipher::aes_256_gcm()))
 }
 
-fn opened(entity: &str) -> Result<Value, OpenError> {
+/// Just after the signatures that are made here.
+fn at() -> Timestamp {
+    Timestamp::now() + jiff::SignedDuration::from_secs(60)
+}
+
+fn authorities() -> Authorities {
     let mut authorities = Authorities::default();
     authorities.add_anchors(include_bytes!("../../../../keys/ca.pem")).unwrap();
-    let at = Timestamp::now() + jiff::SignedDuration::from_secs(60);
+    authorities
+}
+
+fn opened(entity: &str) -> Result<Value, OpenError> {
+    let (at, authorities) = (at(), authorities());
     let pgp = pgp::Reader { keys: &[], certificates: &[], at, limit: 1 << 20 };
     let smime =
         smime::Reader { keys: bob(), certificates: &[], authorities: &authorities, pins: &[], at, limit: 1 << 20 };
@@ -271,4 +280,23 @@ fn the_reason_is_told_in_words() {
     let changed = json(&multipart(TEXT, &signature(alice(), "another", CMSOptions::DETACHED)));
     assert_eq!(changed["signature"]["detail"], "its content was changed");
     assert_eq!(json(&opaque(TEXT))["signature"]["detail"], Value::Null);
+}
+
+#[test]
+fn a_signed_message_introduces_its_signer() {
+    let (at, authorities) = (at(), authorities());
+    let reader =
+        smime::Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at, limit: 1 << 20 };
+    let introduced = |entity: &str| super::super::introduced(format!("{OUTER}{entity}").as_bytes(), &reader);
+    for signed in [opaque(TEXT), detached(TEXT)] {
+        let brought = introduced(&signed).unwrap();
+        assert_eq!(brought.len(), 2);
+        // What libcrypto announces.
+        let learned = brought.iter().filter(|one| one.capabilities().is_some_and(|all| all.cbc256 && !all.gcm256));
+        let named: Vec<_> = learned.flat_map(|one| one.addresses(at)).map(|address| address.to_string()).collect();
+        assert_eq!(named, ["alice@example.test"]);
+    }
+    let bad = introduced(&multipart(TEXT, &signature(alice(), "another", CMSOptions::DETACHED))).unwrap();
+    assert!(bad.iter().all(|one| one.capabilities().is_none()));
+    assert!(introduced(TEXT).is_none() && introduced(&gcm(&opaque(TEXT))).is_none());
 }

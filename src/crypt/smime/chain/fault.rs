@@ -69,7 +69,10 @@ fn fault(error: i32, library: &str, one: &Certificate) -> ChainFault {
             ChainFault::Weak(format!("signed with {name}"))
         }
         26 => ChainFault::WrongUsage("it is not made for mail".to_owned()),
-        2 | 20 | 21 => ChainFault::Untrusted(format!("no certificate of its issuer {} is at hand", one.issuer())),
+        2 | 20 | 21 => ChainFault::Untrusted(format!(
+            "no certificate of its issuer {} is at hand, and it is no trust anchor",
+            one.issuer()
+        )),
         18 => untrusted("it is self-signed, and no trust anchor"),
         19 => untrusted("it is the end of the chain, and no trust anchor"),
         4 | 7 => untrusted("its signature is not that of its issuer"),

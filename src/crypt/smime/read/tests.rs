@@ -41,7 +41,7 @@ fn with<R>(keys: &[Key], pins: &Pins, what: impl FnOnce(&Reader<'_>) -> R) -> R 
 
 fn read(person: &Person, message: &[u8]) -> Result<Layer, OpenError> {
     let pins = [person.pin()];
-    with(&[person.key.clone()], &pins, |reader| reader.read(message))
+    with(std::slice::from_ref(&person.key), &pins, |reader| reader.read(message))
 }
 
 fn opened(layer: Result<Layer, OpenError>) -> (Zeroizing<Vec<u8>>, bool) {

@@ -8,7 +8,7 @@ use super::authority::{Ca, Wish, days, ec, now, revocations, rsa};
 use crate::{
     crypt::{
         PublicCertificate,
-        smime::{Capabilities, Certificate, CertificateError},
+        smime::{Announced, Capabilities, Certificate, CertificateError},
     },
     mail::Address,
 };
@@ -97,7 +97,7 @@ fn names_are_in_the_words_of_rfc_4514() {
 fn keys_and_usages_are_named() {
     let leaf = |key| Wish::leaf(KIM).with_key(key).issued_by(&Ca::new().between).certificate;
     let rsa = leaf(rsa(2048));
-    assert_eq!((rsa.algorithms().as_str(), rsa.weak_key(), rsa.usages()), ("RSA 2048", true, vec!["sign", "encrypt"]));
+    assert_eq!((rsa.algorithms().as_str(), rsa.weak_key(), rsa.usages()), ("RSA 2048", false, vec!["sign", "encrypt"]));
     let ec = leaf(ec());
     assert_eq!((ec.algorithms().as_str(), ec.weak_key()), ("EC P-256", false));
     let (ed, x) = (leaf(PKey::generate_ed25519().unwrap()), leaf(PKey::generate_x25519().unwrap()));
@@ -120,7 +120,8 @@ fn capabilities_are_read_from_the_certificate_and_a_signature_counts_more() {
     wish.raw.push(("1.2.840.113549.1.9.15", false, element(0x30, &[other, gcm, oaep].concat())));
     let certificate = wish.self_signed().certificate;
     assert!(certificate.takes_gcm() && certificate.takes_oaep());
-    let learned = certificate.with_capabilities(Capabilities { cbc256: true, ..Capabilities::default() });
+    let learned = certificate
+        .announcing(Announced { capabilities: Capabilities { cbc256: true, ..Capabilities::default() }, at: now() });
     assert!(!learned.takes_gcm() && !learned.takes_oaep());
     for broken in [vec![], vec![0x30, 0x80], vec![0x30, 3, 0x30, 1, 6], vec![0x31, 0]] {
         assert_eq!(Capabilities::from_der(&broken), None);
