@@ -298,7 +298,7 @@ impl AnyKey {
 
 /// A certificate of either suite.
 pub enum AnyCertificate {
-    OpenPgp(pgp::Certificate),
+    OpenPgp(Box<pgp::Certificate>),
     Smime(smime::Certificate),
 }
 
@@ -315,7 +315,7 @@ pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Any
         }
     };
     let (openpgp, smime): (Vec<_>, Vec<_>) = (openpgp, smime);
-    let openpgp = openpgp.into_iter().map(AnyCertificate::OpenPgp);
+    let openpgp = openpgp.into_iter().map(|one| AnyCertificate::OpenPgp(Box::new(one)));
     one(
         openpgp.chain(smime.into_iter().map(AnyCertificate::Smime)).collect(),
         name,

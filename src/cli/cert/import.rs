@@ -30,7 +30,7 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
     }
     let Known { openpgp, smime } = Known::parse(&bytes)?;
     for certificate in openpgp {
-        stored.push((place.keystore.insert(&certificate)?, AnyCertificate::OpenPgp(certificate)));
+        stored.push((place.keystore.insert(&certificate)?, AnyCertificate::OpenPgp(Box::new(certificate))));
     }
     // Own keys may wait for them.
     let joined = place.keystore.join(&smime)?;
