@@ -189,7 +189,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
 
 /// Gives back what a content leaves of the memory of its message, wiped.
 fn release_rest(bytes: &mut Vec<u8>) {
+    const WORTH_IT: usize = 1 << 20;
     let length = bytes.len();
+    if bytes.capacity() - length < WORTH_IT {
+        return;
+    }
     // All of it was filled once.
     bytes.resize(bytes.capacity(), 0);
     bytes[length..].zeroize();
