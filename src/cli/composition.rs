@@ -258,7 +258,7 @@ pub fn passphrase_of(key: &str, source: Option<&Source>) -> Result<Zeroizing<Str
 
 /// A key of either suite.
 pub enum AnyKey {
-    OpenPgp(pgp::Key),
+    OpenPgp(Box<pgp::Key>),
     Smime(smime::Key),
     /// One that waits for its certificate.
     Waiting(smime::Waiting),
@@ -280,7 +280,7 @@ pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyKey, Fai
             waiting.into_iter().filter(|waiting| waiting.addresses().contains(&address)).collect(),
         ),
     };
-    let openpgp = openpgp.into_iter().map(AnyKey::OpenPgp);
+    let openpgp = openpgp.into_iter().map(|key| AnyKey::OpenPgp(Box::new(key)));
     let smime = smime.into_iter().map(AnyKey::Smime);
     let waiting = waiting.into_iter().map(AnyKey::Waiting);
     one(openpgp.chain(smime).chain(waiting).collect(), name, "key", AnyKey::fingerprint)
@@ -298,7 +298,7 @@ impl AnyKey {
 
 /// A certificate of either suite.
 pub enum AnyCertificate {
-    OpenPgp(pgp::Certificate),
+    OpenPgp(Box<pgp::Certificate>),
     Smime(smime::Certificate),
 }
 
@@ -315,7 +315,7 @@ pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Any
         }
     };
     let (openpgp, smime): (Vec<_>, Vec<_>) = (openpgp, smime);
-    let openpgp = openpgp.into_iter().map(AnyCertificate::OpenPgp);
+    let openpgp = openpgp.into_iter().map(|one| AnyCertificate::OpenPgp(Box::new(one)));
     one(
         openpgp.chain(smime.into_iter().map(AnyCertificate::Smime)).collect(),
         name,

@@ -1,5 +1,4 @@
 //! Layer 5: one file for each job, a straight line over the adapters.
 
-pub mod learn;
 pub mod open;
 pub mod send;

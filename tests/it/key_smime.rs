@@ -56,6 +56,20 @@ fn a_key_is_requested_answered_and_used() {
 }
 
 #[test]
+fn a_waiting_key_takes_a_certificate_that_is_imported_as_such_too() {
+    let home = Home::new();
+    authority(&home);
+    let make = ["key", "make", "kim@example.test", "--suite", "smime", "--algorithm", "p256", "--request", "kim.csr"];
+    home.sealpost(make.iter().chain(&["--new-passphrase", "file:pw"])).run().expect(0);
+    openssl(&home, "x509 -req -in kim.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out kim.pem");
+    let taken = home.sealpost(["cert", "import", "kim.pem"]).run().expect(0);
+    assert!(taken.words().contains("can be used now"), "{taken:?}");
+    let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 1);
+    assert!(listed["keys"][0]["waiting"].is_null());
+}
+
+#[test]
 fn a_request_goes_to_a_file_or_into_the_json_and_never_over_another() {
     let home = Home::new();
     let make = |more: &[&str]| {

@@ -152,22 +152,6 @@ impl Certificate {
         self.facts.serial.clone()
     }
 
-    /// From when it is valid.
-    pub fn created(&self) -> Timestamp {
-        self.facts.not_before
-    }
-
-    /// Its algorithm in words: `RSA 3072`, `EC P-256` and so on.
-    pub fn algorithms(&self) -> String {
-        self.facts.key.name.clone()
-    }
-
-    /// Whether its key is weaker than S/MIME asks for: RSA under 2048 bits (RFC 8551, 4.2 and 4.3), which is what most
-    /// public authorities still certify.
-    pub fn weak_key(&self) -> bool {
-        self.rsa_bits().is_some_and(|bits| bits < 2048)
-    }
-
     /// Whether it is a certificate authority's (RFC 5280, 4.2.1.9).
     pub fn is_authority(&self) -> bool {
         self.facts.authority
@@ -274,15 +258,17 @@ impl PublicCertificate for Certificate {
     }
 
     fn created(&self) -> Timestamp {
-        Self::created(self)
+        self.facts.not_before
     }
 
     fn algorithms(&self) -> String {
-        Self::algorithms(self)
+        self.facts.key.name.clone()
     }
 
+    /// Whether its key is weaker than S/MIME asks for: RSA under 2048 bits (RFC 8551, 4.2 and 4.3), which is what most
+    /// public authorities still certify.
     fn weak_key(&self) -> bool {
-        Self::weak_key(self)
+        self.rsa_bits().is_some_and(|bits| bits < 2048)
     }
 
     /// None for the last second of the year 9999, which says that there is no well-defined end (RFC 5280, 4.1.2.5).

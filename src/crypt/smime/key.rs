@@ -1,6 +1,6 @@
 //! Keys: reading PKCS#12, PEM and PKCS#8, writing PEM. What leaves here as bytes is locked.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use der::{Reader, SliceReader, Tag};
 use jiff::Timestamp;
@@ -35,6 +35,9 @@ pub(super) enum Secret {
     /// Ready to use.
     Open(PKey<Private>),
 }
+
+/// The most keys, and the most certificates, in a file.
+pub(super) const MOST: usize = 100;
 
 /// An unlocked key that may sign.
 pub struct Signer {
@@ -114,6 +117,9 @@ impl Key {
             let nothing = certificates.is_empty();
             return Err(if nothing { CertificateError::NotKey("something else") } else { CertificateError::NoSecret });
         }
+        if keys.len() > MOST || certificates.len() > MOST {
+            return Err(CertificateError::TooMany(MOST));
+        }
         let single = keys.len() == 1;
         let keys = keys.into_iter().map(|secret| {
             let mut key = Self { secret, certificate: None, chain: Vec::new() };
@@ -170,14 +176,9 @@ impl Key {
 
     /// Takes a certificate as its own, and others beside those that it had.
     pub(super) fn take(&mut self, own: Certificate, others: &[Certificate]) {
-        let fingerprint = own.fingerprint();
-        let mut rest: Vec<Certificate> = Vec::new();
-        for other in others.iter().chain(&self.chain) {
-            let known = other.fingerprint();
-            if known != fingerprint && rest.iter().all(|one| one.fingerprint() != known) {
-                rest.push(other.clone());
-            }
-        }
+        let mut known = HashSet::from([own.fingerprint()]);
+        let mut rest: Vec<Certificate> = others.iter().chain(&self.chain).cloned().collect();
+        rest.retain(|other| known.insert(other.fingerprint()));
         let mut path = path(&own, &rest);
         rest.retain(|other| path.iter().all(|one| one.fingerprint() != other.fingerprint()));
         path.append(&mut rest);

@@ -33,7 +33,7 @@ pub(super) fn look(
     })?;
     let Some(Body { kind, start, end, .. }) = body else { return Err("it is not complete") };
     let content = Decoder::new(Span { pieces, at: start, end });
-    message::sealed_to(content, kind, made_here)?.compare(recipients)?;
+    message::sealed_to(content, kind, recipients.iter().count(), made_here)?.compare(recipients)?;
     Ok(header)
 }
 

@@ -1,7 +1,7 @@
 //! S/MIME (RFC 8551, RFC 8550) over CMS (RFC 5652, 5083, 5084, 5753, 8418). CMS and X.509 live here only.
 //!
-//! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
-//! the openssl crate's.
+//! Structures are read and written by memory-safe code (`der`, and of whole messages `ber` and `pull`, which copy
+//! no content); every primitive, and the path validation, is the openssl crate's.
 
 mod algorithm;
 mod asn1;

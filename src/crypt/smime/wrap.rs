@@ -10,7 +10,6 @@ use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
     md::Md,
-    nid::Nid,
     pkey::{PKey, PKeyRef, Private, Public},
     pkey_ctx::PkeyCtx,
     rsa::Padding,
@@ -55,7 +54,7 @@ pub(super) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrappe
     let theirs = certificate.public_key().ok_or(Refusal::Kind)?;
     match certificate.key_kind() {
         KeyKind::Rsa | KeyKind::RsaOaep => transport(key, &name, theirs, certificate.takes_oaep()),
-        KeyKind::Ec => Agreement::ecdh(theirs)?.ok_or(Refusal::Kind)?.wrap(key, &name, theirs),
+        KeyKind::Ec => Agreement::ecdh(theirs)?.wrap(key, &name, theirs),
         KeyKind::X25519 => Agreement::x25519()?.wrap(key, &name, theirs),
         KeyKind::MlKem => kem::wrap(key, &name, theirs)?.ok_or(Refusal::Kind),
         _ => Err(Refusal::Kind),
@@ -117,21 +116,20 @@ struct Agreement {
 }
 
 impl Agreement {
-    /// On the curve of a key, with the digest that fits it (RFC 5753, 7.1.4); none for curves that are not used.
-    fn ecdh(theirs: &PKeyRef<Public>) -> Result<Option<Self>, ErrorStack> {
+    /// On the curve of a key, with the digest that fits it (RFC 5753, 7.1.4).
+    fn ecdh(theirs: &PKeyRef<Public>) -> Result<Self, ErrorStack> {
         let theirs = theirs.ec_key()?;
         let group = theirs.group();
-        let (scheme, digest) = match group.curve_name() {
-            Some(Nid::X9_62_PRIME256V1) => (oid::ECDH_SHA256, MessageDigest::sha256()),
-            Some(Nid::SECP384R1) => (oid::ECDH_SHA384, MessageDigest::sha384()),
-            Some(Nid::SECP521R1) => (oid::ECDH_SHA512, MessageDigest::sha512()),
-            _ => return Ok(None),
+        let (scheme, digest) = match group.order_bits() {
+            0..=256 => (oid::ECDH_SHA256, MessageDigest::sha256()),
+            257..=384 => (oid::ECDH_SHA384, MessageDigest::sha384()),
+            _ => (oid::ECDH_SHA512, MessageDigest::sha512()),
         };
         let mine = EcKey::generate(group)?;
         let form = PointConversionForm::UNCOMPRESSED;
         let point = mine.public_key().to_bytes(group, form, &mut *BigNumContext::new()?)?;
         let (mine, derivation) = (PKey::from_ec_key(mine)?, Derivation::X963(digest));
-        Ok(Some(Self { mine, curve: oid::EC, point, scheme, derivation }))
+        Ok(Self { mine, curve: oid::EC, point, scheme, derivation })
     }
 
     /// RFC 8418, 3.

@@ -77,6 +77,23 @@ fn multipart(entity: &str, der: &[u8]) -> String {
     )
 }
 
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82][..], &length, contents].concat()
+}
+
+/// CompressedData (RFC 3274).
+fn compressed(entity: &str) -> String {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, entity.as_bytes()).unwrap();
+    let octets = element(0xa0, &element(0x04, &encoder.finish().unwrap()));
+    let content = element(0x30, &[&b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"[..], &octets].concat());
+    let zlib = b"\x30\x0d\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x03\x08";
+    let data = element(0x30, &[&b"\x02\x01\x00"[..], zlib, &content].concat());
+    let name = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09";
+    pkcs7("; smime-type=compressed-data", &element(0x30, &[&name[..], &element(0xa0, &data)].concat()))
+}
+
 fn encrypted(entity: &[u8], cipher: Cipher) -> Vec<u8> {
     let mut to = Stack::new().unwrap();
     to.push(X509::from_pem(include_bytes!("../../../../keys/bob.pem")).unwrap()).unwrap();
@@ -91,10 +108,19 @@ fn gcm(entity: &str) -> String {
     pkcs7("; smime-type=authEnveloped-data", &encrypted(entity.as_bytes(), Cipher::aes_256_gcm()))
 }
 
-fn opened(entity: &str) -> Result<Value, OpenError> {
+/// Just after the signatures that are made here.
+fn at() -> Timestamp {
+    Timestamp::now() + jiff::SignedDuration::from_secs(60)
+}
+
+fn authorities() -> Authorities {
     let mut authorities = Authorities::default();
     authorities.add_anchors(include_bytes!("../../../../keys/ca.pem")).unwrap();
-    let at = Timestamp::now() + jiff::SignedDuration::from_secs(60);
+    authorities
+}
+
+fn opened(entity: &str) -> Result<Value, OpenError> {
+    let (at, authorities) = (at(), authorities());
     let pgp = pgp::Reader { keys: &[], certificates: &[], at, limit: 1 << 20 };
     let smime =
         smime::Reader { keys: bob(), certificates: &[], authorities: &authorities, pins: &[], at, limit: 1 << 20 };
@@ -244,10 +270,6 @@ fn certificates_alone_are_no_layer() {
     let certificates = smime::certificates_in(&whole).unwrap();
     assert_eq!(certificates.len(), 2);
     let pile = certificates.iter().flat_map(smime::Certificate::to_der).collect::<Vec<u8>>();
-    let element = |tag: u8, contents: &[u8]| {
-        let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
-        [&[tag, 0x82][..], &length, contents].concat()
-    };
     let data = b"\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
     let signed = [&b"\x02\x01\x01\x31\x00"[..], data, &element(0xa0, &pile), b"\x31\x00"].concat();
     let name = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
@@ -271,4 +293,44 @@ fn the_reason_is_told_in_words() {
     let changed = json(&multipart(TEXT, &signature(alice(), "another", CMSOptions::DETACHED)));
     assert_eq!(changed["signature"]["detail"], "its content was changed");
     assert_eq!(json(&opaque(TEXT))["signature"]["detail"], Value::Null);
+}
+
+#[test]
+fn a_signed_message_introduces_its_signer() {
+    let (at, authorities) = (at(), authorities());
+    let reader =
+        smime::Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at, limit: 1 << 20 };
+    let introduced = |entity: &str| super::super::introduced(format!("{OUTER}{entity}").as_bytes(), &reader);
+    for signed in [opaque(TEXT), detached(TEXT)] {
+        let brought = introduced(&signed).unwrap();
+        assert_eq!(brought.len(), 2);
+        // What libcrypto announces.
+        let learned = brought.iter().filter(|one| one.capabilities().is_some_and(|all| all.cbc256 && !all.gcm256));
+        let named: Vec<_> = learned.flat_map(|one| one.addresses(at)).map(|address| address.to_string()).collect();
+        assert_eq!(named, ["alice@example.test"]);
+    }
+    let bad = introduced(&multipart(TEXT, &signature(alice(), "another", CMSOptions::DETACHED))).unwrap();
+    assert!(bad.iter().all(|one| one.capabilities().is_none()));
+    assert!(introduced(TEXT).is_none() && introduced(&gcm(&opaque(TEXT))).is_none());
+}
+
+#[test]
+fn compression_adds_nothing_and_takes_nothing_away() {
+    let alone = json(&compressed(TEXT));
+    assert_eq!((state(&alone), &alone["encrypted"], &alone["suite"]), (NONE, &false.into(), &Value::Null));
+    assert_eq!(alone["body"]["text"], "hello\n");
+    for inside in [compressed(&opaque(TEXT)), opaque(&compressed(TEXT)), detached(&compressed(TEXT))] {
+        assert_eq!(state(&json(&inside)), GOOD);
+        assert_eq!(state(&json(&gcm(&inside))), GOOD);
+        assert_eq!(warnings(&json(&cbc(&inside))), [""; 0]);
+    }
+    let twice = json(&opaque(&compressed(&opaque(TEXT))));
+    assert_eq!(state(&twice), ["bad", "several-layers", "none"]);
+    let bomb = compressed(&format!("Content-Type: text/plain\r\n\r\n{}", "0".repeat(2 << 20)));
+    assert!(matches!(opened(&bomb), Err(OpenError::Limit(_))));
+    let mut deep = TEXT.to_owned();
+    for _ in 0..10 {
+        deep = compressed(&deep);
+    }
+    assert!(matches!(opened(&deep), Err(OpenError::Limit(_))));
 }

@@ -30,6 +30,7 @@ const MOST_ORIGINATOR: usize = 256;
 const MOST_MATERIAL: usize = 80;
 
 const ANOTHER: &str = "it names a recipient by something other than a certificate's issuer and serial number";
+const SOMEBODY_ELSE: &str = "it is encrypted to somebody else too";
 const NO_CERTIFICATE: &str = "it is encrypted to something that is no certificate";
 const NOT_ENCRYPTED: &str = "it is not encrypted in a way that is allowed";
 
@@ -68,8 +69,13 @@ impl Named {
     }
 }
 
-/// Reads a ContentInfo: of one `made_here` up to its ciphertext, of any other all.
-pub(super) fn sealed_to(content: impl Read, kind: Kind, made_here: bool) -> Result<SealedTo, &'static str> {
+/// Reads a ContentInfo for at most so many: of one `made_here` up to its ciphertext, of any other all.
+pub(super) fn sealed_to(
+    content: impl Read,
+    kind: Kind,
+    most: usize,
+    made_here: bool,
+) -> Result<SealedTo, &'static str> {
     let mut read = Pull::new(content);
     let wanted = match kind {
         Kind::Enveloped => oid::ENVELOPED_DATA,
@@ -93,6 +99,10 @@ pub(super) fn sealed_to(content: impl Read, kind: Kind, made_here: bool) -> Resu
     while let Some(tag) = read.peek()? {
         let info = read.element(tag)?;
         recipient_info(&info, tag, &mut named)?;
+        // What is kept stays bounded.
+        if named.len() > most {
+            return Err(SOMEBODY_ELSE);
+        }
     }
     read.leave()?;
     encrypted_content(&mut read, kind, made_here)?;
@@ -275,6 +285,6 @@ impl SealedTo {
                 (None, None) => return Err("it is not encrypted to every recipient"),
             }
         }
-        if left.is_empty() { Ok(()) } else { Err("it is encrypted to somebody else too") }
+        if left.is_empty() { Ok(()) } else { Err(SOMEBODY_ELSE) }
     }
 }

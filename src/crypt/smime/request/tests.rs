@@ -94,7 +94,7 @@ fn names_cannot_add_to_what_is_asked_for() {
         let mailbox = mailbox(text);
         let (key, request) = Key::make(&mailbox, Algorithm::P256).unwrap();
         let waiting = Waiting::new(lock(&key), &request).unwrap();
-        assert_eq!(waiting.addresses(), [mailbox.address.clone()], "{text}");
+        assert_eq!(waiting.addresses(), std::slice::from_ref(&mailbox.address), "{text}");
         let own = Key::make_self_signed(&mailbox, Algorithm::P256, at()).unwrap();
         assert_eq!(own.certificate().unwrap().addresses(at()), [mailbox.address], "{text}");
     }

@@ -102,7 +102,8 @@ fn a_fault_of_the_structure_is_refused() {
             ("an empty originator", good.with(|parts| parts.originator = element(context(0), &[]))),
             ("no recipient", good.with(|parts| parts.infos.clear())),
             ("one recipient fewer", good.with(|parts| parts.infos.truncate(1))),
-            ("one twice", good.with(|parts| parts.infos.push(parts.infos[0].clone()))),
+            ("one too many", good.with(|parts| parts.infos.push(parts.infos[0].clone()))),
+            ("one twice", good.with(|parts| parts.infos[0] = parts.infos[1].clone())),
             ("a content type", good.with(|parts| parts.data = der::oid(oid::SIGNED_DATA))),
             (
                 "3DES",
