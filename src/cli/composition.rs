@@ -233,7 +233,16 @@ impl Locking {
 
 /// A secret file, which only its owner may read.
 pub fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    unexposed(path, what)?;
+    input::file(path)
+}
+
+/// Refuses a file that others can read; stdin, `-`, has no such mode.
+pub fn unexposed(path: &Path, what: &str) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
     let shown = path.display().to_string();
     let meta = std::fs::metadata(path).map_err(|error| input::unreadable(&shown, &error))?;
     let mode = meta.permissions().mode() & 0o7777;
@@ -241,7 +250,7 @@ pub fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failur
         let text = format!("the {what} file {shown} can be read by others (mode {mode:04o})");
         return Err(Failure::new(Kind::Permission, text).hint(["chmod", "600", &shown]));
     }
-    input::file(path)
+    Ok(())
 }
 
 /// The passphrase of a locked key: from its source, else asked for on a terminal.
@@ -351,7 +360,8 @@ fn one<T, F: ToString>(mut found: Vec<T>, name: &str, what: &str, fingerprint: i
     if found.len() > 1 {
         let all: Vec<_> = found.iter().map(|one| fingerprint(one).to_string()).collect();
         let text = format!("there are several for {name}: {}; name one by its fingerprint", all.join(", "));
-        return Err(Failure::new(Kind::Usage, text));
+        let failure = Failure::new(Kind::Usage, text);
+        return Err(all.iter().fold(failure, |failure, full| failure.hint(["sealpost", what, "show", full])));
     }
     found.pop().ok_or_else(|| {
         Failure::new(Kind::NoInput, format!("there is none for {name} in the store")).hint(["sealpost", what, "list"])
