@@ -25,6 +25,10 @@ unsafe extern "C" {
     fn SSL_get0_group_name(ssl: *mut openssl_sys::SSL) -> *const c_char;
     fn X509_STORE_add_crl(store: *mut openssl_sys::X509_STORE, crl: *mut openssl_sys::X509_CRL) -> c_int;
     fn X509_STORE_CTX_get0_param(context: *mut openssl_sys::X509_STORE_CTX) -> *mut openssl_sys::X509_VERIFY_PARAM;
+    fn X509_VERIFY_PARAM_add0_policy(
+        param: *mut openssl_sys::X509_VERIFY_PARAM,
+        policy: *mut openssl_sys::ASN1_OBJECT,
+    ) -> c_int;
 }
 
 /// The name of the group that the handshake agreed on, for instance `X25519MLKEM768`; none where no key exchange
@@ -59,6 +63,18 @@ pub fn verify_param(context: &mut X509StoreContextRef) -> Option<&mut X509Verify
     let param = unsafe { X509_STORE_CTX_get0_param(context.as_ptr()) };
     // SAFETY: the parameters are the context's own, and are borrowed from it as it is borrowed here, for as long.
     (!param.is_null()).then(|| unsafe { X509VerifyParamRef::from_ptr_mut(param) })
+}
+
+/// Lets every certificate policy be one of those wanted (RFC 5280, 6.1.1 (c)), `X509_VERIFY_PARAM_add0_policy(3)`.
+///
+/// # Errors
+/// What the library says.
+pub fn accept_any_policy(param: &mut X509VerifyParamRef) -> Result<(), ErrorStack> {
+    const ANY_POLICY: c_int = 746;
+    // SAFETY: the reference keeps the parameters alive during the call, and nobody else holds them. The object is one
+    // of the library's table, which lives as long as the process, and freeing it does nothing.
+    let done = unsafe { X509_VERIFY_PARAM_add0_policy(param.as_ptr(), openssl_sys::OBJ_nid2obj(ANY_POLICY)) == 1 };
+    if done { Ok(()) } else { Err(ErrorStack::get()) }
 }
 
 /// Makes a shared secret for the holder of a key, and what tells it to him; ciphertext first. OpenSSL 3.0 and up,

@@ -144,12 +144,12 @@ impl Authorities {
             }
         }
         let anchor = path.last().unwrap_or(leaf).subject();
-        Ok(Judged { revocation: self.revocation(&path, at)?, anchor })
+        Ok(Judged { revocation: self.revocation(&path, &between, at)?, anchor })
     }
 
     /// The validated path, the leaf first and the anchor last.
     fn path(&self, leaf: &Certificate, between: &[&X509], at: Timestamp) -> Result<Vec<Certificate>, ChainFault> {
-        self.verify(&leaf.x509, between.iter().copied(), Some(at), X509VerifyFlags::empty(), |context, good| {
+        self.verify(&leaf.x509, between.iter().copied(), Some(at), X509VerifyFlags::POLICY_CHECK, |context, good| {
             let chain = || context.chain().into_iter().flatten();
             if !good {
                 let at_fault = chain().nth(context.error_depth() as usize).map(X509Ref::to_owned);
@@ -181,6 +181,7 @@ impl Authorities {
                 param.set_flags(flags | X509VerifyFlags::PARTIAL_CHAIN)?;
                 param.set_auth_level(LEVEL);
                 param.set_depth(DEEPEST);
+                ffi::accept_any_policy(param)?;
                 match at {
                     Some(at) => param.set_time(at.as_second()),
                     // Or the clock would be asked.

@@ -85,6 +85,8 @@ fn fault(error: i32, library: &str, one: &Certificate) -> ChainFault {
         34 => untrusted("it has a critical extension that is not known"),
         40 => untrusted("it is a proxy certificate"),
         41 => untrusted("it has an extension that cannot be read"),
+        42 => untrusted("its certificate policies cannot be read or contradict each other"),
+        43 => untrusted("an authority of its chain asks for certificate policies that the chain does not have"),
         47 => untrusted(NOT_PERMITTED),
         48 => untrusted(EXCLUDED),
         49 | 51 | 52 | 53 => untrusted("it has names, or its issuers limit names, in a way that cannot be checked"),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use openssl::x509::{CrlStatus, X509CrlRef, X509VerifyResult, verify::X509VerifyFlags};
+use openssl::x509::{CrlStatus, X509, X509CrlRef, X509VerifyResult, verify::X509VerifyFlags};
 
 use super::{Authorities, ChainFault};
 use crate::crypt::smime::{Certificate, certificate::timestamp};
@@ -20,15 +20,23 @@ pub enum Revocation {
 const REVOKED: i32 = 23;
 
 impl Authorities {
-    /// What is known of a validated path.
+    /// What is known of a validated path. That one was revoked is also taken from lists that its issuer signed with
+    /// another key, of a certificate `between`; that none was is not, since nobody knows whether that one was.
     ///
     /// # Errors
     /// [`ChainFault::Revoked`], for the first of the path that was revoked at the time or before.
-    pub(super) fn revocation(&self, path: &[Certificate], at: Timestamp) -> Result<Revocation, ChainFault> {
+    pub(super) fn revocation(
+        &self,
+        path: &[Certificate],
+        between: &[&X509],
+        at: Timestamp,
+    ) -> Result<Revocation, ChainFault> {
+        let own: Vec<&X509> = path.iter().map(|one| &one.x509).collect();
+        let issuers = [&own, between].concat();
         let mut all = Revocation::Good;
         for (index, pair) in path.windows(2).enumerate() {
             let [one, issuer] = pair else { continue };
-            match self.revocation_of(one, issuer, path, at) {
+            match self.revocation_of(one, issuer, (&own, &issuers), at) {
                 Ok(Revocation::Good) => {}
                 Ok(Revocation::Unknown) => all = Revocation::Unknown,
                 Err(fault) if index == 0 => return Err(fault),
@@ -43,7 +51,7 @@ impl Authorities {
         &self,
         one: &Certificate,
         issuer: &Certificate,
-        path: &[Certificate],
+        (own, issuers): (&[&X509], &[&X509]),
         at: Timestamp,
     ) -> Result<Revocation, ChainFault> {
         let name = one.x509.issuer_name();
@@ -57,7 +65,7 @@ impl Authorities {
             CrlStatus::Revoked(entry) => Some(timestamp(entry.revocation_date())),
             CrlStatus::NotRevoked | CrlStatus::RemoveFromCrl(_) => None,
         };
-        if lists.iter().any(|list| entry(list).is_some()) && self.look_up(one, path, None) == Some(REVOKED) {
+        if lists.iter().any(|list| entry(list).is_some()) && self.look_up(one, issuers, None) == Some(REVOKED) {
             let key = issuer.x509.public_key().ok();
             let signed = |list: &X509CrlRef| key.as_ref().is_some_and(|key| list.verify(key).unwrap_or(false));
             let since = lists.iter().filter(|list| signed(list)).filter_map(|list| entry(list)).min().flatten();
@@ -65,13 +73,14 @@ impl Authorities {
                 return Err(ChainFault::Revoked(since));
             }
         }
-        let good = self.look_up(one, path, Some(at)) == Some(X509VerifyResult::OK.as_raw());
+        let good = self.look_up(one, own, Some(at)) == Some(X509VerifyResult::OK.as_raw());
         Ok(if good { Revocation::Good } else { Revocation::Unknown })
     }
 
     /// libcrypto's result for one certificate of the path with its lists.
-    fn look_up(&self, one: &Certificate, path: &[Certificate], at: Option<Timestamp>) -> Option<i32> {
-        let path = path.iter().map(|certificate| &certificate.x509);
-        self.verify(&one.x509, path, at, X509VerifyFlags::CRL_CHECK, |context, _| context.error().as_raw()).ok()
+    fn look_up(&self, one: &Certificate, issuers: &[&X509], at: Option<Timestamp>) -> Option<i32> {
+        // Without the first libcrypto takes a delta for a whole list, on which most that was revoked is missing.
+        let flags = X509VerifyFlags::EXTENDED_CRL_SUPPORT | X509VerifyFlags::USE_DELTAS | X509VerifyFlags::CRL_CHECK;
+        self.verify(&one.x509, issuers.iter().copied(), at, flags, |context, _| context.error().as_raw()).ok()
     }
 }
