@@ -5,6 +5,7 @@
 
 mod cms;
 mod gpg;
+mod published;
 mod round_trip;
 
 use base64::Engine;

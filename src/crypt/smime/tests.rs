@@ -3,3 +3,5 @@
 pub(super) mod authority;
 mod certificates;
 mod chains;
+mod pkits;
+mod samples;
