@@ -160,6 +160,13 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    /// The elements of the first element, whether or not all of it is there.
+    pub(super) fn begun(bytes: &'a [u8], tag: u8) -> Result<Self> {
+        let header = Header::read(bytes)?;
+        let rest = bytes.get(header.len..).filter(|_| header.tag == tag).ok_or(Malformed)?;
+        Ok(Self { rest, at: header.len })
+    }
+
     /// The next element.
     pub(super) fn next(&mut self) -> Result<Element<'a>> {
         let header = Header::read(self.rest)?;

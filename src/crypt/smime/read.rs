@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Authorities, Certificate, Key,
-    asn1::{Enveloped, Fault, Message},
+    asn1::{Enveloped, Fault, Message, begins_encrypted},
     ber::{Octets, tag},
     decrypt::{ContentCipher, Proof},
     der::element,
@@ -83,6 +83,15 @@ impl Reader<'_> {
     /// # Errors
     /// Those of [`read`](Self::read).
     pub fn read_in_place(&self, message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
+        let encrypted = begins_encrypted(&message);
+        self.layer(message).map_err(|error| match error {
+            // Damaged or cut off is like any other failure.
+            OpenError::Malformed(_) if encrypted => OpenError::Undecryptable,
+            other => other,
+        })
+    }
+
+    fn layer(&self, message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
         // What is wanted of the structure is copied, so that the content can be moved.
         let step = match Message::read(&message)? {
             Message::Enveloped(enveloped) => Step::Decrypt(self.enveloped(&enveloped)?),

@@ -71,7 +71,7 @@ fn no_garbage_is_more_than_an_error() {
         assert!(read(alice, &whole[..length]).is_err(), "{length}");
     }
     let behind = [&whole[..], b"x"].concat();
-    assert!(matches!(read(alice, &behind), Err(OpenError::Malformed(_))));
+    assert_eq!(read(alice, &behind).err(), Some(OpenError::Undecryptable));
 }
 
 fn compressed(stream: &[u8]) -> Vec<u8> {
@@ -94,6 +94,9 @@ fn compression_is_undone_within_the_limit() {
     // 1:1000.
     let bomb = deflated(&vec![0; 64 << 20]);
     assert_eq!(read(alice, &compressed(&bomb)).err(), Some(OpenError::Limit("its content is too large")));
+    let rare = deflated(&vec![0; 20 << 20]);
+    let roomy = with(&[], &[], |reader| Reader { limit: 64 << 20, ..*reader }.read(&compressed(&rare)).err());
+    assert_eq!(roomy, Some(OpenError::Limit("its content is compressed more than mail can be")));
     for broken in [&stream[..stream.len() - 1], &[&stream[..], b"x"].concat(), b"", b"hello"] {
         assert!(matches!(read(alice, &compressed(broken)), Err(OpenError::Malformed(_))), "{broken:?}");
     }
