@@ -131,11 +131,12 @@ impl Place {
 /// The anchors and revocation lists that config.toml names.
 pub fn anchors(settings: &SmimeSettings) -> Result<Authorities, Failure> {
     let mut authorities = Authorities::default();
+    let named = |setting: &str, failure: Failure| Failure { text: format!("{setting}: {}", failure.text), ..failure };
     for path in &settings.trust_anchors {
-        read_into(path, |bytes| authorities.add_anchors(bytes))?;
+        read_into(path, |bytes| authorities.add_anchors(bytes)).map_err(|why| named("smime.trust_anchors", why))?;
     }
     for path in &settings.crl {
-        read_into(path, |bytes| authorities.add_revocations(bytes))?;
+        read_into(path, |bytes| authorities.add_revocations(bytes)).map_err(|why| named("smime.crl", why))?;
     }
     if settings.system_roots {
         let bundle = openssl_probe::probe().cert_file.ok_or_else(|| {
