@@ -41,12 +41,18 @@ impl Place {
         Ok(Self { home, keystore })
     }
 
-    /// The passphrase source for keys of the store: that of the flag, else of the account.
-    pub fn passphrase(&self, global: &Global, flag: Option<&str>) -> Result<Option<Source>, Failure> {
+    /// The passphrase sources for keys of the store, and for those of S/MIME where it is another: that of the flag, else
+    /// of the account.
+    pub fn passphrases(
+        &self,
+        global: &Global,
+        flag: Option<&str>,
+    ) -> Result<(Option<Source>, Option<Source>), Failure> {
         let flags =
             Overrides { account: global.account.clone(), passphrase: flag.map(str::to_owned), ..Overrides::default() };
         let config = Config::read(&self.home.config)?;
-        Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.passphrase)
+        let account = Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?;
+        Ok((account.passphrase, account.smime_passphrase))
     }
 
     /// Says which files of the store could not be read, since they were left out.
