@@ -41,12 +41,18 @@ impl Place {
         Ok(Self { home, keystore })
     }
 
-    /// The passphrase source for keys of the store: that of the flag, else of the account.
-    pub fn passphrase(&self, global: &Global, flag: Option<&str>) -> Result<Option<Source>, Failure> {
+    /// The passphrase sources for keys of the store, and for those of S/MIME where it is another: that of the flag, else
+    /// of the account.
+    pub fn passphrases(
+        &self,
+        global: &Global,
+        flag: Option<&str>,
+    ) -> Result<(Option<Source>, Option<Source>), Failure> {
         let flags =
             Overrides { account: global.account.clone(), passphrase: flag.map(str::to_owned), ..Overrides::default() };
         let config = Config::read(&self.home.config)?;
-        Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.passphrase)
+        let account = Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?;
+        Ok((account.passphrase, account.smime_passphrase))
     }
 
     /// Says which files of the store could not be read, since they were left out.
@@ -131,11 +137,12 @@ impl Place {
 /// The anchors and revocation lists that config.toml names.
 pub fn anchors(settings: &SmimeSettings) -> Result<Authorities, Failure> {
     let mut authorities = Authorities::default();
+    let named = |setting: &str, failure: Failure| Failure { text: format!("{setting}: {}", failure.text), ..failure };
     for path in &settings.trust_anchors {
-        read_into(path, |bytes| authorities.add_anchors(bytes))?;
+        read_into(path, |bytes| authorities.add_anchors(bytes)).map_err(|why| named("smime.trust_anchors", why))?;
     }
     for path in &settings.crl {
-        read_into(path, |bytes| authorities.add_revocations(bytes))?;
+        read_into(path, |bytes| authorities.add_revocations(bytes)).map_err(|why| named("smime.crl", why))?;
     }
     if settings.system_roots {
         let bundle = openssl_probe::probe().cert_file.ok_or_else(|| {

@@ -10,17 +10,17 @@ use super::{
     composition::{self, Place},
     draft::Passing,
     exit::Kind,
-    failure::{Failure, RecipientReason},
+    failure::{Failure, Hint, RecipientReason},
     grammar,
     receipt::{MessageJson, Receipt, RecipientJson, Status, WarningJson},
 };
 use crate::{
     config::{self, SmimeSettings},
     crypt::{
-        PublicCertificate, Sealed, Suite, SuiteName,
+        PublicCertificate, Sealed, Suite, SuiteName, Unusable,
         smime::{ContentEncryption, Form, Smime},
     },
-    flow::send::{self, Addressee, Assigned, Group, Missing},
+    flow::send::{self, Addressee, Assigned, Group, Missing, MissingReason},
     mail::{Address, Draft, MessageId},
 };
 use certificates::Certificates;
@@ -59,7 +59,7 @@ pub fn decide<'a>(
         grammar::SuiteArgument::Openpgp => SuiteName::OpenPgp,
         grammar::SuiteArgument::Smime => SuiteName::Smime,
     }));
-    let assigned = send::assign(&addresses, &mut source, suite, at).map_err(|missing| refused(&missing))?;
+    let assigned = send::assign(&addresses, &mut source, suite, at).map_err(|missing| refused(&missing, place))?;
     let warnings = assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
@@ -124,7 +124,7 @@ fn warning<S: Suite>(assigned: &Assigned<S>) -> Option<WarningJson> {
     })
 }
 
-fn refused(missing: &[Missing]) -> Failure {
+fn refused(missing: &[Missing], place: &Place) -> Failure {
     let names: Vec<_> = missing.iter().map(|one| one.address.to_string()).collect();
     let mut failure =
         Failure::new(Kind::Recipients, format!("nothing was sent: no usable certificate for {}", names.join(", ")));
@@ -132,7 +132,35 @@ fn refused(missing: &[Missing]) -> Failure {
         .iter()
         .map(|one| RecipientReason { address: one.address.to_string(), reason: one.reason.to_string() })
         .collect();
-    failure.hint(["sealpost", "cert", "import", "-"])
+    failure.hints = cures(missing, place);
+    failure
+}
+
+/// What helps: to get a certificate, or to look at the one that is there and that nothing vouches for. Where a setting
+/// is at fault no command mends it.
+fn cures(missing: &[Missing], place: &Place) -> Vec<Hint> {
+    let mut hints: Vec<Hint> = Vec::new();
+    for reason in missing.iter().map(|one| &one.reason) {
+        let mut cures = match reason {
+            MissingReason::NoCertificate(_) | MissingReason::PinnedAbsent(_) => Vec::new(),
+            MissingReason::Unusable(refused) => refused.iter().filter_map(|one| untrusted(one, place)).collect(),
+            MissingReason::NotPinned(_) | MissingReason::LookUp(_) => continue,
+        };
+        if cures.is_empty() {
+            cures.push(["sealpost", "cert", "import", "-"].map(str::to_owned).to_vec());
+        }
+        hints.extend(cures);
+    }
+    let mut seen = std::collections::HashSet::new();
+    hints.retain(|hint| seen.insert(hint.clone()));
+    hints
+}
+
+/// How to look at a certificate of the store that nothing vouches for.
+fn untrusted(refused: &Unusable, place: &Place) -> Option<Hint> {
+    let Unusable::Untrusted { fingerprint, .. } = refused else { return None };
+    place.keystore.x509(fingerprint).ok()??;
+    Some(["sealpost", "cert", "show", fingerprint.as_str()].map(str::to_owned).to_vec())
 }
 
 impl Decided<'_> {

@@ -21,6 +21,8 @@ pub struct Account {
     pub sign: bool,
     /// The passphrase of the signing key.
     pub passphrase: Option<Source>,
+    /// The passphrase of S/MIME keys, where it is another.
+    pub smime_passphrase: Option<Source>,
     /// Which fields servers see.
     pub header_policy: HeaderPolicy,
     /// Whether to write legacy display elements.
@@ -54,6 +56,7 @@ impl Account {
             from: layer.from,
             sign: layer.sign.unwrap_or(true),
             passphrase: layer.passphrase,
+            smime_passphrase: layer.smime_passphrase,
             header_policy: layer.header_policy.unwrap_or_default(),
             legacy_display: layer.legacy_display.unwrap_or_default(),
             gcm: layer.gcm.unwrap_or_default(),

@@ -186,7 +186,7 @@ pub enum ValueError {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line, key } => write!(f, "{}, line {line}: {}", path.display(), key.escape_debug()),
+            Self::File { path, line, key } => write!(f, "{}, line {line}: {}", path.display(), key),
             Self::Environment(name) | Self::Flag(name) => f.write_str(name),
         }
     }
