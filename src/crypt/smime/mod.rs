@@ -16,6 +16,7 @@ mod inflate;
 mod key;
 mod lock;
 mod look;
+mod ocsp;
 mod oid;
 mod pem;
 mod pkcs12;
@@ -41,6 +42,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
+pub use ocsp::{AnswerFault, Inquiry, Status, Unasked};
 pub use read::{Layer, Pins, Reader, recipients_of};
 pub use request::{Algorithm, Waiting};
 
