@@ -283,3 +283,5 @@ fn host_of(url: &Url) -> String {
     url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
 }
 
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,13 @@ use openssl::{
     },
 };
 
-use super::{Authorities, Certificate, certificate::timestamp, chain::LEVEL};
+use super::{
+    Authorities, Certificate, algorithm,
+    asn1::{Algorithm, Fault},
+    ber::{Element, tag},
+    certificate::timestamp,
+    chain::LEVEL,
+};
 use crate::{crypt::PublicCertificate, ffi};
 
 /// By how much clocks may differ.
@@ -76,6 +82,9 @@ pub enum AnswerFault {
     /// Neither the issuer signed it, nor one whom the issuer certified for that.
     #[error("its answer is not signed by the issuer or for it")]
     Signature,
+    /// The signature is made in a way that no longer protects.
+    #[error("the signature of its answer is too weak")]
+    Weak,
     /// It speaks of another certificate.
     #[error("its answer is about another certificate")]
     Other,
@@ -130,6 +139,9 @@ impl Inquiry {
             return Err(AnswerFault::Refused);
         }
         let basic = response.basic().map_err(|_| AnswerFault::Unreadable)?;
+        if !signature_protects(answer).map_err(|_| AnswerFault::Unreadable)? {
+            return Err(AnswerFault::Weak);
+        }
         self.verify(&basic, at).map_err(|_| AnswerFault::Signature)?;
         let ids = [MessageDigest::sha1(), MessageDigest::sha256()].into_iter().filter_map(|kind| self.id(kind).ok());
         let ids: Vec<_> = ids.collect();
@@ -160,6 +172,18 @@ impl Inquiry {
         signers.push(self.issuer.clone())?;
         basic.verify(&signers, &store.build(), OcspFlag::NO_EXPLICIT)
     }
+}
+
+/// The library takes any digest here. OCSPResponse and BasicOCSPResponse (RFC 6960, 4.2.1).
+fn signature_protects(answer: &[u8]) -> Result<bool, Fault> {
+    let mut response = Element::only(answer)?.inside(tag::SEQUENCE)?;
+    response.next()?;
+    let mut bytes = response.inside(tag::context(0))?.inside(tag::SEQUENCE)?;
+    bytes.next()?;
+    let basic = bytes.next()?.octets(tag::OCTET_STRING)?;
+    let mut basic = Element::only(&basic)?.inside(tag::SEQUENCE)?;
+    basic.next()?;
+    Ok(algorithm::protects(&Algorithm::read(basic.next()?)?))
 }
 
 /// RFC 6960, 4.2.2.1. The library would ask the clock.

@@ -10,6 +10,9 @@ pub enum Reach {
     Public,
     /// One's own machine and network too.
     Private,
+    /// Besides the public network one address, for tests of what is allowed to no other.
+    #[cfg(test)]
+    Also(IpAddr),
 }
 
 impl Reach {
@@ -17,8 +20,10 @@ impl Reach {
     pub(super) fn allows(self, address: IpAddr) -> bool {
         match (self, address) {
             (Self::Private, _) => true,
-            (Self::Public, IpAddr::V4(address)) => is_public(address),
-            (Self::Public, IpAddr::V6(address)) => is_public_v6(address),
+            #[cfg(test)]
+            (Self::Also(one), address) if one == address => true,
+            (_, IpAddr::V4(address)) => is_public(address),
+            (_, IpAddr::V6(address)) => is_public_v6(address),
         }
     }
 }
@@ -31,7 +36,10 @@ fn is_public(address: Ipv4Addr) -> bool {
         || address.is_multicast()
         || address.is_documentation();
     !special
-        && !matches!(address.octets(), [0, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..] | [240..=255, ..])
+        && !matches!(
+            address.octets(),
+            [0, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..] | [240..=255, ..]
+        )
 }
 
 /// Global unicast, without what stands for an IPv4 address in it (6to4, Teredo) and what is for documentation; and

@@ -9,13 +9,13 @@ use crate::crypt::smime::{
     AnswerFault, Authorities, Certificate, Inquiry, Status, Unasked,
     certificate::children,
     der::{GENERALIZED_TIME, bit_string, context, element, oid, sequence},
+    oid::{ECDSA_SHA1, ECDSA_SHA256},
 };
 
 const KIM: &str = "kim@example.org";
 const RESPONDER: &str = "OCSP;URI:http://ocsp.example.org/a";
-/// `id-pkix-ocsp-basic` and ecdsa-with-SHA256.
+/// `id-pkix-ocsp-basic`.
 const BASIC: der::asn1::ObjectIdentifier = der::asn1::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
-const ECDSA: der::asn1::ObjectIdentifier = der::asn1::ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 
 /// An answer to be.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ struct Forged<'a> {
     from: Timestamp,
     until: Option<Timestamp>,
     signer: &'a Identity,
+    digest: MessageDigest,
     /// The certificates that go with it.
     with: Vec<&'a Certificate>,
 }
@@ -47,7 +48,15 @@ impl<'a> Forged<'a> {
     /// A good answer of an hour ago, for a day.
     fn new(inquiry: &Inquiry, signer: &'a Identity) -> Self {
         let (from, until) = (now() - 1.hour(), Some(now() + 23.hours()));
-        Self { id: id(&inquiry.request().unwrap()), status: good(), from, until, signer, with: Vec::new() }
+        Self {
+            id: id(&inquiry.request().unwrap()),
+            status: good(),
+            from,
+            until,
+            signer,
+            digest: MessageDigest::sha256(),
+            with: Vec::new(),
+        }
     }
 
     fn der(&self) -> Vec<u8> {
@@ -55,11 +64,12 @@ impl<'a> Forged<'a> {
         let single = sequence(&[&self.id, &self.status, &time(self.from), &until]);
         let by = self.signer.certificate.x509.subject_name().to_der().unwrap();
         let data = sequence(&[&element(context(1), &[&by]), &time(self.from), &sequence(&[&single])]);
-        let mut signer = Signer::new(MessageDigest::sha256(), &self.signer.key).unwrap();
+        let mut signer = Signer::new(self.digest, &self.signer.key).unwrap();
         let signature = bit_string(&signer.sign_oneshot_to_vec(&data).unwrap());
         let with: Vec<Vec<u8>> = self.with.iter().map(|one| one.to_der()).collect();
         let with = element(context(0), &[&sequence(&[&with.concat()])]);
-        let basic = sequence(&[&data, &sequence(&[&oid(ECDSA)]), &signature, &with]);
+        let algorithm = if self.digest == MessageDigest::sha1() { ECDSA_SHA1 } else { ECDSA_SHA256 };
+        let basic = sequence(&[&data, &sequence(&[&oid(algorithm)]), &signature, &with]);
         let bytes = sequence(&[&oid(BASIC), &element(0x04, &[&basic])]);
         sequence(&[&[0x0a, 1, 0], &element(context(0), &[&bytes])])
     }
@@ -142,6 +152,15 @@ fn nobody_else_is_believed() {
             assert_eq!(inquiry.judge(&answer.der(), now()), Err(AnswerFault::Signature), "{number}");
         }
     }
+}
+
+#[test]
+fn a_weak_signature_counts_for_nothing() {
+    let ca = Ca::new();
+    let leaf = kim(&ca);
+    let inquiry = inquiry(&ca, &leaf);
+    let weak = Forged { digest: MessageDigest::sha1(), ..Forged::new(&inquiry, &ca.between) };
+    assert_eq!(inquiry.judge(&weak.der(), now()), Err(AnswerFault::Weak));
 }
 
 #[test]
