@@ -12,6 +12,7 @@ mod forgotten;
 mod key;
 mod layers;
 mod licences;
+mod ocsp;
 mod open;
 mod peers;
 mod seal;

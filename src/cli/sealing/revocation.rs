@@ -6,9 +6,12 @@ use super::{Certificates, refused};
 use crate::{
     cli::{failure::Failure, receipt::WarningJson, responders},
     config::SmimeSettings,
-    crypt::{PublicCertificate, Unusable, smime::Certificate},
+    crypt::{
+        PublicCertificate, Unusable,
+        smime::{Certificate, Unasked},
+    },
     flow::{
-        revocation::Standing,
+        revocation::{Doubt, Standing},
         send::{Addressee, Missing, MissingReason},
     },
     mail::Address,
@@ -32,7 +35,8 @@ pub fn check(
     let (mut warnings, mut revoked) = (Vec::new(), Vec::new());
     for ((address, certificate), standing) in addresses.iter().zip(&certificates).zip(standings) {
         match standing {
-            Standing::Good => {}
+            // A pin of a closed group: its holder tells the others.
+            Standing::Good | Standing::Unknown(Doubt::Unasked(Unasked::SelfSigned)) => {}
             Standing::Revoked(since) => {
                 let reason = Unusable::Revoked { fingerprint: certificate.fingerprint(), at: since };
                 let reason = MissingReason::Unusable(vec![reason]);

@@ -51,6 +51,9 @@ pub struct Inquiry {
 /// Why nobody can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unasked {
+    /// It has no issuer but itself, and counts by a pin or as an anchor.
+    #[error("it is self-signed, so there is nobody else who could revoke it")]
+    SelfSigned,
     /// The certificate has no chain, which a pin lets pass, or is a trust anchor itself.
     #[error("it has no issuer whose answer would count")]
     NoIssuer,
@@ -99,7 +102,8 @@ impl Inquiry {
     /// # Errors
     /// [`Unasked`].
     pub fn new(certificate: &Certificate, authorities: &Authorities, at: Timestamp) -> Result<Self, Unasked> {
-        let issuer = authorities.issuer(certificate, at).ok_or(Unasked::NoIssuer)?.x509;
+        let alone = || if self_signed(&certificate.x509) { Unasked::SelfSigned } else { Unasked::NoIssuer };
+        let issuer = authorities.issuer(certificate, at).ok_or_else(alone)?.x509;
         let all = certificate.x509.ocsp_responders().ok();
         let named = all.iter().flatten().map(|url| url.to_string());
         let http = |url: &String| {
@@ -123,9 +127,14 @@ impl Inquiry {
     /// # Errors
     /// Those of the library.
     pub fn request(&self) -> Result<Vec<u8>, ErrorStack> {
-        let mut request = OcspRequest::new()?;
         // Here SHA-1 names the issuer, which nothing rests on; many responders know no other (RFC 5019, 2.1.1).
-        request.add_id(self.id(MessageDigest::sha1())?)?;
+        self.request_by(MessageDigest::sha1())
+    }
+
+    /// The same with the issuer named by a digest.
+    pub(super) fn request_by(&self, digest: MessageDigest) -> Result<Vec<u8>, ErrorStack> {
+        let mut request = OcspRequest::new()?;
+        request.add_id(self.id(digest)?)?;
         request.to_der()
     }
 
@@ -172,6 +181,10 @@ impl Inquiry {
         signers.push(self.issuer.clone())?;
         basic.verify(&signers, &store.build(), OcspFlag::NO_EXPLICIT)
     }
+}
+
+fn self_signed(x509: &X509) -> bool {
+    x509.public_key().and_then(|key| x509.verify(&key)).unwrap_or(false)
 }
 
 /// The library takes any digest here. OCSPResponse and BasicOCSPResponse (RFC 6960, 4.2.1).

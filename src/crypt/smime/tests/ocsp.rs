@@ -119,6 +119,10 @@ fn each_status_is_told_by_the_issuer_and_by_its_delegate() {
         );
         assert_eq!(inquiry.judge(&Forged { status: vec![0x82, 0], ..answer }.der(), now()), Ok(Status::Unknown));
     }
+    // An issuer named by another digest.
+    let id = id(&inquiry.request_by(MessageDigest::sha256()).unwrap());
+    let answer = Forged { id, ..Forged::new(&inquiry, &ca.between) };
+    assert_eq!(inquiry.judge(&answer.der(), now()), Ok(Status::Good));
     // The issuer needs no certificate beside the answer.
     assert_eq!(inquiry.judge(&Forged::new(&inquiry, &ca.between).der(), now()), Ok(Status::Good));
 }
@@ -231,7 +235,7 @@ fn nobody_is_asked_without_an_issuer_or_a_responder() {
         Inquiry::new(&leaf.certificate, authorities, now()).map(|inquiry| inquiry.responders().to_vec())
     };
     assert_eq!(unasked(&kim(&ca), &Ca::new().authorities()), Err(Unasked::NoIssuer));
-    assert_eq!(unasked(&wish().self_signed(), &ca.authorities()), Err(Unasked::NoIssuer));
+    assert_eq!(unasked(&wish().self_signed(), &ca.authorities()), Err(Unasked::SelfSigned));
     assert_eq!(unasked(&ca.leaf(KIM), &ca.authorities()), Err(Unasked::NoResponder));
     let with = |access: &str| Wish::leaf(KIM).with(Nid::INFO_ACCESS, access).issued_by(&ca.between);
     let others = "caIssuers;URI:http://a.example.org/,OCSP;URI:ldap://b.example.org/,OCSP;email:c@example.org";
