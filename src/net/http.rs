@@ -83,7 +83,7 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// Not an absolute `http` or `https` URL with a host, or one that holds credentials.
+    /// Not an absolute `http` or `https` URL with a host, or one that holds credentials; its beginning.
     #[error("{0:?} is not a URL that is asked")]
     Url(String),
     /// The name does not resolve.
@@ -193,7 +193,6 @@ impl Client {
         post: Option<&(&str, Vec<u8>)>,
         limit: usize,
     ) -> Result<Exchanged, HttpError> {
-        let bad_url = || HttpError::Url(url.to_string());
         let broken = |error| HttpError::Protocol { host: host_of(url), error };
         let mut request = hyper::Request::builder()
             .method(if post.is_some() { Method::POST } else { Method::GET })
@@ -206,7 +205,7 @@ impl Client {
             request = request.header(CONTENT_TYPE, *media_type);
             body = Bytes::from(bytes.clone());
         }
-        let request = request.body(Full::new(body)).map_err(|_| bad_url())?;
+        let request = request.body(Full::new(body)).map_err(|_| bad(url.as_str()))?;
 
         let stream = TokioIo::new(self.connect(url).await?);
         let mut builder = http1::Builder::new();
@@ -269,13 +268,18 @@ enum Exchanged {
 }
 
 fn parse(text: &str) -> Result<Url, HttpError> {
-    checked(Url::parse(text).map_err(|_| HttpError::Url(text.to_owned()))?)
+    checked(Url::parse(text).map_err(|_| bad(text))?)
 }
 
 fn checked(url: Url) -> Result<Url, HttpError> {
     let plain = url.username().is_empty() && url.password().is_none();
     let good = matches!(url.scheme(), "http" | "https") && url.host().is_some() && plain;
-    if good { Ok(url) } else { Err(HttpError::Url(url.into())) }
+    if good { Ok(url) } else { Err(bad(url.as_str())) }
+}
+
+/// Strangers write long ones.
+fn bad(url: &str) -> HttpError {
+    HttpError::Url(url.chars().take(200).collect())
 }
 
 /// Its host without the brackets of IPv6.

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Authority, Books, Home, How, Mailbox, Outcome, Purpose, Responder, Wish};
+use crate::support::{
+    Authority, Books, Home, How, Mailbox, Outcome, Purpose, Responder, Wish, lying_server::closed_port,
+};
 
 /// An authority, its responder, Alice who writes and Bob who reads; the responder stands in Bob's certificate.
 struct Setting {
@@ -185,6 +187,18 @@ fn silence_ends_for_all_together_and_the_message_is_sealed() {
 }
 
 #[test]
+fn the_next_responder_is_asked_where_one_fails() {
+    let setting = Setting::new();
+    let (refusing, silent) = (format!("http://127.0.0.1:{}/", closed_port()), Responder::new());
+    let urls = [refusing, silent.url(), setting.responder.url()].join(",OCSP;URI:");
+    let bob = setting.authority.issue(&Wish::new("bob@example.test").responder(&urls));
+    let setting = Setting { bob, ..setting };
+    setting.responder.will(How::Answer(setting.books_without_bob()));
+    seal(&setting.home(BOTH), &["-n"]).expect(67);
+    assert_eq!((silent.asked(), setting.responder.asked()), (1, 1));
+}
+
+#[test]
 fn nobody_is_asked_unless_the_settings_say_so() {
     let setting = Setting::new();
     setting.responder.will(How::Answer(setting.books_without_bob()));
@@ -197,11 +211,11 @@ fn nobody_is_asked_unless_the_settings_say_so() {
     let past = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() - 60 * 60).unwrap().to_string();
     assert_eq!(warnings(seal(&home, &["--at", &past])), []);
     home.sealpost(["cert", "list"]).run().expect(0);
-    // Reading never asks: Bob signs, and his certificate names the responder.
+    // Reading never asks, though the reader's certificate names the responder.
     home.file("bob.p12", setting.bob.p12("specimen"));
     let sealed = home.path("out");
-    let sealed = std::fs::read_dir(sealed).unwrap().map(|entry| entry.unwrap().path());
-    let sealed = sealed.filter(|path| path.extension().is_some_and(|end| end == "eml")).next().unwrap();
+    let mut sealed = std::fs::read_dir(sealed).unwrap().map(|entry| entry.unwrap().path());
+    let sealed = sealed.find(|path| path.extension().is_some_and(|end| end == "eml")).unwrap();
     let arguments = ["open", "--json", "--key", "bob.p12", "--passphrase", "file:pw"];
     let sealed = sealed.display().to_string();
     home.sealpost(arguments.iter().copied().chain([sealed.as_str()])).run().expect(0);

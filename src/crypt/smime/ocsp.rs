@@ -40,6 +40,9 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 /// The most responders of a certificate.
 const MOST_RESPONDERS: usize = 3;
 
+/// The longest URL of one.
+const LONGEST_URL: usize = 1024;
+
 /// A question whether one certificate was revoked.
 #[derive(Clone)]
 pub struct Inquiry {
@@ -108,7 +111,7 @@ impl Inquiry {
         let named = all.iter().flatten().map(|url| url.to_string());
         let http = |url: &String| {
             let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-            ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+            url.len() <= LONGEST_URL && ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
         };
         let responders: Vec<_> = named.filter(http).take(MOST_RESPONDERS).collect();
         if responders.is_empty() {
