@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sealpost::{
     config::{Config, Recipients},
     crypt::{
+        Verdict,
         open::{Readers, Requirement, open as open_message},
         pgp::{Certificate, Key, Reader},
         smime,
@@ -24,7 +25,8 @@ pub type Entry = fn(&[u8]);
 
 /// All targets by name, which is that of their folder below `fuzz/corpus` too.
 #[allow(dead_code, reason = "each fuzz target uses its own only")]
-pub const ALL: [(&str, Entry); 4] = [("open", open), ("address", address), ("reply", reply), ("config", config)];
+pub const ALL: [(&str, Entry); 5] =
+    [("open", open), ("cms", cms), ("address", address), ("reply", reply), ("config", config)];
 
 /// A received message, opened with Bob's key, Alice's certificate at hand.
 pub fn open(bytes: &[u8]) {
@@ -46,6 +48,39 @@ pub fn open(bytes: &[u8]) {
         let _ = released.text();
     }
     let _ = Draft::from_message(Zeroizing::new(bytes.to_vec()), at, [7; 16]);
+}
+
+/// A CMS structure, read with the keys of Bob and Dave: nothing is good but what Alice or Dave signed, and nothing
+/// larger than the input comes out but what was compressed.
+pub fn cms(bytes: &[u8]) {
+    static PEOPLE: OnceLock<(Vec<smime::Key>, smime::Authorities)> = OnceLock::new();
+    let (keys, authorities) = PEOPLE.get_or_init(|| {
+        let passphrase = Zeroizing::new("specimen".to_owned());
+        let files: [&[u8]; 2] = [include_bytes!("../keys/bob.p12"), include_bytes!("../keys/dave.p12")];
+        let keys = files.iter().flat_map(|file| smime::Key::parse_all(file).unwrap_or_default());
+        let keys: Vec<smime::Key> = keys.filter_map(|key| key.unlock(&passphrase).ok()).collect();
+        assert_eq!(keys.len(), 2, "the specimen keys do not open");
+        let mut authorities = smime::Authorities::default();
+        assert!(authorities.add_anchors(include_bytes!("../keys/ca.pem")).is_ok());
+        (keys, authorities)
+    });
+    let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(24 * 365 * 57);
+    let reader = smime::Reader { keys, certificates: &[], authorities, pins: &[], at, limit: LIMIT };
+    match reader.read(bytes) {
+        Ok(smime::Layer::Encrypted { plaintext, .. }) => assert!(plaintext.len() < bytes.len()),
+        Ok(smime::Layer::Signed { content, facts }) => {
+            assert!(content.len() < bytes.len());
+            for fact in facts.iter().flatten().filter(|fact| fact.verdict == Verdict::Good) {
+                assert!(fact.certificate.is_some());
+                assert_eq!(*content, *b"Content-Type: text/plain\r\n\r\nhello\r\n");
+            }
+        }
+        Ok(smime::Layer::Compressed { content }) => assert!(content.len() <= LIMIT),
+        Ok(smime::Layer::Certificates) | Err(_) => {}
+    }
+    let _ = reader.verify_detached(bytes, b"Content-Type: text/plain\r\n\r\nhello\r\n");
+    let _ = smime::certificates_in(bytes);
+    let _ = smime::recipients_of(bytes);
 }
 
 /// A list of mailboxes: what is read reads back as the same when it is written.

@@ -6,16 +6,20 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     ffi::{CStr, c_char, c_int},
     os::fd::AsFd,
+    ptr,
     sync::OnceLock,
 };
 
-use foreign_types::ForeignTypeRef;
+use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::{
     asn1::{Asn1GeneralizedTimeRef, Asn1TimeRef},
     error::ErrorStack,
+    pkey::{PKeyRef, Private, Public},
+    pkey_ctx::PkeyCtx,
     ssl::SslRef,
     x509::{X509CrlRef, X509StoreContextRef, store::X509StoreBuilderRef, verify::X509VerifyParamRef},
 };
+use zeroize::Zeroizing;
 
 unsafe extern "C" {
     fn _exit(status: c_int) -> !;
@@ -63,6 +67,90 @@ pub fn time(time: &Asn1GeneralizedTimeRef) -> &Asn1TimeRef {
     // SAFETY: to the library both are the one type ASN1_STRING, which holds its form, and the result is borrowed for
     // as long as the argument.
     unsafe { Asn1TimeRef::from_ptr(time.as_ptr().cast()) }
+}
+
+/// Makes a shared secret for the holder of a key, and what tells it to him; ciphertext first. OpenSSL 3.0 and up,
+/// `EVP_PKEY_encapsulate(3)`.
+///
+/// # Errors
+/// What the library says.
+pub fn encapsulate(key: &PKeyRef<Public>) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), ErrorStack> {
+    let context = PkeyCtx::new(key)?;
+    let (mut wrapped, mut secret) = (0, 0);
+    // SAFETY: the context is alive and nobody else holds it. Null for parameters means none, and null for buffers
+    // asks for their lengths alone.
+    let asked = unsafe {
+        openssl_sys::EVP_PKEY_encapsulate_init(context.as_ptr(), ptr::null()) == 1
+            && openssl_sys::EVP_PKEY_encapsulate(
+                context.as_ptr(),
+                ptr::null_mut(),
+                &mut wrapped,
+                ptr::null_mut(),
+                &mut secret,
+            ) == 1
+    };
+    if !asked {
+        return Err(ErrorStack::get());
+    }
+    let mut ciphertext = vec![0; wrapped];
+    let mut shared = Zeroizing::new(vec![0; secret]);
+    // SAFETY: as above, and both buffers are as long as is said, which is as long as was asked for.
+    let made = unsafe {
+        openssl_sys::EVP_PKEY_encapsulate(
+            context.as_ptr(),
+            ciphertext.as_mut_ptr(),
+            &mut wrapped,
+            shared.as_mut_ptr(),
+            &mut secret,
+        )
+    };
+    if made != 1 {
+        return Err(ErrorStack::get());
+    }
+    ciphertext.truncate(wrapped);
+    shared.truncate(secret);
+    Ok((ciphertext, shared))
+}
+
+/// The shared secret that somebody made for a key; for a ciphertext that is not right, ML-KEM gives a secret that is
+/// not the shared one. OpenSSL 3.0 and up, `EVP_PKEY_decapsulate(3)`.
+///
+/// # Errors
+/// What the library says.
+pub fn decapsulate(key: &PKeyRef<Private>, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+    let context = PkeyCtx::new(key)?;
+    let mut length = 0;
+    // SAFETY: the context is alive and nobody else holds it. Null for parameters means none, and null for the buffer
+    // asks for its length alone. The ciphertext is only read.
+    let asked = unsafe {
+        openssl_sys::EVP_PKEY_decapsulate_init(context.as_ptr(), ptr::null()) == 1
+            && openssl_sys::EVP_PKEY_decapsulate(
+                context.as_ptr(),
+                ptr::null_mut(),
+                &mut length,
+                ciphertext.as_ptr(),
+                ciphertext.len(),
+            ) == 1
+    };
+    if !asked {
+        return Err(ErrorStack::get());
+    }
+    let mut shared = Zeroizing::new(vec![0; length]);
+    // SAFETY: as above, and the buffer is as long as is said, which is as long as was asked for.
+    let made = unsafe {
+        openssl_sys::EVP_PKEY_decapsulate(
+            context.as_ptr(),
+            shared.as_mut_ptr(),
+            &mut length,
+            ciphertext.as_ptr(),
+            ciphertext.len(),
+        )
+    };
+    if made != 1 {
+        return Err(ErrorStack::get());
+    }
+    shared.truncate(length);
+    Ok(shared)
 }
 
 /// What is written to stderr when memory runs out, and the exit code.

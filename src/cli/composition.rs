@@ -233,7 +233,16 @@ impl Locking {
 
 /// A secret file, which only its owner may read.
 pub fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    unexposed(path, what)?;
+    input::file(path)
+}
+
+/// Refuses a file that others can read; stdin, `-`, has no such mode.
+pub fn unexposed(path: &Path, what: &str) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
     let shown = path.display().to_string();
     let meta = std::fs::metadata(path).map_err(|error| input::unreadable(&shown, &error))?;
     let mode = meta.permissions().mode() & 0o7777;
@@ -241,7 +250,7 @@ pub fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failur
         let text = format!("the {what} file {shown} can be read by others (mode {mode:04o})");
         return Err(Failure::new(Kind::Permission, text).hint(["chmod", "600", &shown]));
     }
-    input::file(path)
+    Ok(())
 }
 
 /// The passphrase of a locked key: from its source, else asked for on a terminal.
@@ -258,7 +267,7 @@ pub fn passphrase_of(key: &str, source: Option<&Source>) -> Result<Zeroizing<Str
 
 /// A key of either suite.
 pub enum AnyKey {
-    OpenPgp(pgp::Key),
+    OpenPgp(Box<pgp::Key>),
     Smime(smime::Key),
     /// One that waits for its certificate.
     Waiting(smime::Waiting),
@@ -280,7 +289,7 @@ pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyKey, Fai
             waiting.into_iter().filter(|waiting| waiting.addresses().contains(&address)).collect(),
         ),
     };
-    let openpgp = openpgp.into_iter().map(AnyKey::OpenPgp);
+    let openpgp = openpgp.into_iter().map(|key| AnyKey::OpenPgp(Box::new(key)));
     let smime = smime.into_iter().map(AnyKey::Smime);
     let waiting = waiting.into_iter().map(AnyKey::Waiting);
     one(openpgp.chain(smime).chain(waiting).collect(), name, "key", AnyKey::fingerprint)
@@ -298,7 +307,7 @@ impl AnyKey {
 
 /// A certificate of either suite.
 pub enum AnyCertificate {
-    OpenPgp(pgp::Certificate),
+    OpenPgp(Box<pgp::Certificate>),
     Smime(smime::Certificate),
 }
 
@@ -315,7 +324,7 @@ pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Any
         }
     };
     let (openpgp, smime): (Vec<_>, Vec<_>) = (openpgp, smime);
-    let openpgp = openpgp.into_iter().map(AnyCertificate::OpenPgp);
+    let openpgp = openpgp.into_iter().map(|one| AnyCertificate::OpenPgp(Box::new(one)));
     one(
         openpgp.chain(smime.into_iter().map(AnyCertificate::Smime)).collect(),
         name,
@@ -351,7 +360,8 @@ fn one<T, F: ToString>(mut found: Vec<T>, name: &str, what: &str, fingerprint: i
     if found.len() > 1 {
         let all: Vec<_> = found.iter().map(|one| fingerprint(one).to_string()).collect();
         let text = format!("there are several for {name}: {}; name one by its fingerprint", all.join(", "));
-        return Err(Failure::new(Kind::Usage, text));
+        let failure = Failure::new(Kind::Usage, text);
+        return Err(all.iter().fold(failure, |failure, full| failure.hint(["sealpost", what, "show", full])));
     }
     found.pop().ok_or_else(|| {
         Failure::new(Kind::NoInput, format!("there is none for {name} in the store")).hint(["sealpost", what, "list"])

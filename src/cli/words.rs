@@ -85,7 +85,10 @@ impl From<StoreError> for Failure {
             }
             StoreError::Read { .. } => Self::new(Kind::Io, text),
             StoreError::Write { .. } => Self::new(Kind::CannotCreate, text),
-            StoreError::Exists { .. } | StoreError::KeyExists { .. } => Self::new(Kind::CannotCreate, text),
+            StoreError::Exists { .. } => Self::new(Kind::CannotCreate, text),
+            StoreError::KeyExists { fingerprint, .. } => {
+                Self::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()])
+            }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
             | StoreError::Misfiled { .. }

@@ -17,7 +17,8 @@ pub struct SignatureFact {
     pub issuer: String,
     /// When it says that it was made.
     pub created: Option<Timestamp>,
-    /// What a verdict other than good rests on, in words, where the reason alone says too little.
+    /// What a verdict other than good rests on, in words, where the reason alone says too little; of a good one, what
+    /// a reader should know besides.
     pub detail: Option<String>,
 }
 

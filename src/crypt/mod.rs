@@ -3,6 +3,7 @@
 //! Neither files, network, environment, clock nor printing; the time comes in as an argument, randomness is the
 //! crypto library's own. OpenPGP lives in [`pgp`] only, CMS and X.509 in [`smime`].
 
+mod beside;
 mod fact;
 mod look;
 pub mod open;
@@ -14,7 +15,7 @@ pub mod smime;
 mod unusable;
 mod wire;
 
-use std::fmt;
+use std::{fmt, io};
 
 use jiff::Timestamp;
 
@@ -176,4 +177,22 @@ pub enum PayloadUse<'a> {
     Borrowed(&'a Payload),
     /// The last group.
     Owned(Payload),
+}
+
+impl PayloadUse<'_> {
+    /// What is sealed, whoever else needs it.
+    fn payload(&self) -> &Payload {
+        match self {
+            Self::Borrowed(payload) => payload,
+            Self::Owned(payload) => payload,
+        }
+    }
+
+    /// Writes it, and gives up each chunk that nobody else needs.
+    fn write_to(self, sink: &mut impl io::Write) -> io::Result<()> {
+        match self {
+            Self::Borrowed(payload) => payload.chunks().try_for_each(|chunk| sink.write_all(chunk)),
+            Self::Owned(payload) => payload.into_chunks().try_for_each(|chunk| sink.write_all(&chunk)),
+        }
+    }
 }

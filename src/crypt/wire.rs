@@ -259,3 +259,50 @@ impl Read for Span<'_> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use base64::prelude::BASE64_STANDARD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines(parts: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut lines = Base64Lines::new(Pieces::new(Vec::new()));
+        parts.iter().for_each(|part| lines.write_all(part).unwrap());
+        lines.finish().unwrap().finish()
+    }
+
+    #[test]
+    fn long_words_stand_alone_and_others_are_folded() {
+        let mut head = String::new();
+        fold(&mut head, "To", &["word"; 20].join(" "));
+        fold(&mut head, "References", &"x".repeat(100));
+        let folded =
+            format!("To:{}\r\n{}\r\nReferences: {}\r\n", " word".repeat(15), " word".repeat(5), "x".repeat(100));
+        assert_eq!(head, folded);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_the_same_however_they_are_written(
+            bytes in prop::collection::vec(any::<u8>(), 0..20_000),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let ends = cuts.iter().copied().chain([bytes.len()]);
+            let parts: Vec<&[u8]> = std::iter::once(0).chain(cuts.iter().copied()).zip(ends).map(|(a, b)| &bytes[a..b]).collect();
+            let pieces = lines(&parts);
+            let text = pieces.concat();
+            prop_assert_eq!(text.len(), base64_lines_len(bytes.len()));
+            let expected: String = bytes.chunks(48).map(|line| BASE64_STANDARD.encode(line) + "\r\n").collect();
+            prop_assert!(text == expected.as_bytes());
+            let mut decoded = Vec::new();
+            let span = Span { pieces: &pieces, at: 0, end: text.len() };
+            Decoder::new(span).read_to_end(&mut decoded).unwrap();
+            prop_assert!(decoded == bytes);
+        }
+    }
+}

@@ -104,7 +104,10 @@ impl Keystore {
         for waiting in waiting {
             let Some(key) = waiting.complete(certificates) else { continue };
             // A kill between the two leaves both, and the next join removes the second.
-            self.place_smime_key(&key)?;
+            let there = key.fingerprint().map(|own| self.smime_key(&own)).transpose()?.flatten();
+            if there.is_none() {
+                self.place_smime_key(&key)?;
+            }
             disk::remove(&self.waiting_path(&waiting.id()))?;
             joined.push(key);
         }

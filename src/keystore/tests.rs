@@ -270,3 +270,5 @@ fn child_rewrites_for_ever() {
         store.update(&locked(&open_key)).unwrap();
     }
 }
+
+mod x509;

@@ -54,23 +54,30 @@ impl Keystore {
         }
     }
 
-    /// Stores a certificate. A candidate that is imported becomes an imported one ([`Outcome::Merged`]); never the
-    /// other way round.
+    /// Stores a certificate, with what its holder announced last. A candidate that is imported becomes an imported one
+    /// ([`Outcome::Merged`]); never the other way round.
     pub fn insert_x509(&self, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
         let _lock = Lock::take(&self.x509, ".lock")?;
-        if self.stored_x509(&fingerprint, Origin::Imported)?.is_some() {
+        let there = match self.stored_x509(&fingerprint, Origin::Imported)? {
+            Some(there) => Some((there, Origin::Imported)),
+            None => self.stored_x509(&fingerprint, Origin::Candidate)?.map(|there| (there, Origin::Candidate)),
+        };
+        let Some((there, before)) = there else {
+            disk::write(&self.x509_path(&fingerprint, origin), certificate.to_stored().as_bytes())?;
+            return Ok(Outcome::New);
+        };
+        let now = if before == Origin::Imported { before } else { origin };
+        let known = there.announced();
+        let joined = certificate.announced().map_or(there.clone(), |announced| there.announcing(announced));
+        if now == before && joined.announced() == known {
             return Ok(Outcome::Unchanged);
         }
-        let candidate = self.stored_x509(&fingerprint, Origin::Candidate)?.is_some();
-        if candidate && origin == Origin::Candidate {
-            return Ok(Outcome::Unchanged);
+        disk::write(&self.x509_path(&fingerprint, now), joined.to_stored().as_bytes())?;
+        if now != before {
+            disk::remove(&self.x509_path(&fingerprint, before))?;
         }
-        disk::write(&self.x509_path(&fingerprint, origin), certificate.to_pem().as_bytes())?;
-        if candidate {
-            disk::remove(&self.x509_path(&fingerprint, Origin::Candidate))?;
-        }
-        Ok(if candidate { Outcome::Merged } else { Outcome::New })
+        Ok(Outcome::Merged)
     }
 
     /// Removes a certificate, also a damaged one; false if it was not there.
@@ -96,7 +103,7 @@ impl Keystore {
     fn stored_x509(&self, fingerprint: &Fingerprint, origin: Origin) -> Result<Option<Certificate>, StoreError> {
         let path = self.x509_path(fingerprint, origin);
         let Some(file) = disk::open(&path)? else { return Ok(None) };
-        let mut all = match Certificate::parse_all(&disk::read(&path, file)?) {
+        let mut all = match Certificate::parse_stored(&disk::read(&path, file)?) {
             Ok(all) => all,
             Err(error) => return Err(StoreError::DamagedX509 { path, error }),
         };

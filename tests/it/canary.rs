@@ -146,9 +146,10 @@ fn reading_leaves_nothing_behind() {
         [(alice(), "bob.key", ["--cert", "alice.asc"]), (alice_of_both(), "bob.p12", ["--trust-anchor", "mail-ca.pem"])]
     {
         home.file("canary-file.txt", "canary-attached\n");
-        let attached = ["-a", "canary-file.txt", "--passphrase", "file:pw"];
-        let sealed = home.sealpost(compose.iter().chain(&attached)).stdin("canary-body\n").run().expect(0).stdout;
-        assert_clean(&home, &["canary-file.txt"]);
+        home.file("body", "canary-body\n");
+        let text = ["--body", "body", "-a", "canary-file.txt", "--passphrase", "file:pw"];
+        let sealed = home.sealpost(compose.iter().chain(&text)).run().expect(0).stdout;
+        assert_clean(&home, &["canary-file.txt", "work/body"]);
         let reader = Home::new();
         reader.file("pw", "specimen\n");
         reader.file("own", specimen(key));

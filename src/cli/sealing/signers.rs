@@ -119,10 +119,10 @@ impl Search<'_> {
     }
 
     fn none(&self, suite: SuiteName) -> Failure {
-        let in_file = match (&self.file, suite) {
-            (Some(KeyFile::OpenPgp(_)), SuiteName::OpenPgp) | (Some(KeyFile::Smime(_)), SuiteName::Smime) => true,
-            _ => false,
-        };
+        let in_file = matches!(
+            (&self.file, suite),
+            (Some(KeyFile::OpenPgp(_)), SuiteName::OpenPgp) | (Some(KeyFile::Smime(_)), SuiteName::Smime)
+        );
         self.no_key(suite, if in_file { "the file of --key holds none that names it" } else { "the store has none" })
     }
 

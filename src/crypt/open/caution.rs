@@ -55,6 +55,10 @@ impl Cautions<'_> {
             let text = format!("the message is dated {date}, its signature was made {created}");
             warn(warnings, WarningKind::DateMismatch, text);
         }
+        if let Some(detail) = facts().filter(|fact| fact.verdict == Verdict::Good).find_map(|fact| fact.detail.as_ref())
+        {
+            warn(warnings, WarningKind::Limit, detail.clone());
+        }
         if facts().any(|fact| fact.verdict == Verdict::Bad(BadReason::Weak)) {
             warn(
                 warnings,

@@ -1,7 +1,7 @@
 //! The Cryptographic Envelope undone (RFC 9787, 4.4): the unbroken run of layers from the outermost part inwards,
 //! and nothing deeper. Signed means RFC 3156, 5, encrypted RFC 3156, 4.
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Reads,
@@ -64,7 +64,7 @@ pub(super) struct SignatureLayer {
 }
 
 /// What a part is to the envelope.
-enum Layer {
+pub(super) enum Layer {
     /// Encrypted: the part that holds the ciphertext.
     Encrypted { ciphertext: usize, repaired: bool },
     /// Signed: the payload and the signature, or what is wrong with the form.
@@ -131,6 +131,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
                     // It adds no protection and takes none away: what stands outside it covers what is in it.
                     smime::Layer::Compressed { content } => bytes = content,
                 }
+                release_rest(&mut bytes);
                 tree = parse(&bytes)?;
                 root = 0;
             }
@@ -176,7 +177,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
     Ok(found.into_unwrapped(outer, Content::Entity { bytes, tree, root }))
 }
 
-fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
     Tree::parse(bytes).map_err(|limit| {
         OpenError::Limit(match limit {
             Limit::Parts => "too many parts",
@@ -186,8 +187,22 @@ fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
     })
 }
 
+/// Gives back what a content leaves of the memory of its message, wiped.
+fn release_rest(bytes: &mut Vec<u8>) {
+    const WORTH_IT: usize = 1 << 20;
+    let length = bytes.len();
+    if bytes.capacity() - length < WORTH_IT {
+        return;
+    }
+    // All of it was filled once.
+    bytes.resize(bytes.capacity(), 0);
+    bytes[length..].zeroize();
+    bytes.truncate(length);
+    bytes.shrink_to_fit();
+}
+
 /// What a part is to the envelope. The repair and inline messages exist outermost only.
-fn classify(tree: &Tree, root: usize, bytes: &[u8], outermost: bool) -> Result<Layer, OpenError> {
+pub(super) fn classify(tree: &Tree, root: usize, bytes: &[u8], outermost: bool) -> Result<Layer, OpenError> {
     let part = tree.part(root);
     if part.ambiguous {
         return Ok(Layer::Payload);

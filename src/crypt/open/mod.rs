@@ -4,6 +4,7 @@
 //! [`Opened::release`] to a [`Released`], which has the text (RFC 9787, RFC 9788, RFC 3156).
 
 mod caution;
+mod introduced;
 mod judge;
 mod layers;
 mod released;
@@ -22,6 +23,7 @@ use crate::mail::{
 };
 use layers::{Content, Unwrapped};
 
+pub use introduced::introduced;
 pub use released::{Attachment, Released, Report};
 pub use summary::{Covers, Headers, Reason, Signature, Signer, State, Summary, Warning, WarningKind};
 

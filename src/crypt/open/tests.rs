@@ -3,6 +3,7 @@
 //! The rules of open-json, one fault a test, over a suite of straw: its "ciphertext" is the plaintext behind a
 //! line that says who signed inside, its "signature" a line that names signer and verdict.
 
+mod cms;
 mod gpg;
 mod round_trip;
 

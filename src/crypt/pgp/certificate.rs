@@ -103,11 +103,6 @@ impl Certificate {
         self.cert.userids().map(|u| String::from_utf8_lossy(u.userid().value()).into_owned()).collect()
     }
 
-    /// When its primary key was made.
-    pub fn created(&self) -> Timestamp {
-        policy::timestamp(self.cert.primary_key().key().creation_time())
-    }
-
     /// When it was revoked, if it is, as seen at a time; `Some(None)` if the revocation has no date.
     pub fn revoked(&self, at: Timestamp) -> Option<Option<Timestamp>> {
         policy::revoked(&self.cert, at)
@@ -118,18 +113,6 @@ impl Certificate {
         self.cert.primary_key().key().version()
     }
 
-    /// Its algorithms in words, the primary key's first: `Ed25519, X25519`.
-    pub fn algorithms(&self) -> String {
-        let mut names: Vec<String> = Vec::new();
-        for key in self.cert.keys() {
-            let name = policy::describe(key.key());
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names.join(", ")
-    }
-
     /// Whether it says that it reads SEIPDv2 (RFC 9580, 5.2.3.32).
     pub fn reads_seipdv2(&self, at: Timestamp) -> bool {
         let strict = policy::strict(at);
@@ -138,11 +121,6 @@ impl Certificate {
             .ok()
             .and_then(|valid| valid.features())
             .is_some_and(|features| features.supports_seipdv2())
-    }
-
-    /// Whether a key of it is RSA under 3072 bits (warning `weak-key`).
-    pub fn weak_key(&self) -> bool {
-        self.cert.keys().any(|key| policy::aging(key.key()))
     }
 
     /// Its keys as seen at a time, the primary key first.
@@ -182,16 +160,25 @@ impl PublicCertificate for Certificate {
         addresses(&self.cert, at)
     }
 
+    /// When its primary key was made.
     fn created(&self) -> Timestamp {
-        Self::created(self)
+        policy::timestamp(self.cert.primary_key().key().creation_time())
     }
 
     fn algorithms(&self) -> String {
-        Self::algorithms(self)
+        let mut names: Vec<String> = Vec::new();
+        for key in self.cert.keys() {
+            let name = policy::describe(key.key());
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.join(", ")
     }
 
+    /// Whether a key of it is RSA under 3072 bits (warning `weak-key`).
     fn weak_key(&self) -> bool {
-        Self::weak_key(self)
+        self.cert.keys().any(|key| policy::aging(key.key()))
     }
 
     fn expires(&self, at: Timestamp) -> Option<Timestamp> {

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::crypt::{
     PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
+    beside::beside,
     look::Hidden,
     wire::{Base64Lines, Pieces, fold},
 };
@@ -34,8 +35,9 @@ pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
         sealing;
     // SEIPDv2 only when every recipient says that it reads it.
     let modern = recipients.iter().all(|recipient| recipient.usable().certificate().reads_seipdv2(at));
-    let mut sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);
-    encrypt(&mut sink, modern, payload, recipients, signer, at)?;
+    let sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);
+    let bytes = payload.payload().len();
+    let sink = beside(sink, bytes, |sink| encrypt(sink, modern, payload, recipients, signer, at))?;
     let pieces = sink.finish(boundary).map_err(|error| SealError::Library(error.to_string()))?;
     // The sender stands in From, so a copy to oneself hides nobody.
     let hidden: Vec<_> = unseen.iter().filter(|address| *address != envelope.from()).cloned().collect();
@@ -43,7 +45,7 @@ pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
 }
 
 fn encrypt(
-    sink: &mut ArmorSink,
+    sink: &mut (dyn Write + Send + Sync),
     modern: bool,
     payload: PayloadUse<'_>,
     recipients: &Recipients<Pgp>,
@@ -63,10 +65,7 @@ fn encrypt(
             None => message,
         };
         let mut message = LiteralWriter::new(message).build()?;
-        match payload {
-            PayloadUse::Borrowed(payload) => payload.chunks().try_for_each(|chunk| message.write_all(chunk))?,
-            PayloadUse::Owned(payload) => payload.into_chunks().try_for_each(|chunk| message.write_all(&chunk))?,
-        }
+        payload.write_to(&mut message)?;
         message.finalize()
     };
     write().map_err(|error| SealError::Library(error.to_string()))

@@ -1,6 +1,9 @@
 //! SMIMECapabilities (RFC 8551, 2.5.2), also as a certificate shows them (RFC 4262): what somebody can read.
 
+use std::fmt;
+
 use der::{AnyRef, Decode, Tag, Tagged, asn1::ObjectIdentifier};
+use jiff::Timestamp;
 
 use super::{
     certificate::children,
@@ -26,7 +29,50 @@ pub struct Capabilities {
     pub oaep: bool,
 }
 
+/// What the maker of a good signature said there that he reads (RFC 8551, 2.7.1), and when he signed. Its text is one
+/// line: the time, and a word for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// What he reads.
+    pub capabilities: Capabilities,
+    /// The signing time.
+    pub at: Timestamp,
+}
+
+impl Announced {
+    /// Reads the text; words that are not known are passed over.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        let at = words.next()?.parse().ok()?;
+        let mut capabilities = Capabilities::default();
+        for word in words {
+            if let Some((_, flag)) = capabilities.flags_mut().into_iter().find(|(name, _)| *name == word) {
+                *flag = true;
+            }
+        }
+        Some(Self { capabilities, at })
+    }
+}
+
+impl fmt::Display for Announced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.at)?;
+        let mut capabilities = self.capabilities;
+        capabilities.flags_mut().into_iter().filter(|(_, flag)| **flag).try_for_each(|(name, _)| write!(f, " {name}"))
+    }
+}
+
 impl Capabilities {
+    fn flags_mut(&mut self) -> [(&'static str, &mut bool); 5] {
+        [
+            ("aes128-gcm", &mut self.gcm128),
+            ("aes256-gcm", &mut self.gcm256),
+            ("aes128-cbc", &mut self.cbc128),
+            ("aes256-cbc", &mut self.cbc256),
+            ("rsa-oaep", &mut self.oaep),
+        ]
+    }
+
     /// Reads `SEQUENCE OF SMIMECapability`; none if it is not one. What is not known is passed over.
     pub(super) fn from_der(der: &[u8]) -> Option<Self> {
         let list = AnyRef::from_der(der).ok().filter(|list| list.tag() == Tag::Sequence)?;
@@ -50,5 +96,22 @@ impl Capabilities {
         let contents = [oid::AES256_GCM, oid::AES128_GCM, oid::AES256_CBC, oid::AES128_CBC];
         let contents = contents.map(|cipher| algorithm(cipher, &[])).concat();
         sequence(&[&contents, &wrap::oaep_sha256()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_was_announced_reads_back() {
+        let capabilities = Capabilities { gcm256: true, oaep: true, ..Capabilities::default() };
+        let announced = Announced { capabilities, at: "2026-11-24T12:00:00Z".parse().unwrap() };
+        assert_eq!(announced.to_string(), "2026-11-24T12:00:00Z aes256-gcm rsa-oaep");
+        assert_eq!(Announced::parse(&announced.to_string()), Some(announced));
+        assert_eq!(Announced::parse("2026-11-24T12:00:00Z aes256-gcm later rsa-oaep"), Some(announced));
+        assert_eq!(Announced::parse("aes256-gcm"), None);
     }
 }

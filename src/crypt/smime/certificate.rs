@@ -15,7 +15,7 @@ use openssl::{
 };
 
 use self::{facts::Facts, limits::Limits};
-use super::Capabilities;
+use super::{Announced, Capabilities};
 use crate::{
     crypt::{Fingerprint, PublicCertificate},
     mail::Address,
@@ -31,8 +31,11 @@ pub struct Certificate {
     pub(super) x509: X509,
     facts: Arc<Facts>,
     /// From a signature of its holder's.
-    learned: Option<Capabilities>,
+    announced: Option<Announced>,
 }
+
+/// How the line begins of what a holder announced.
+const ANNOUNCED: &str = "announced: ";
 
 /// Why bytes are no certificates.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,13 +93,38 @@ impl Certificate {
     pub(super) fn from_x509(x509: X509) -> Result<Self, CertificateError> {
         let der = x509.to_der().map_err(|_| CertificateError::Broken)?;
         let facts = facts::read(&der, &x509).ok_or(CertificateError::Broken)?;
-        Ok(Self { x509, facts: Arc::new(facts), learned: None })
+        Ok(Self { x509, facts: Arc::new(facts), announced: None })
     }
 
-    /// The same, with what a good signature of its holder's said that he reads (RFC 8551, 2.7.1).
+    /// The same, with what a good signature of its holder's said that he reads, unless it knows something newer.
     #[must_use]
-    pub fn with_capabilities(self, learned: Capabilities) -> Self {
-        Self { learned: Some(learned), ..self }
+    pub fn announcing(self, announced: Announced) -> Self {
+        let newest = self.announced.filter(|known| known.at >= announced.at).unwrap_or(announced);
+        Self { announced: Some(newest), ..self }
+    }
+
+    /// What its holder said that he reads.
+    pub fn announced(&self) -> Option<Announced> {
+        self.announced
+    }
+
+    /// Its form in a store: PEM, below a line of what its holder announced.
+    pub fn to_stored(&self) -> String {
+        match self.announced {
+            Some(announced) => format!("{ANNOUNCED}{announced}\n{}", self.to_pem()),
+            None => self.to_pem(),
+        }
+    }
+
+    /// Reads what [`to_stored`](Self::to_stored) wrote; several certificates too.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn parse_stored(bytes: &[u8]) -> Result<Vec<Self>, CertificateError> {
+        let line = bytes.split(|byte| *byte == b'\n').next().and_then(|line| str::from_utf8(line).ok());
+        let announced = line.and_then(|line| line.strip_prefix(ANNOUNCED)).and_then(Announced::parse);
+        let all = Self::parse_all(bytes)?.into_iter();
+        Ok(all.map(|one| announced.map_or(one.clone(), |announced| one.announcing(announced))).collect())
     }
 
     /// Its DER form.
@@ -124,22 +152,6 @@ impl Certificate {
         self.facts.serial.clone()
     }
 
-    /// From when it is valid.
-    pub fn created(&self) -> Timestamp {
-        self.facts.not_before
-    }
-
-    /// Its algorithm in words: `RSA 3072`, `EC P-256` and so on.
-    pub fn algorithms(&self) -> String {
-        self.facts.key.name.clone()
-    }
-
-    /// Whether its key is weaker than S/MIME asks for: RSA under 2048 bits (RFC 8551, 4.2 and 4.3), which is what most
-    /// public authorities still certify.
-    pub fn weak_key(&self) -> bool {
-        self.rsa_bits().is_some_and(|bits| bits < 2048)
-    }
-
     /// Whether it is a certificate authority's (RFC 5280, 4.2.1.9).
     pub fn is_authority(&self) -> bool {
         self.facts.authority
@@ -162,7 +174,7 @@ impl Certificate {
 
     /// What its holder reads, if that is known: from a signature, else from itself.
     pub fn capabilities(&self) -> Option<Capabilities> {
-        self.learned.or(self.facts.capabilities)
+        self.announced.map(|announced| announced.capabilities).or(self.facts.capabilities)
     }
 
     /// What its key may be used for, in words: `sign`, `encrypt`, `certify`.
@@ -246,21 +258,23 @@ impl PublicCertificate for Certificate {
     }
 
     fn created(&self) -> Timestamp {
-        Self::created(self)
+        self.facts.not_before
     }
 
     fn algorithms(&self) -> String {
-        Self::algorithms(self)
+        self.facts.key.name.clone()
     }
 
+    /// Whether its key is weaker than S/MIME asks for: RSA under 2048 bits (RFC 8551, 4.2 and 4.3), which is what most
+    /// public authorities still certify.
     fn weak_key(&self) -> bool {
-        Self::weak_key(self)
+        self.rsa_bits().is_some_and(|bits| bits < 2048)
     }
 
     /// None for the last second of the year 9999, which says that there is no well-defined end (RFC 5280, 4.1.2.5).
     fn expires(&self, _at: Timestamp) -> Option<Timestamp> {
-        const NO_END: i64 = 253_402_300_799;
-        Some(self.facts.not_after).filter(|end| end.as_second() < NO_END)
+        // It lies beyond jiff's last moment, which is 26 hours earlier and stands for it in the facts.
+        Some(self.facts.not_after).filter(|end| *end < Timestamp::MAX)
     }
 }
 

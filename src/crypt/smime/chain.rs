@@ -104,6 +104,11 @@ impl Authorities {
         self.change().intermediates.extend(certificates.into_iter().map(|certificate| certificate.x509));
     }
 
+    /// Whether lists of revoked certificates are at hand.
+    pub(super) fn has_revocations(&self) -> bool {
+        !self.0.revocations.is_empty()
+    }
+
     /// Whether there is no anchor.
     pub fn is_empty(&self) -> bool {
         self.0.anchors.is_empty()

@@ -51,13 +51,13 @@ impl ContentCipher {
         let parameters = algorithm.parameters?;
         let nonce = if tagged {
             let mut fields = parameters.inside(tag::SEQUENCE).ok()?;
-            let nonce = fields.next().ok()?.primitive(tag::OCTET_STRING).ok()?;
+            let nonce = fields.next().ok()?.octets(tag::OCTET_STRING).ok()?;
             let length = fields.next().ok()?.primitive(tag::INTEGER).ok()?;
             fields.end().ok()?;
             (nonce.len() == GCM_NONCE && usize::from(*length.first()?) == GCM_TAG && length.len() == 1)
                 .then_some(nonce)?
         } else {
-            parameters.primitive(tag::OCTET_STRING).ok().filter(|iv| iv.len() == cipher.iv_length())?
+            parameters.octets(tag::OCTET_STRING).ok().filter(|iv| iv.len() == cipher.iv_length())?
         };
         Some(Self { cipher, nonce: nonce.to_vec(), weak: algorithm.is(&oid::TRIPLE_DES_CBC) })
     }

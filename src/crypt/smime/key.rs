@@ -1,6 +1,6 @@
 //! Keys: reading PKCS#12, PEM and PKCS#8, writing PEM. What leaves here as bytes is locked.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use der::{Reader, SliceReader, Tag};
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use openssl::{
     pkey::{Id, PKey, Private},
     x509::X509VerifyResult,
 };
+use zeroize::Zeroizing;
 
 use super::{Certificate, CertificateError, identity, pem, pkcs12, policy};
 use crate::crypt::{Fingerprint, PublicCertificate, Unusable};
@@ -34,6 +35,9 @@ pub(super) enum Secret {
     /// Ready to use.
     Open(PKey<Private>),
 }
+
+/// The most keys, and the most certificates, in a file.
+pub(super) const MOST: usize = 100;
 
 /// An unlocked key that may sign.
 pub struct Signer {
@@ -76,7 +80,7 @@ impl Key {
             return Err(CertificateError::Empty);
         }
         if pem::is_pem(bytes) {
-            return Self::parse_pem(&String::from_utf8_lossy(bytes));
+            return Self::parse_pem(&Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()));
         }
         let secret = match shape(bytes) {
             Shape::Pkcs12 => Secret::Pkcs12(bytes.to_vec()),
@@ -112,6 +116,9 @@ impl Key {
         if keys.is_empty() {
             let nothing = certificates.is_empty();
             return Err(if nothing { CertificateError::NotKey("something else") } else { CertificateError::NoSecret });
+        }
+        if keys.len() > MOST || certificates.len() > MOST {
+            return Err(CertificateError::TooMany(MOST));
         }
         let single = keys.len() == 1;
         let keys = keys.into_iter().map(|secret| {
@@ -169,14 +176,9 @@ impl Key {
 
     /// Takes a certificate as its own, and others beside those that it had.
     pub(super) fn take(&mut self, own: Certificate, others: &[Certificate]) {
-        let fingerprint = own.fingerprint();
-        let mut rest: Vec<Certificate> = Vec::new();
-        for other in others.iter().chain(&self.chain) {
-            let known = other.fingerprint();
-            if known != fingerprint && rest.iter().all(|one| one.fingerprint() != known) {
-                rest.push(other.clone());
-            }
-        }
+        let mut known = HashSet::from([own.fingerprint()]);
+        let mut rest: Vec<Certificate> = others.iter().chain(&self.chain).cloned().collect();
+        rest.retain(|other| known.insert(other.fingerprint()));
         let mut path = path(&own, &rest);
         rest.retain(|other| path.iter().all(|one| one.fingerprint() != other.fingerprint()));
         path.append(&mut rest);

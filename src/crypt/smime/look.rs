@@ -24,21 +24,22 @@ pub(super) fn look(
     let mut body: Option<Body> = None;
     each_line(pieces, |offset, line| match &mut body {
         None if line.is_empty() => {
-            body = Some(Body { start: offset + 2, end: offset + 2, full: None, over: false });
+            let begin = offset + 2;
+            body = Some(Body { kind: kind(&header)?, start: begin, end: begin, full: None, over: false });
             Ok(())
         }
         None => header.line(line),
         Some(body) => body.line(offset, line),
     })?;
-    let kind = kind(&header)?;
-    let Some(Body { start, end, .. }) = body else { return Err("it is not complete") };
+    let Some(Body { kind, start, end, .. }) = body else { return Err("it is not complete") };
     let content = Decoder::new(Span { pieces, at: start, end });
-    message::sealed_to(content, kind, made_here)?.compare(recipients)?;
+    message::sealed_to(content, kind, recipients.iter().count(), made_here)?.compare(recipients)?;
     Ok(header)
 }
 
 /// The lines of base64.
 struct Body {
+    kind: Kind,
     start: usize,
     end: usize,
     /// The length of every line but the last.
@@ -61,7 +62,7 @@ impl Body {
             digits => digits,
         };
         let full = *self.full.get_or_insert(line.len());
-        let fits = line.len() <= full && line.len() <= LONGEST_LINE && line.len() % 4 == 0;
+        let fits = line.len() <= full && line.len() <= LONGEST_LINE && line.len().is_multiple_of(4);
         if !fits || !is_base64(digits) || digits.contains(&b'=') {
             return Err("its body holds a line that is not base64");
         }

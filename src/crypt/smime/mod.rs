@@ -1,7 +1,7 @@
 //! S/MIME (RFC 8551, RFC 8550) over CMS (RFC 5652, 5083, 5084, 5753, 8418). CMS and X.509 live here only.
 //!
-//! Structures are read and written by memory-safe code (`der`, `cms`); every primitive, and the path validation, is
-//! the openssl crate's.
+//! Structures are read and written by memory-safe code (`der`, and of whole messages `ber` and `pull`, which copy
+//! no content); every primitive, and the path validation, is the openssl crate's.
 
 mod algorithm;
 mod asn1;
@@ -11,8 +11,10 @@ mod certificate;
 mod chain;
 mod decrypt;
 mod der;
+mod derivation;
 mod identity;
 mod inflate;
+mod kem;
 mod key;
 mod lock;
 mod look;
@@ -37,13 +39,13 @@ use jiff::Timestamp;
 
 use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, Usable, look::Header};
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Announced, Capabilities};
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
 pub use ocsp::{AnswerFault, Inquiry, Status, Unasked};
-pub use read::{Layer, Pins, Reader, recipients_of};
+pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
 pub use request::{Algorithm, Waiting};
 
 /// The suite.

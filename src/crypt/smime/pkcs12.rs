@@ -16,6 +16,7 @@ use spki::AlgorithmIdentifierRef;
 
 use super::{
     Certificate, UnlockError,
+    key::MOST,
     scheme::{Demand, EncryptedKey},
 };
 
@@ -27,7 +28,7 @@ const SHROUDED_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113
 const SAFE_CONTENTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.6");
 
 /// More bags or layers of them than any file has.
-const MOST_BAGS: usize = 1000;
+const MOST_BAGS: usize = 2 * MOST;
 const DEEPEST: usize = 4;
 
 /// What a file held.
@@ -76,6 +77,9 @@ pub(super) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError
         if of_mac || !asks.mac { wrong() } else { UnlockError::Broken }
     })?;
     let key = pkey.ok_or(UnlockError::NoSecret)?;
+    if ca.as_ref().is_some_and(|others| others.len() > MOST) {
+        return Err(UnlockError::TooCostly);
+    }
     let others = ca.into_iter().flatten();
     // One that cannot be read is none.
     let certificates = cert.into_iter().chain(others).filter_map(|x509| Certificate::from_x509(x509).ok()).collect();

@@ -35,7 +35,9 @@ fn by_itself(certificate: &Certificate, purpose: Purpose, at: Timestamp) -> Resu
     if certificate.not_after() < at {
         return Err(Unusable::Expired { fingerprint: fingerprint(), at: certificate.not_after() });
     }
-    if certificate.rsa_bits().is_some_and(|bits| bits < 2048) {
+    let small_curve =
+        certificate.key_kind() == KeyKind::Ec && certificate.public_key().is_none_or(|key| key.bits() < 224);
+    if small_curve || certificate.rsa_bits().is_some_and(|bits| bits < 2048) {
         return Err(Unusable::Weak { fingerprint: fingerprint(), what: certificate.algorithms() });
     }
     match (purpose, certificate.key_kind()) {

@@ -13,7 +13,7 @@ use super::{
     inflate::inflate,
     oid,
     unwrap::{self, ContentKey},
-    verify::Signatures,
+    verify::{self, Signatures},
 };
 use crate::{
     crypt::{BadReason, Fingerprint, OpenError, SignatureFact},
@@ -131,6 +131,27 @@ impl Reader<'_> {
         signatures.judged(self, over).map_err(|_| OpenError::Malformed("the signature is not over a MIME entity"))
     }
 
+    /// The certificates that made good signatures of a SignedData, over its own content or over exact bytes, each
+    /// with what its holder says there that he reads (RFC 8551, 2.7.1), if he says when.
+    ///
+    /// # Errors
+    /// [`OpenError::Malformed`] if it is none, or has no content or two.
+    pub fn announced(&self, signed: &[u8], over: Option<&[u8]>) -> Result<Vec<Certificate>, OpenError> {
+        let Message::Signed(read) = Message::read(signed)? else {
+            return Err(OpenError::Malformed("there is no signature where one is due"));
+        };
+        let signatures = Signatures::of(&read)?;
+        match (over, &read.content) {
+            (Some(over), None) => Ok(signatures.announced(self, over)),
+            (None, Some(content)) => {
+                let mut buffer = Zeroizing::new(signed.to_vec());
+                let at = content.join(&mut buffer).map_err(Fault::from)?;
+                Ok(signatures.announced(self, buffer.get(at).unwrap_or_default()))
+            }
+            _ => Err(OpenError::Malformed("the signature has no content, or two")),
+        }
+    }
+
     fn enveloped(&self, enveloped: &Enveloped<'_>) -> Result<Decryption, OpenError> {
         if enveloped.content_type != oid::DATA.as_bytes() {
             return Err(OpenError::Malformed("what is encrypted in it is no MIME entity"));
@@ -168,6 +189,17 @@ pub fn recipients_of(message: &[u8]) -> Result<Vec<String>, OpenError> {
     match Message::read(message)? {
         Message::Enveloped(enveloped) => Ok(unwrap::names(&enveloped.recipients)?),
         _ => Err(OpenError::Malformed("it is not encrypted")),
+    }
+}
+
+/// The certificates that come with a SignedData, signed or not; genuine for nothing.
+///
+/// # Errors
+/// [`OpenError::Malformed`] if it is none.
+pub fn certificates_in(message: &[u8]) -> Result<Vec<Certificate>, OpenError> {
+    match Message::read(message)? {
+        Message::Signed(signed) => Ok(verify::certificates(&signed)),
+        _ => Err(OpenError::Malformed("it holds no certificates")),
     }
 }
 

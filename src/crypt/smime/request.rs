@@ -281,3 +281,6 @@ fn address(name: &GeneralName) -> Option<Address> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::{ContentEncryption, Form, SignatureForm, Signer, Smime, sign};
 use crate::crypt::{
     PayloadUse, PublicCertificate, SealError, Sealed, Sealing, Unusable,
+    beside::beside,
     look::Hidden,
     wire::{Base64Lines, Pieces, base64_lines_len, fold},
 };
@@ -24,28 +25,23 @@ pub(super) fn seal(sealing: Sealing<'_, Smime>) -> Result<Sealed, SealError> {
     let Sealing { payload, outer, confidential_subject, unseen, envelope, recipients, signer, form, at, boundary } =
         sealing;
     let inside = match signer {
-        Some(signer) => Inside::signed(signer, payload_of(&payload), form, at, boundary)?,
+        Some(signer) => Inside::signed(signer, payload.payload(), form, at, boundary)?,
         None => Inside::Bare,
     };
     let recipient_infos = envelope::recipient_infos(recipients)?;
-    let length = inside.len(payload_of(&payload).len());
+    let length = inside.len(payload.payload().len());
     let lines = Base64Lines::new(Pieces::new(head(outer, form.content).into_bytes()));
-    let write = || -> io::Result<Vec<Vec<u8>>> {
-        let mut sink = recipient_infos.encrypt(form.content, length, lines)?;
+    let encrypt = |sink: &mut (dyn Write + Send + Sync)| -> io::Result<()> {
+        let mut sink = recipient_infos.encrypt(form.content, length, sink)?;
         inside.write(payload, &mut sink)?;
-        Ok(sink.finish()?.finish()?.finish())
+        sink.finish().map(drop)
     };
-    let pieces = write().map_err(|error| SealError::Library(error.to_string()))?;
+    let library = |error: io::Error| SealError::Library(error.to_string());
+    let lines = beside(lines, length, |sink| encrypt(sink).map_err(library))?;
+    let pieces = lines.finish().map_err(library)?.finish();
     // The sender stands in From, so a copy to oneself hides nobody.
     let hidden: Vec<_> = unseen.iter().filter(|address| *address != envelope.from()).cloned().collect();
     Sealed::new(pieces, envelope, recipients, Hidden { subject: confidential_subject, addresses: &hidden })
-}
-
-fn payload_of<'a>(payload: &'a PayloadUse<'_>) -> &'a Payload {
-    match payload {
-        PayloadUse::Borrowed(payload) => payload,
-        PayloadUse::Owned(payload) => payload,
-    }
 }
 
 /// The outer header (RFC 8551, 3.2 and 3.3).
@@ -129,28 +125,21 @@ impl Inside {
 
     fn write(self, payload: PayloadUse<'_>, mut sink: impl Write) -> io::Result<()> {
         match self {
-            Self::Bare => write_payload(payload, &mut sink),
+            Self::Bare => payload.write_to(&mut sink),
             Self::Detached { before, after } => {
                 sink.write_all(before.as_bytes())?;
-                write_payload(payload, &mut sink)?;
+                payload.write_to(&mut sink)?;
                 sink.write_all(&after)
             }
             Self::Opaque { header, before, after } => {
                 sink.write_all(header.as_bytes())?;
                 let mut lines = Base64Lines::new(sink);
                 lines.write_all(&before)?;
-                write_payload(payload, &mut lines)?;
+                payload.write_to(&mut lines)?;
                 lines.write_all(&after)?;
                 lines.finish().map(|_| ())
             }
         }
-    }
-}
-
-fn write_payload(payload: PayloadUse<'_>, sink: &mut impl Write) -> io::Result<()> {
-    match payload {
-        PayloadUse::Borrowed(payload) => payload.chunks().try_for_each(|chunk| sink.write_all(chunk)),
-        PayloadUse::Owned(payload) => payload.into_chunks().try_for_each(|chunk| sink.write_all(&chunk)),
     }
 }
 

@@ -233,3 +233,21 @@ impl Scheme {
         signer.sign_oneshot_to_vec(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_their_century_wants() {
+        let written = |text: &str| time(text.parse().unwrap());
+        assert_eq!(written("2026-11-24T12:00:07Z"), b"\x17\x0d261124120007Z");
+        assert_eq!(written("2049-12-31T23:59:59Z"), b"\x17\x0d491231235959Z");
+        assert_eq!(written("2050-01-01T00:00:00Z"), b"\x18\x0f20500101000000Z");
+        assert_eq!(written("1950-01-01T00:00:00Z"), b"\x17\x0d500101000000Z");
+        assert_eq!(written("1949-12-31T23:59:59Z"), b"\x18\x0f19491231235959Z");
+        // Fractions are cut.
+        assert_eq!(written("2026-11-24T12:00:07.9Z"), b"\x17\x0d261124120007Z");
+    }
+}

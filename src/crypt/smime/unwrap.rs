@@ -10,10 +10,10 @@ use openssl::{
     derive::Deriver,
     ec::{EcKey, EcPoint},
     error::ErrorStack,
-    hash::{Hasher, MessageDigest},
+    hash::MessageDigest,
     md::{Md, MdRef},
     pkey::{Id, PKey, Private, Public},
-    pkey_ctx::{HkdfMode, PkeyCtx},
+    pkey_ctx::PkeyCtx,
     rsa::Padding,
 };
 use zeroize::Zeroizing;
@@ -22,7 +22,8 @@ use super::{
     Certificate, Key,
     asn1::{Algorithm, Fault, Identifier},
     ber::{Cursor, Element, tag},
-    der::{element, sequence},
+    derivation::{Derivation, shared_info},
+    kem::{self, Encapsulated},
     key::Secret,
     oid,
 };
@@ -70,6 +71,8 @@ enum Method<'a> {
     Transport(Algorithm<'a>),
     /// KeyAgreeRecipientInfo: the originator's element, the keying material of the user, the algorithm.
     Agreement { originator: Element<'a>, material: Option<Element<'a>>, algorithm: Algorithm<'a> },
+    /// KEMRecipientInfo.
+    Encapsulation(Encapsulated<'a>),
 }
 
 /// Finds the content key, which is to have a length.
@@ -147,6 +150,11 @@ fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> 
             let keys = keys.ok_or(Fault::Limit("it has too many recipients"))?;
             keys.into_iter().map(|key| agreed(key, method)).collect()
         }
+        kem::OTHER => {
+            let read = kem::read(recipient)?;
+            let wrapped = |(recipient, how, key)| Wrapped { recipient, method: Method::Encapsulation(how), key };
+            Ok(read.into_iter().map(wrapped).collect())
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -172,6 +180,7 @@ impl Wrapped<'_> {
             Method::Agreement { originator, material, algorithm } => {
                 agree(secret, &originator, material, &algorithm, &self.key)
             }
+            Method::Encapsulation(how) => how.open(secret, &self.key),
         }
     }
 }
@@ -250,60 +259,22 @@ fn digest_named(algorithm: &Algorithm<'_>) -> Option<&'static MdRef> {
     known.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| digest)
 }
 
-/// How a shared secret becomes a key.
-enum Derivation {
-    /// ANSI X9.63 (RFC 5753, 7.1.4 and 7.2).
-    X963(MessageDigest),
-    /// HKDF (RFC 8418, 2.2; RFC 5869).
-    Hkdf(&'static MdRef),
-}
-
-impl Derivation {
-    fn named(algorithm: &Algorithm<'_>) -> Option<Self> {
-        let x963 = [
-            (oid::ECDH_SHA1, MessageDigest::sha1()),
-            (oid::ECDH_SHA224, MessageDigest::sha224()),
-            (oid::ECDH_SHA256, MessageDigest::sha256()),
-            (oid::ECDH_SHA384, MessageDigest::sha384()),
-            (oid::ECDH_SHA512, MessageDigest::sha512()),
-        ];
-        let hkdf = [
-            (oid::ECDH_HKDF_SHA256, Md::sha256()),
-            (oid::ECDH_HKDF_SHA384, Md::sha384()),
-            (oid::ECDH_HKDF_SHA512, Md::sha512()),
-        ];
-        let x963 = x963.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| Self::X963(digest));
-        x963.or_else(|| hkdf.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| Self::Hkdf(digest)))
-    }
-
-    fn derive(&self, shared: &[u8], info: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
-        let mut key = Zeroizing::new(Vec::with_capacity(length + 64));
-        match self {
-            Self::X963(digest) => {
-                let mut counter = 1u32;
-                while key.len() < length {
-                    let mut hasher = Hasher::new(*digest)?;
-                    hasher.update(shared)?;
-                    hasher.update(&counter.to_be_bytes())?;
-                    hasher.update(info)?;
-                    key.extend_from_slice(&hasher.finish()?);
-                    counter += 1;
-                }
-                key.truncate(length);
-            }
-            Self::Hkdf(digest) => {
-                key.resize(length, 0);
-                let mut context = PkeyCtx::new_id(Id::HKDF)?;
-                context.derive_init()?;
-                context.set_hkdf_mode(HkdfMode::EXTRACT_THEN_EXPAND)?;
-                context.set_hkdf_md(digest)?;
-                context.set_hkdf_key(shared)?;
-                context.add_hkdf_info(info)?;
-                context.derive(Some(&mut key))?;
-            }
-        }
-        Ok(key)
-    }
+/// By the name of the whole scheme (RFC 5753, 7.1.4; RFC 8418, 2.1).
+fn derivation(algorithm: &Algorithm<'_>) -> Option<Derivation> {
+    let x963 = [
+        (oid::ECDH_SHA1, MessageDigest::sha1()),
+        (oid::ECDH_SHA224, MessageDigest::sha224()),
+        (oid::ECDH_SHA256, MessageDigest::sha256()),
+        (oid::ECDH_SHA384, MessageDigest::sha384()),
+        (oid::ECDH_SHA512, MessageDigest::sha512()),
+    ];
+    let hkdf = [
+        (oid::ECDH_HKDF_SHA256, Md::sha256()),
+        (oid::ECDH_HKDF_SHA384, Md::sha384()),
+        (oid::ECDH_HKDF_SHA512, Md::sha512()),
+    ];
+    let x963 = x963.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| Derivation::X963(digest));
+    x963.or_else(|| hkdf.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| Derivation::Hkdf(digest)))
 }
 
 /// Key agreement with an ephemeral key (RFC 5753, 3.1; RFC 8418, 3).
@@ -314,7 +285,7 @@ fn agree(
     algorithm: &Algorithm<'_>,
     wrapped: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let derivation = Derivation::named(algorithm)?;
+    let derivation = derivation(algorithm)?;
     let wrap = Algorithm::read(algorithm.parameters?).ok()?;
     let cipher = wrapping(&wrap)?;
     let peer = peer(secret, originator)?;
@@ -322,7 +293,7 @@ fn agree(
     deriver.set_peer(&peer).ok()?;
     let shared = Zeroizing::new(deriver.derive_to_vec().ok()?);
     let material = material.map(|material| material.octets(tag::OCTET_STRING)).transpose().ok()?;
-    let info = shared_info(&wrap, material.as_deref(), cipher.key_length());
+    let info = shared_info(wrap.raw, material.as_deref(), cipher.key_length());
     let key = derivation.derive(&shared, &info, cipher.key_length()).ok()?;
     unwrapped(cipher, &key, wrapped).ok()
 }
@@ -351,19 +322,8 @@ fn peer(secret: &PKey<Private>, originator: &Element<'_>) -> Option<PKey<Public>
     }
 }
 
-/// ECC-CMS-SharedInfo (RFC 5753, 7.2).
-fn shared_info(wrap: &Algorithm<'_>, material: Option<&[u8]>, length: usize) -> Vec<u8> {
-    let bits = u32::try_from(length * 8).unwrap_or_default().to_be_bytes();
-    let mut info = wrap.raw.to_vec();
-    if let Some(material) = material {
-        info.extend(element(tag::context(0), &[&element(tag::OCTET_STRING, &[material])]));
-    }
-    info.extend(element(tag::context(2), &[&element(tag::OCTET_STRING, &[&bits])]));
-    sequence(&[&info])
-}
-
 /// What a key is wrapped with (RFC 3565, 2.3.2; RFC 3370, 4.3.1).
-fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
+pub(super) fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
     let known = [
         (oid::AES128_WRAP, Cipher::aes_128_wrap()),
         (oid::AES192_WRAP, Cipher::aes_192_wrap()),
@@ -372,7 +332,8 @@ fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
     known.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, cipher)| cipher)
 }
 
-fn unwrapped(cipher: &CipherRef, key: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+/// RFC 3394.
+pub(super) fn unwrapped(cipher: &CipherRef, key: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
     context.decrypt_init(Some(cipher), Some(key), None)?;

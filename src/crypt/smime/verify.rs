@@ -5,11 +5,11 @@ use ::der::Decode;
 use jiff::Timestamp;
 
 use super::{
-    Certificate, ChainFault, Reader,
+    Announced, Capabilities, Certificate, ChainFault, Reader,
     algorithm::{self, Digests},
     asn1::{Algorithm, Attribute, Fault, Identifier, Signed},
     ber::{Element, tag},
-    chain::{Purpose, fit},
+    chain::{Judged, Purpose, Revocation, fit},
     der::element,
     oid,
 };
@@ -50,6 +50,8 @@ struct SignerInfo<'a> {
 struct Attributes<'a> {
     message_digest: Option<&'a [u8]>,
     signing_time: Option<Timestamp>,
+    /// What the signer reads, if that is readable itself.
+    capabilities: Option<Capabilities>,
     /// The certificate that the signature itself names (RFC 5035).
     certificate: Option<CertificateId<'a>>,
 }
@@ -91,6 +93,28 @@ impl Signatures {
         }
         let mut digests = Digests::new(over);
         Ok(self.signers.iter().map(|signer| self.fact(signer, reader, &mut digests)).collect())
+    }
+
+    /// The certificates that made good signatures over a content, each with what its holder says there that he reads
+    /// (RFC 8551, 2.5.2), if he says when.
+    pub(super) fn announced(&self, reader: &Reader<'_>, over: &[u8]) -> Vec<Certificate> {
+        if self.content_type != oid::DATA.as_bytes() {
+            return Vec::new();
+        }
+        let mut digests = Digests::new(over);
+        let announced = self.signers.iter().filter_map(|bytes| {
+            let fact = self.fact(bytes, reader, &mut digests);
+            let fingerprint = fact.certificate.filter(|_| fact.verdict == Verdict::Good)?.fingerprint;
+            let signer = SignerInfo::read(bytes).ok()?;
+            let mut candidates = self.candidates(&signer.signer, reader).into_iter();
+            let certificate = candidates.find(|one| one.fingerprint() == fingerprint)?.clone();
+            let announced = Attributes::read(&signer).ok()?.capabilities.zip(fact.created);
+            Some(match announced {
+                Some((capabilities, at)) => certificate.announcing(Announced { capabilities, at }),
+                None => certificate,
+            })
+        });
+        announced.collect()
     }
 
     fn fact(&self, signer: &[u8], reader: &Reader<'_>, digests: &mut Digests<'_>) -> SignatureFact {
@@ -189,7 +213,7 @@ impl<'a> Attributes<'a> {
             } else if is(&oid::SIGNING_TIME) {
                 read.signing_time = Some(time(&value()?).ok_or("its signing time cannot be read")?);
             } else if is(&oid::CAPABILITIES) {
-                value()?;
+                read.capabilities = Capabilities::from_der(value()?.raw);
             } else if is(&oid::SIGNING_CERTIFICATE_V2) {
                 read.certificate = Some(CertificateId::read(&value()?, &oid::SHA256).ok_or(BROKEN)?);
             } else if is(&oid::SIGNING_CERTIFICATE) && read.certificate.is_none() {
@@ -296,6 +320,11 @@ impl Judge<'_> {
         }
         let judged = self.reader.authorities.judge(certificate, self.between, Purpose::Sign, at);
         match judged {
+            // Said where lists were given: whoever gave none did not ask.
+            Ok(Judged { revocation: Revocation::Unknown, .. }) if self.reader.authorities.has_revocations() => {
+                let detail = format!("no list says whether certificate {} was revoked", certificate.fingerprint());
+                Some((Verdict::Good, Some(detail)))
+            }
             Ok(_) => None,
             // A pin stands for the chain and for nothing else.
             Err(ChainFault::Untrusted(_) | ChainFault::Issuer { .. }) if self.pinned(certificate).is_some() => {

@@ -1,16 +1,17 @@
 //! Wrapping the content key for each recipient (RFC 5652, 6.2; RFC 8017, 7; RFC 5753, 3; RFC 8418).
 
+use der::asn1::ObjectIdentifier;
 use openssl::{
+    bn::BigNumContext,
     cipher::Cipher,
     cipher_ctx::{CipherCtx, CipherCtxFlags},
     derive::Deriver,
-    ec::EcKey,
+    ec::{EcKey, PointConversionForm},
     error::ErrorStack,
-    hash::{Hasher, MessageDigest},
+    hash::MessageDigest,
     md::Md,
-    nid::Nid,
-    pkey::{Id, PKey, PKeyRef, Private, Public},
-    pkey_ctx::{HkdfMode, PkeyCtx},
+    pkey::{PKey, PKeyRef, Private, Public},
+    pkey_ctx::PkeyCtx,
     rsa::Padding,
 };
 use zeroize::Zeroizing;
@@ -18,8 +19,9 @@ use zeroize::Zeroizing;
 use super::{
     Certificate,
     certificate::KeyKind,
-    der::{self, OCTET_STRING, SEQUENCE, algorithm, bit_string, context, element, sequence, small},
-    oid,
+    der::{self as write, OCTET_STRING, SEQUENCE, algorithm, bit_string, context, element, sequence, small},
+    derivation::{Derivation, shared_info},
+    kem, oid,
     pull::Pull,
 };
 
@@ -29,7 +31,7 @@ pub(super) type ContentKey = Zeroizing<[u8; 32]>;
 /// One RecipientInfo.
 pub(super) struct Wrapped {
     pub der: Vec<u8>,
-    /// Its version (RFC 5652, 6.1), on which that of the whole depends.
+    /// Its version, on which that of the whole depends (RFC 5652, 6.1); 4 for one of another kind, which has none.
     pub version: u8,
 }
 
@@ -46,33 +48,15 @@ impl From<ErrorStack> for Refusal {
     }
 }
 
-/// How a key on a curve is agreed on and made into one that wraps.
-#[derive(Clone, Copy)]
-enum Agreement {
-    /// X9.63 with this digest (RFC 5753, 7.2).
-    Ecdh(MessageDigest, ::der::asn1::ObjectIdentifier),
-    /// HKDF with SHA-256 (RFC 8418, 2.2).
-    X25519,
-}
-
 /// Wraps a content key for the holder of a certificate.
 pub(super) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrapped, Refusal> {
     let name = issuer_and_serial(certificate).ok_or(Refusal::Kind)?;
     let theirs = certificate.public_key().ok_or(Refusal::Kind)?;
     match certificate.key_kind() {
         KeyKind::Rsa | KeyKind::RsaOaep => transport(key, &name, theirs, certificate.takes_oaep()),
-        KeyKind::Ec => {
-            let ec = theirs.ec_key()?;
-            let agreement = match ec.group().curve_name() {
-                Some(Nid::X9_62_PRIME256V1) => Agreement::Ecdh(MessageDigest::sha256(), oid::ECDH_SHA256),
-                Some(Nid::SECP384R1) => Agreement::Ecdh(MessageDigest::sha384(), oid::ECDH_SHA384),
-                Some(Nid::SECP521R1) => Agreement::Ecdh(MessageDigest::sha512(), oid::ECDH_SHA512),
-                _ => return Err(Refusal::Kind),
-            };
-            let mine = PKey::from_ec_key(EcKey::generate(ec.group())?)?;
-            agree(key, &name, theirs, &mine, agreement)
-        }
-        KeyKind::X25519 => agree(key, &name, theirs, &PKey::generate_x25519()?, Agreement::X25519),
+        KeyKind::Ec => Agreement::ecdh(theirs)?.wrap(key, &name, theirs),
+        KeyKind::X25519 => Agreement::x25519()?.wrap(key, &name, theirs),
+        KeyKind::MlKem => kem::wrap(key, &name, theirs)?.ok_or(Refusal::Kind),
         _ => Err(Refusal::Kind),
     }
 }
@@ -105,7 +89,7 @@ fn transport(key: &ContentKey, name: &[u8], theirs: &PKeyRef<Public>, oaep: bool
         oaep_sha256()
     } else {
         context.set_rsa_padding(Padding::PKCS1)?;
-        algorithm(oid::RSA, der::NULL)
+        algorithm(oid::RSA, write::NULL)
     };
     let mut wrapped = Vec::new();
     context.encrypt_to_vec(&key[..], &mut wrapped)?;
@@ -115,67 +99,72 @@ fn transport(key: &ContentKey, name: &[u8], theirs: &PKeyRef<Public>, oaep: bool
 
 /// The AlgorithmIdentifier of OAEP with SHA-256 for both of its hashes and no label (RFC 4055, 4.1).
 pub(super) fn oaep_sha256() -> Vec<u8> {
-    let hash = algorithm(oid::SHA256, der::NULL);
+    let hash = algorithm(oid::SHA256, write::NULL);
     let mask = algorithm(oid::MGF1, &hash);
     let parameters = sequence(&[&element(context(0), &[&hash]), &element(context(1), &[&mask])]);
     algorithm(oid::RSA_OAEP, &parameters)
 }
 
-/// KeyAgreeRecipientInfo, from a key made for this message alone to the certificate's (RFC 5753, 3.1).
-fn agree(
-    key: &ContentKey,
-    name: &[u8],
-    theirs: &PKeyRef<Public>,
-    mine: &PKey<Private>,
-    agreement: Agreement,
-) -> Result<Wrapped, Refusal> {
-    let mut deriver = Deriver::new(mine)?;
-    deriver.set_peer(theirs)?;
-    let shared = Zeroizing::new(deriver.derive_to_vec()?);
-    let wrapping = algorithm(oid::AES256_WRAP, &[]);
-    let info = shared_info(&wrapping);
-    let mut wrapping_key = Zeroizing::new([0; 32]);
-    let (scheme, curve, point) = match agreement {
-        Agreement::Ecdh(digest, scheme) => {
-            // One round: each of the digests is at least as long as the key (RFC 5753, 7.2; X9.63).
-            let mut hasher = Hasher::new(digest)?;
-            hasher.update(&shared)?;
-            hasher.update(&[0, 0, 0, 1])?;
-            hasher.update(&info)?;
-            let derived = Zeroizing::new(hasher.finish()?.to_vec());
-            wrapping_key.iter_mut().zip(derived.iter()).for_each(|(to, from)| *to = *from);
-            let ec = mine.ec_key()?;
-            let mut numbers = openssl::bn::BigNumContext::new()?;
-            let form = openssl::ec::PointConversionForm::UNCOMPRESSED;
-            (scheme, oid::EC, ec.public_key().to_bytes(ec.group(), form, &mut numbers)?)
-        }
-        Agreement::X25519 => {
-            let mut context = PkeyCtx::new_id(Id::HKDF)?;
-            context.derive_init()?;
-            context.set_hkdf_mode(HkdfMode::EXTRACT_THEN_EXPAND)?;
-            context.set_hkdf_md(Md::sha256())?;
-            context.set_hkdf_key(&shared)?;
-            context.add_hkdf_info(&info)?;
-            context.derive(Some(&mut wrapping_key[..]))?;
-            (oid::ECDH_HKDF_SHA256, oid::X25519, mine.raw_public_key()?)
-        }
-    };
-    let wrapped = aes_wrap(&wrapping_key, key)?;
-    let originator = element(context(1), &[&algorithm(curve, &[]), &bit_string(&point)]);
-    let encrypted = sequence(&[name, &element(OCTET_STRING, &[&wrapped])]);
-    let parts: [&[u8]; 4] =
-        [&small(3), &element(context(0), &[&originator]), &algorithm(scheme, &wrapping), &sequence(&[&encrypted])];
-    Ok(Wrapped { der: element(context(1), &parts), version: 3 })
+/// One half of a key agreement, made for one message alone.
+struct Agreement {
+    mine: PKey<Private>,
+    /// The algorithm of both keys, and the public half of this one.
+    curve: ObjectIdentifier,
+    point: Vec<u8>,
+    scheme: ObjectIdentifier,
+    derivation: Derivation,
 }
 
-/// ECC-CMS-SharedInfo without key material of the user (RFC 5753, 7.2): 256 bits for this way of wrapping.
-fn shared_info(wrapping: &[u8]) -> Vec<u8> {
-    let bits = element(OCTET_STRING, &[&256u32.to_be_bytes()]);
-    sequence(&[wrapping, &element(context(2), &[&bits])])
+impl Agreement {
+    /// On the curve of a key, with the digest that fits it (RFC 5753, 7.1.4).
+    fn ecdh(theirs: &PKeyRef<Public>) -> Result<Self, ErrorStack> {
+        let theirs = theirs.ec_key()?;
+        let group = theirs.group();
+        let (scheme, digest) = match group.order_bits() {
+            0..=256 => (oid::ECDH_SHA256, MessageDigest::sha256()),
+            257..=384 => (oid::ECDH_SHA384, MessageDigest::sha384()),
+            _ => (oid::ECDH_SHA512, MessageDigest::sha512()),
+        };
+        let mine = EcKey::generate(group)?;
+        let form = PointConversionForm::UNCOMPRESSED;
+        let point = mine.public_key().to_bytes(group, form, &mut *BigNumContext::new()?)?;
+        let (mine, derivation) = (PKey::from_ec_key(mine)?, Derivation::X963(digest));
+        Ok(Self { mine, curve: oid::EC, point, scheme, derivation })
+    }
+
+    /// RFC 8418, 3.
+    fn x25519() -> Result<Self, ErrorStack> {
+        let mine = PKey::generate_x25519()?;
+        let point = mine.raw_public_key()?;
+        let derivation = Derivation::Hkdf(Md::sha256());
+        Ok(Self { mine, curve: oid::X25519, point, scheme: oid::ECDH_HKDF_SHA256, derivation })
+    }
+
+    /// KeyAgreeRecipientInfo (RFC 5753, 3.1).
+    fn wrap(self, key: &ContentKey, name: &[u8], theirs: &PKeyRef<Public>) -> Result<Wrapped, Refusal> {
+        let mut deriver = Deriver::new(&self.mine)?;
+        deriver.set_peer(theirs)?;
+        let shared = Zeroizing::new(deriver.derive_to_vec()?);
+        let wrapping = algorithm(oid::AES256_WRAP, &[]);
+        let wrapping_key = self.derivation.derive(&shared, &shared_info(&wrapping, None, 32), 32)?;
+        let wrapped = aes_wrap(&wrapping_key, key)?;
+        let originator = element(context(1), &[&algorithm(self.curve, &[]), &bit_string(&self.point)]);
+        let encrypted = sequence(&[name, &element(OCTET_STRING, &[&wrapped])]);
+        let info = element(
+            context(1),
+            &[
+                &small(3),
+                &element(context(0), &[&originator]),
+                &algorithm(self.scheme, &wrapping),
+                &sequence(&[&encrypted]),
+            ],
+        );
+        Ok(Wrapped { der: info, version: 3 })
+    }
 }
 
 /// RFC 3394.
-fn aes_wrap(wrapping_key: &[u8; 32], key: &ContentKey) -> Result<Vec<u8>, ErrorStack> {
+pub(super) fn aes_wrap(wrapping_key: &[u8], key: &ContentKey) -> Result<Vec<u8>, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
     context.encrypt_init(Some(Cipher::aes_256_wrap()), Some(wrapping_key), None)?;

@@ -62,7 +62,7 @@ pub struct Assigned<S: Suite> {
 #[derive(Clone)]
 pub enum Addressee {
     /// Reads OpenPGP.
-    OpenPgp(Assigned<Pgp>),
+    OpenPgp(Box<Assigned<Pgp>>),
     /// Reads S/MIME.
     Smime(Assigned<Smime>),
 }
@@ -153,9 +153,9 @@ fn choose(
         (Some(openpgp), Some(smime)) => Ok(match preferred {
             Some(SuiteName::Smime) => Addressee::Smime(smime),
             None if smime.trust > openpgp.trust => Addressee::Smime(smime),
-            _ => Addressee::OpenPgp(openpgp),
+            _ => Addressee::OpenPgp(Box::new(openpgp)),
         }),
-        (Some(openpgp), None) => Ok(Addressee::OpenPgp(openpgp)),
+        (Some(openpgp), None) => Ok(Addressee::OpenPgp(Box::new(openpgp))),
         (None, Some(smime)) => Ok(Addressee::Smime(smime)),
         (None, None) if refused.is_empty() => Err(MissingReason::NoCertificate(only)),
         (None, None) => Err(MissingReason::Unusable(refused)),

@@ -47,7 +47,7 @@ pub fn group(draft: &Draft, assigned: Vec<Addressee>, form: impl Fn(&[Assigned<S
     let (mut openpgp, mut smime) = (Vec::new(), Vec::new());
     for mailbox in draft.to.iter().chain(&draft.cc) {
         match by_address.remove(&mailbox.address) {
-            Some(Addressee::OpenPgp(assigned)) => openpgp.push(assigned),
+            Some(Addressee::OpenPgp(assigned)) => openpgp.push(*assigned),
             Some(Addressee::Smime(assigned)) => smime.push(assigned),
             None => {}
         }
@@ -64,7 +64,7 @@ pub fn group(draft: &Draft, assigned: Vec<Addressee>, form: impl Fn(&[Assigned<S
         groups.push(in_smime(smime));
     }
     groups.extend(draft.bcc.iter().filter_map(|mailbox| by_address.remove(&mailbox.address)).map(|one| match one {
-        Addressee::OpenPgp(assigned) => Group::OpenPgp(vec![assigned]),
+        Addressee::OpenPgp(assigned) => Group::OpenPgp(vec![*assigned]),
         Addressee::Smime(assigned) => in_smime(vec![assigned]),
     }));
     groups

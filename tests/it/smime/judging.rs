@@ -58,6 +58,15 @@ fn revocation_counts_where_lists_are_given() {
         let read = home.sealpost(arguments).run().expect(0).json();
         assert_eq!(state(&read), expected, "{read}");
     }
+    // Lists that say nothing of the issuer leave it open, which is told to whoever asked.
+    home.file("strange.crl", Authority::new().revocations(&[]));
+    for (list, kinds) in [(&[][..], vec![]), (&["--crl", "strange.crl"], vec!["limit"])] {
+        let arguments = ["open", "--json", "m.eml", "--trust-anchor", "ca.pem"];
+        let read = home.sealpost(arguments.iter().chain(list)).run().expect(0).json();
+        assert_eq!(state(&read), ("good", None), "{read}");
+        let told = read["warnings"].as_array().unwrap().iter().map(|warning| warning["kind"].as_str().unwrap());
+        assert_eq!(told.collect::<Vec<_>>(), kinds, "{read}");
+    }
 }
 
 #[test]
@@ -127,7 +136,7 @@ fn only_one_signature_over_the_whole_by_the_one_from_is_good() {
 #[test]
 fn weak_digests_are_weak_and_a_required_signature_is_required() {
     let (authority, openssl) = authority();
-    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let (alice, bob) = (authority.rsa("alice@example.test"), authority.mailbox("bob@example.test"));
     for digest in ["sha1", "md5"] {
         let signed = openssl.sign(&alice, &[&["-md", digest][..], &HEAD].concat(), ENTITY);
         let opened = read(&bob, &authority.pem(), &signed, &[]).expect(0).json();

@@ -8,7 +8,7 @@ use crate::support::{Algorithm, Home, Wish};
 #[test]
 fn a_key_of_any_age_is_imported_with_its_chain_and_locked_anew() {
     let (authority, openssl) = authority();
-    for algorithm in [Algorithm::Rsa(2048), Algorithm::P256, Algorithm::P384] {
+    for algorithm in [Algorithm::Rsa(3072), Algorithm::P256, Algorithm::P384] {
         let alice = authority.issue(&Wish::new("alice@example.test").algorithm(algorithm));
         let bob = authority.mailbox("bob@example.test");
         openssl.file("all.pem", &[alice.key_pem(), alice.pem()].concat());

@@ -12,10 +12,10 @@ fn kinds(read: &Value) -> Vec<&str> {
 #[test]
 fn openssl_wrote_it_in_every_form() {
     let (authority, openssl) = authority();
-    for algorithm in [Algorithm::Rsa(2048), Algorithm::P256, Algorithm::P384] {
+    for algorithm in [Algorithm::Rsa(3072), Algorithm::P256, Algorithm::P384] {
         let own = |address| authority.issue(&Wish::new(address).algorithm(algorithm));
         let (alice, bob) = (own("alice@example.test"), own("bob@example.test"));
-        let pss: &[&str] = if algorithm == Algorithm::Rsa(2048) { &["-keyopt", "rsa_padding_mode:pss"] } else { &[] };
+        let pss: &[&str] = if algorithm == Algorithm::Rsa(3072) { &["-keyopt", "rsa_padding_mode:pss"] } else { &[] };
         for form in [&[][..], &["-nodetach"], &["-nodetach", "-stream"], pss, &["-md", "sha512"]] {
             let signed = openssl.sign(&alice, form, ENTITY);
             for cipher in [&["-aes-256-cbc"][..], &["-aes-128-cbc"], &["-aes-256-gcm"], &["-aes-256-cbc", "-stream"]] {
@@ -58,8 +58,8 @@ fn oaep_and_other_derivations() {
     let (authority, openssl) = authority();
     let own = |address, algorithm| authority.issue(&Wish::new(address).algorithm(algorithm));
     let cases: [(Algorithm, &[&str]); 4] = [
-        (Algorithm::Rsa(2048), &["rsa_padding_mode:oaep"]),
-        (Algorithm::Rsa(2048), &["rsa_padding_mode:oaep", "rsa_oaep_md:sha256"]),
+        (Algorithm::Rsa(3072), &["rsa_padding_mode:oaep"]),
+        (Algorithm::Rsa(3072), &["rsa_padding_mode:oaep", "rsa_oaep_md:sha256"]),
         (Algorithm::P256, &["ecdh_kdf_md:sha256"]),
         (Algorithm::P384, &["ecdh_kdf_md:sha512"]),
     ];
@@ -77,7 +77,7 @@ fn oaep_and_other_derivations() {
 #[test]
 fn gpgsm_and_s_nail_wrote_it() {
     let (authority, _openssl) = authority();
-    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let (alice, bob) = (authority.rsa("alice@example.test"), authority.rsa("bob@example.test"));
     let gpgsm = Gpgsm::new(authority.root());
     gpgsm.import_key(&alice);
     gpgsm.import(&bob.certificate_pem()).expect(0);
@@ -97,7 +97,7 @@ fn gpgsm_and_s_nail_wrote_it() {
 #[test]
 fn what_cannot_be_opened_leaves_stdout_empty_and_tells_no_more_than_it_must() {
     let (authority, openssl) = authority();
-    let own = |address| authority.mailbox(address);
+    let own = |address| authority.rsa(address);
     let (alice, bob, carol) = (own("alice@example.test"), own("bob@example.test"), own("carol@example.test"));
     let signed = openssl.sign(&alice, &[], ENTITY);
     let mut texts = std::collections::BTreeSet::new();
@@ -107,8 +107,8 @@ fn what_cannot_be_opened_leaves_stdout_empty_and_tells_no_more_than_it_must() {
         assert_eq!((other.error()["kind"].as_str(), other.stdout.len()), (Some("no-key"), 0));
         let whole = der(&sealed);
         // The encrypted key ends before the content begins; the last byte is padding, or the tag.
-        let key = whole.windows(4).position(|bytes| bytes == [0x04, 0x82, 0x01, 0x00]).unwrap() + 4;
-        for place in [key, key + 100, key + 255, whole.len() - 1, whole.len() - 16] {
+        let key = whole.windows(4).position(|bytes| bytes == [0x04, 0x82, 0x01, 0x80]).unwrap() + 4;
+        for place in [key, key + 100, key + 383, whole.len() - 1, whole.len() - 16] {
             let mut broken = whole.clone();
             broken[place] ^= 1;
             let refused = read(&bob, &authority.pem(), &message(kind, &broken), &[]);

@@ -6,7 +6,7 @@ use crate::support::{Algorithm, Gpgsm, Purpose, Wish, s_nail};
 #[test]
 fn openssl_opens_what_openssl_sealed() {
     let (authority, openssl) = authority();
-    for algorithm in [Algorithm::Rsa(2048), Algorithm::P256, Algorithm::P384] {
+    for algorithm in [Algorithm::Rsa(3072), Algorithm::P256, Algorithm::P384] {
         let own = authority.issue(&Wish::new("bob@example.test").algorithm(algorithm));
         let signed = openssl.sign(&own, &[], ENTITY);
         for cipher in ["-aes-256-cbc", "-aes-256-gcm"] {
@@ -46,7 +46,7 @@ fn flawed_certificates_are_flawed_and_good_ones_good() {
 #[test]
 fn gpgsm_notmuch_neomutt_and_s_nail_read_what_openssl_wrote() {
     let (authority, openssl) = authority();
-    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let (alice, bob) = (authority.rsa("alice@example.test"), authority.rsa("bob@example.test"));
     let signed = openssl.sign(&alice, &[], ENTITY);
     let sealed = openssl.encrypt(&[&bob], &[&["-aes-256-cbc"][..], &HEAD].concat(), &signed);
     let gpgsm = Gpgsm::new(authority.root());
@@ -71,7 +71,7 @@ fn gpgsm_notmuch_neomutt_and_s_nail_read_what_openssl_wrote() {
 #[test]
 fn gpgsm_and_openssl_understand_each_other() {
     let (authority, openssl) = authority();
-    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let (alice, bob) = (authority.rsa("alice@example.test"), authority.rsa("bob@example.test"));
     let gpgsm = Gpgsm::new(authority.root());
     gpgsm.import_key(&alice);
     gpgsm.import(&bob.certificate_pem()).expect(0);

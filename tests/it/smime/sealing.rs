@@ -6,7 +6,7 @@ use crate::support::{Algorithm, Gpgsm, Wish, s_nail};
 #[test]
 fn openssl_opens_every_algorithm_and_form_and_so_do_we() {
     let (authority, openssl) = authority();
-    for algorithm in [Algorithm::Rsa(2048), Algorithm::P256, Algorithm::P384] {
+    for algorithm in [Algorithm::Rsa(3072), Algorithm::P256, Algorithm::P384] {
         let own = |address| authority.issue(&Wish::new(address).algorithm(algorithm));
         let (alice, bob) = (own("alice@example.test"), own("bob@example.test"));
         for (cipher, kind) in [("", "enveloped-data"), ("gcm = true", "authEnveloped-data")] {
@@ -53,7 +53,7 @@ fn curve25519_signs_and_is_encrypted_to() {
 #[test]
 fn gpgsm_notmuch_neomutt_and_s_nail_read_it() {
     let (authority, _openssl) = authority();
-    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let (alice, bob) = (authority.rsa("alice@example.test"), authority.rsa("bob@example.test"));
     let gpgsm = Gpgsm::new(authority.root());
     gpgsm.import_key(&bob);
     for form in ["detached", "opaque"] {
@@ -145,7 +145,7 @@ fn gcm_by_account_and_by_what_recipients_announced_in_a_signed_message() {
 #[test]
 fn a_message_apart_goes_to_each_bcc_recipient_and_the_others_see_no_trace() {
     let (authority, openssl) = authority();
-    let own = |address| authority.mailbox(address);
+    let own = |address| authority.rsa(address);
     let (alice, bob, dave) = (own("alice@example.test"), own("bob@example.test"), own("dave@example.test"));
     let home = home(&authority.pem(), Some(&alice), &[&bob, &dave], "");
     let arguments = ["--bcc", "dave@example.test", "-t", "bob@example.test", "--output", "out", "--json"];

@@ -84,9 +84,9 @@ pub enum Purpose {
 }
 
 impl<'a> Wish<'a> {
-    /// A good certificate for mail: RSA 2048, from ten days ago for a month.
+    /// A good certificate for mail: P-256, from ten days ago for a month.
     pub fn new(address: &'a str) -> Self {
-        Self { address, algorithm: Algorithm::Rsa(2048), days: -10..30, purpose: Purpose::Mail, responder: None }
+        Self { address, algorithm: Algorithm::P256, days: -10..30, purpose: Purpose::Mail, responder: None }
     }
 
     /// With another key.
@@ -228,6 +228,11 @@ impl Authority {
     /// A good certificate for mail.
     pub fn mailbox(&self, address: &str) -> Mailbox {
         self.issue(&Wish::new(address))
+    }
+
+    /// A good certificate for mail whose key every reader knows.
+    pub fn rsa(&self, address: &str) -> Mailbox {
+        self.issue(&Wish::new(address).algorithm(Algorithm::Rsa(3072)))
     }
 
     /// A certificate for a request (RFC 2986), as it asks, and its chain, PEM.

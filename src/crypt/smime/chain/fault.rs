@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use openssl::x509::{X509, X509VerifyResult};
 
 use super::super::Certificate;
+use crate::crypt::PublicCertificate;
 
 /// Why a certificate has no chain that counts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

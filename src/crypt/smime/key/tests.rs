@@ -120,6 +120,8 @@ fn pkcs12_opens_with_every_algorithm_of_key() {
         assert!(matches!(key.unlock(&pass("wrong")), Err(UnlockError::WrongPassphrase(_))), "{name}");
         let open = key.unlock(&pass("correct horse")).unwrap();
         assert_eq!(seen(&open), whole(&folder), "{name}");
+        let names = crate::crypt::smime::identity::names_of(open.certificate().unwrap());
+        assert!(!names.is_empty() && names.iter().all(|name| open.is_for(name)) && !open.is_for("00"));
         let signer = open.signer(now()).unwrap();
         assert_eq!(signer.chain.len(), 1, "the root is not sent along");
         round_trip(&folder, &open);

@@ -2,7 +2,9 @@
 
 //! Messages of libcrypto, of `openssl cms` and of gpgsm, and others made with one fault each.
 
+mod envelopes;
 mod forge;
+mod forms;
 mod people;
 mod signatures;
 
@@ -39,7 +41,7 @@ fn with<R>(keys: &[Key], pins: &Pins, what: impl FnOnce(&Reader<'_>) -> R) -> R 
 
 fn read(person: &Person, message: &[u8]) -> Result<Layer, OpenError> {
     let pins = [person.pin()];
-    with(&[person.key.clone()], &pins, |reader| reader.read(message))
+    with(std::slice::from_ref(&person.key), &pins, |reader| reader.read(message))
 }
 
 fn opened(layer: Result<Layer, OpenError>) -> (Zeroizing<Vec<u8>>, bool) {

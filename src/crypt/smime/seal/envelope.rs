@@ -52,9 +52,11 @@ pub(super) fn recipient_infos(recipients: &Recipients<Smime>) -> Result<Recipien
             wrap::Refusal::Kind => Unusable::CannotEncrypt { fingerprint }.into(),
             wrap::Refusal::Library(error) => library(error),
         })?;
-        if wrapped.version != 0 {
-            version = 2;
-        }
+        version = version.max(match wrapped.version {
+            0 => 0,
+            3 => 2,
+            _ => 3,
+        });
         infos.push(wrapped.der);
     }
     Ok(RecipientInfos { key, infos: set_of(der::SET, infos), version })

@@ -8,7 +8,7 @@ use super::authority::{Ca, Wish, days, ec, now, revocations, rsa};
 use crate::{
     crypt::{
         PublicCertificate,
-        smime::{Capabilities, Certificate, CertificateError},
+        smime::{Announced, Capabilities, Certificate, CertificateError},
     },
     mail::Address,
 };
@@ -120,7 +120,8 @@ fn capabilities_are_read_from_the_certificate_and_a_signature_counts_more() {
     wish.raw.push(("1.2.840.113549.1.9.15", false, element(0x30, &[other, gcm, oaep].concat())));
     let certificate = wish.self_signed().certificate;
     assert!(certificate.takes_gcm() && certificate.takes_oaep());
-    let learned = certificate.with_capabilities(Capabilities { cbc256: true, ..Capabilities::default() });
+    let learned = certificate
+        .announcing(Announced { capabilities: Capabilities { cbc256: true, ..Capabilities::default() }, at: now() });
     assert!(!learned.takes_gcm() && !learned.takes_oaep());
     for broken in [vec![], vec![0x30, 0x80], vec![0x30, 3, 0x30, 1, 6], vec![0x31, 0]] {
         assert_eq!(Capabilities::from_der(&broken), None);

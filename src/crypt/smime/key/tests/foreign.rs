@@ -240,3 +240,80 @@ fn what_holds_no_key_is_named() {
     assert_eq!(none.unlock(&pass("correct horse")).err(), Some(UnlockError::NoSecret));
     assert_eq!(format!("{none:?}"), "Key(None)");
 }
+
+#[test]
+fn files_of_gpgsm_are_read() {
+    let folder = Folder::new();
+    folder.kim("rsa:2048");
+    folder.p12("-legacy");
+    let home = tempfile::Builder::new().prefix("gpgsm-").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    fs::write(home.path().join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
+    let gpgsm = |arguments: &[&str]| {
+        let mut shell = Command::new("sh");
+        let line =
+            "exec gpgsm --batch --no-tty --disable-crl-checks --pinentry-mode loopback --passphrase-fd 3 \"$@\" 3< pw";
+        shell.args(["-c", line, "sh"]).args(arguments).current_dir(folder.dir.path()).env("GNUPGHOME", home.path());
+        shell.output().unwrap()
+    };
+    let imported = gpgsm(&["--import", "kim.p12"]);
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let exported = gpgsm(&["--export-secret-key-p12", "/CN=kim"]);
+    let words = String::from_utf8_lossy(&exported.stderr).into_owned();
+    Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", home.path()).status().unwrap();
+    assert!(!exported.stdout.is_empty(), "{words}");
+    let open = only(&exported.stdout).unlock(&pass("correct horse")).unwrap();
+    assert_eq!(seen(&open)[0], whole(&folder)[0]);
+}
+
+/// PBMAC1 (RFC 9579) put on a file without integrity: how many rounds are made, and how many it says.
+fn pbmac1(file: &[u8], passphrase: &str, rounds: usize, said: u32) -> Vec<u8> {
+    use der::{
+        Decode, Encode,
+        asn1::{Any, AnyRef, ObjectIdentifier, OctetString, SequenceRef},
+    };
+    let sequence = |parts: &[Vec<u8>]| Any::new(Tag::Sequence, parts.concat()).unwrap().to_der().unwrap();
+    let oid = |text: &str| ObjectIdentifier::new_unwrap(text).to_der().unwrap();
+    let octets = |bytes: &[u8]| OctetString::new(bytes).unwrap().to_der().unwrap();
+    let hmac = sequence(&[oid("1.2.840.113549.2.9"), vec![5, 0]]);
+    // PFX: the version, then the safes, [0] and an OCTET STRING in a ContentInfo
+    let body = <&SequenceRef>::from_der(file).unwrap().as_bytes().to_vec();
+    let safes = AnyRef::from_der(&body[3..]).unwrap();
+    let wrapped = AnyRef::from_der(&safes.value()[11..]).unwrap();
+    let content = OctetString::from_der(wrapped.value()).unwrap();
+
+    let salt = b"sixteen bytes 16";
+    let mut secret = [0; 32];
+    openssl::pkcs5::pbkdf2_hmac(
+        passphrase.as_bytes(),
+        salt,
+        rounds,
+        openssl::hash::MessageDigest::sha256(),
+        &mut secret,
+    )
+    .unwrap();
+    let secret = PKey::hmac(&secret).unwrap();
+    let mut mac = openssl::sign::Signer::new(openssl::hash::MessageDigest::sha256(), &secret).unwrap();
+    let mac = mac.sign_oneshot_to_vec(content.as_bytes()).unwrap();
+    let cost = sequence(&[octets(salt), said.to_der().unwrap(), 32u8.to_der().unwrap(), hmac.clone()]);
+    let derivation = sequence(&[oid("1.2.840.113549.1.5.12"), cost]);
+    let algorithm = sequence(&[oid("1.2.840.113549.1.5.14"), sequence(&[derivation, hmac])]);
+    let data = sequence(&[sequence(&[algorithm, octets(&mac)]), octets(b"NOT USED")]);
+    sequence(&[body, data])
+}
+
+#[test]
+fn integrity_by_pbmac1_is_checked() {
+    let folder = Folder::new();
+    folder.kim("rsa:2048");
+    let bare = folder.p12("-nomac");
+    let key = only(&pbmac1(&bare, "correct horse", 2048, 2048));
+    assert_eq!(seen(&key.unlock(&pass("correct horse")).unwrap()), whole(&folder));
+    assert!(matches!(key.unlock(&pass("wrong")), Err(UnlockError::WrongPassphrase(_))));
+    for (passphrase, said) in [("another", 2048), ("correct horse", 2049)] {
+        let other = only(&pbmac1(&bare, passphrase, 2048, said));
+        assert!(matches!(other.unlock(&pass("correct horse")), Err(UnlockError::WrongPassphrase(_))));
+    }
+    let endless = only(&pbmac1(&bare, "correct horse", 2048, 10_000_001));
+    assert_eq!(endless.unlock(&pass("correct horse")).err(), Some(UnlockError::TooCostly));
+}

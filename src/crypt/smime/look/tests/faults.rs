@@ -93,7 +93,7 @@ fn a_fault_of_the_structure_is_refused() {
         let info = |changed: Vec<u8>, which: usize| good.with(|parts| parts.infos[which] = changed);
         let broken = [
             ("its kind", good.with(|parts| parts.kind = der::oid(oid::SIGNED_DATA))),
-            ("its version", good.with(|parts| parts.version = small(3).to_vec())),
+            ("its version", good.with(|parts| parts.version = small(4).to_vec())),
             ("a long version", good.with(|parts| parts.version = element(2, &[label]))),
             (
                 "an originator",
@@ -102,7 +102,8 @@ fn a_fault_of_the_structure_is_refused() {
             ("an empty originator", good.with(|parts| parts.originator = element(context(0), &[]))),
             ("no recipient", good.with(|parts| parts.infos.clear())),
             ("one recipient fewer", good.with(|parts| parts.infos.truncate(1))),
-            ("one twice", good.with(|parts| parts.infos.push(parts.infos[0].clone()))),
+            ("one too many", good.with(|parts| parts.infos.push(parts.infos[0].clone()))),
+            ("one twice", good.with(|parts| parts.infos[0] = parts.infos[1].clone())),
             ("a content type", good.with(|parts| parts.data = der::oid(oid::SIGNED_DATA))),
             (
                 "3DES",
@@ -165,6 +166,29 @@ fn a_fault_of_the_structure_is_refused() {
             (
                 "a key of any length",
                 info(within(rsa, &|parts| parts[3] = element(OCTET_STRING, &[&[b'x'; 4000]])), rsa),
+            ),
+            (
+                "a key that is too short",
+                info(within(rsa, &|parts| parts[3] = element(OCTET_STRING, &[&[b'x'; 255]])), rsa),
+            ),
+            (
+                "RSA's name in an agreement",
+                info(
+                    within(curve, &|parts| {
+                        parts[3] = sequence(&[&sequence(&[&named, &element(OCTET_STRING, &[&[7; 40]])])])
+                    }),
+                    curve,
+                ),
+            ),
+            (
+                "an agreed key of any length",
+                info(
+                    within(curve, &|parts| {
+                        let agreed = wrap::issuer_and_serial(&carol.certificate).unwrap();
+                        parts[3] = sequence(&[&sequence(&[&agreed, &element(OCTET_STRING, &[label])])]);
+                    }),
+                    curve,
+                ),
             ),
             ("something behind RSA's", info(within(rsa, &|parts| parts.push(small(0).to_vec())), rsa)),
             (

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use openssl::{
     cms::{CMSOptions, CmsContentInfo},
     nid::Nid,
+    pkey::KeyType,
     stack::Stack,
     symm::Cipher,
 };
@@ -54,9 +55,11 @@ fn what_openssl_encrypts_passes() {
 #[test]
 fn what_libcrypto_encrypts_passes() {
     let (bob, carol) = (person("bob", rsa()), person("carol", ec(Nid::SECP521R1)));
+    let dave = person("dave", ml_kem(KeyType::ML_KEM_768));
     let mut to = Stack::new().unwrap();
     to.push(bob.certificate.x509.clone()).unwrap();
     to.push(carol.certificate.x509.clone()).unwrap();
+    to.push(dave.certificate.x509.clone()).unwrap();
     let header = |kind: &str| {
         format!(
             "From: alice@example.org\r\nMIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type={kind}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
@@ -65,8 +68,8 @@ fn what_libcrypto_encrypts_passes() {
     for (cipher, kind) in [(Cipher::aes_256_cbc(), "enveloped-data"), (Cipher::aes_256_gcm(), "authEnveloped-data")] {
         let cms = CmsContentInfo::encrypt(&to, TEXT, cipher, CMSOptions::BINARY).unwrap();
         let message = wire(header(kind).as_bytes(), &cms.to_der().unwrap());
-        assert_eq!(parse(&message, &[&bob, &carol]), Ok(()), "{kind}");
-        assert!(parse(&message, &[&bob]).is_err());
+        assert_eq!(parse(&message, &[&bob, &carol, &dave]), Ok(()), "{kind}");
+        assert!(parse(&message, &[&bob, &carol]).is_err());
     }
 }
 

@@ -9,7 +9,7 @@ use openssl::{
     ec::{EcGroup, EcKey},
     hash::MessageDigest,
     nid::Nid,
-    pkey::{Id, PKey, Private},
+    pkey::{PKey, Private},
     rsa::Rsa,
     x509::{X509, X509Name, extension::SubjectKeyIdentifier},
 };
@@ -30,8 +30,16 @@ pub(super) struct Person {
 
 impl Person {
     pub(super) fn new(secret: PKey<Private>, address: &'static str) -> Self {
-        let certificate = Certificate::from_x509(certificate(&secret, address, digest_of(&secret))).unwrap();
+        let certificate = Certificate::from_x509(certificate(&secret, &secret, address)).unwrap();
         Self { key: Key { secret: Secret::Open(secret), certificate: Some(certificate), chain: Vec::new() }, address }
+    }
+
+    /// Somebody whose key only agrees, certified by another.
+    pub(super) fn x25519() -> Self {
+        let secret = PKey::generate_x25519().unwrap();
+        let x509 = certificate(&secret, p256().secret(), "xenia@example.org");
+        let certificate = Some(Certificate::from_x509(x509).unwrap());
+        Self { key: Key { secret: Secret::Open(secret), certificate, chain: Vec::new() }, address: "xenia@example.org" }
     }
 
     pub(super) fn certificate(&self) -> &Certificate {
@@ -53,14 +61,7 @@ pub(super) fn at() -> Timestamp {
     Timestamp::now() + SignedDuration::from_secs(60)
 }
 
-fn digest_of(secret: &PKey<Private>) -> MessageDigest {
-    match secret.id() {
-        Id::ED25519 => MessageDigest::null(),
-        _ => MessageDigest::sha256(),
-    }
-}
-
-fn certificate(secret: &PKey<Private>, address: &str, digest: MessageDigest) -> X509 {
+fn certificate(secret: &PKey<Private>, issuer: &PKey<Private>, address: &str) -> X509 {
     let mut name = X509Name::builder().unwrap();
     name.append_entry_by_nid(Nid::COUNTRYNAME, "DE").unwrap();
     name.append_entry_by_nid(Nid::COMMONNAME, address).unwrap();
@@ -77,7 +78,7 @@ fn certificate(secret: &PKey<Private>, address: &str, digest: MessageDigest) -> 
     builder.set_pubkey(secret).unwrap();
     let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None)).unwrap();
     builder.append_extension(key_id).unwrap();
-    builder.sign(secret, digest).unwrap();
+    builder.sign(issuer, MessageDigest::sha256()).unwrap();
     builder.build()
 }
 

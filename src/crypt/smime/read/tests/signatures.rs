@@ -289,7 +289,7 @@ fn a_detached_signature_has_no_content_of_its_own() {
     let authorities = world.ca.authorities();
     let reader = Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at: now(), limit: 9 };
     let info = alice().info();
-    let detached = signed_data(oid::DATA, None, &[&world.alice], &[info.clone()]);
+    let detached = signed_data(oid::DATA, None, &[&world.alice], std::slice::from_ref(&info));
     assert_eq!(reader.verify_detached(&detached, ENTITY).unwrap()[0].verdict, Verdict::Good);
     assert_eq!(reader.verify_detached(&detached, b"x").unwrap()[0].verdict, Verdict::Bad(BadReason::Invalid));
     let both = signed_data(oid::DATA, Some(ENTITY), &[&world.alice], &[info]);
@@ -297,4 +297,24 @@ fn a_detached_signature_has_no_content_of_its_own() {
     let nobody = signed_data(oid::DATA, None, &[&world.alice], &[]);
     assert!(reader.verify_detached(&nobody, ENTITY).unwrap().is_empty());
     assert!(reader.verify_detached(b"garbage", ENTITY).is_err());
+}
+
+#[test]
+fn a_good_signature_says_what_its_maker_reads() {
+    let world = world();
+    let authorities = world.ca.authorities();
+    let reader = Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at: now(), limit: 9 };
+    let forge = alice().with(attribute(oid::CAPABILITIES, &[&Capabilities::ours()])).with(signing_time(now()));
+    let [certificate] = &reader.announced(&forge.message(), None).unwrap()[..] else { panic!("not one") };
+    assert_eq!(certificate.fingerprint(), world.alice.certificate.fingerprint());
+    assert!(certificate.takes_gcm() && !world.alice.certificate.takes_gcm());
+    assert_eq!(certificate.announced().unwrap().at, now());
+    let detached = signed_data(oid::DATA, None, &[&world.alice], &[forge.info()]);
+    assert_eq!(reader.announced(&detached, Some(ENTITY)).unwrap().len(), 1);
+    assert!(reader.announced(&detached, None).is_err());
+    assert!(reader.announced(&detached, Some(b"another")).unwrap().is_empty());
+    let bad = Forge { flipped: true, ..forge };
+    assert!(reader.announced(&bad.message(), None).unwrap().is_empty());
+    let garbage = alice().with(attribute(oid::CAPABILITIES, &[&octets(b"x")]));
+    assert!(!reader.announced(&garbage.message(), None).unwrap()[0].takes_gcm());
 }

@@ -1,5 +1,7 @@
 //! What 100 MiB cost, to be run alone: `cargo test --release --lib -- --ignored --nocapture smime::seal::tests::measure`.
 
+#![allow(clippy::print_stdout)]
+
 use std::time::Instant;
 
 use openssl::nid::Nid;

@@ -1,17 +1,21 @@
 //! What is sealed opens again here, and its signature is good.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use openssl::{
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{KeyType, PKey, Private},
 };
 
 use super::*;
 use crate::crypt::{
-    PublicCertificate, SealError, SignatureFact, Unusable, Verdict,
+    PayloadUse, PublicCertificate, SealError, Sealing, SignatureFact, Suite, Unusable, Verdict,
     smime::{
-        Authorities, Capabilities, Certificate, ContentEncryption, Form, Key, Layer, Reader, SignatureForm, key::Secret,
+        Authorities, Capabilities, Certificate, ContentEncryption, Form, Grounds, Key, Layer, Reader, SignatureForm,
+        Smime, key::Secret,
     },
 };
+
+use crate::mail::{Address, Field};
 
 const TEXT: &[u8] = b"Content-Type: text/plain\r\n\r\nLet's eat\r\n";
 
@@ -52,7 +56,11 @@ fn every_recipient_opens() {
         person("p256", ec(Nid::X9_62_PRIME256V1)),
         person("p384", ec(Nid::SECP384R1)),
         person("p521", ec(Nid::SECP521R1)),
+        person("brainpool", ec(Nid::BRAINPOOL_P384R1)),
         person("x25519", PKey::generate_x25519().unwrap()),
+        person("kem512", ml_kem(KeyType::ML_KEM_512)),
+        person("kem768", ml_kem(KeyType::ML_KEM_768)),
+        person("kem1024", ml_kem(KeyType::ML_KEM_1024)),
     ];
     assert!(everybody[2].certificate.takes_oaep());
     let to: Vec<&Person> = everybody.iter().collect();
@@ -61,6 +69,23 @@ fn every_recipient_opens() {
         for reader in &to {
             assert_eq!(read(&message, reader), (TEXT.to_vec(), content == ContentEncryption::Gcm), "{}", reader.name);
         }
+    }
+}
+
+#[test]
+fn what_libcrypto_encrypts_for_ml_kem_opens() {
+    use openssl::{
+        cms::{CMSOptions, CmsContentInfo},
+        stack::Stack,
+        symm::Cipher,
+    };
+    let bob = person("bob", ml_kem(KeyType::ML_KEM_1024));
+    let mut to = Stack::new().unwrap();
+    to.push(bob.certificate.x509.clone()).unwrap();
+    for (cipher, tagged) in [(Cipher::aes_256_cbc(), false), (Cipher::aes_256_gcm(), true)] {
+        let der = CmsContentInfo::encrypt(&to, TEXT, cipher, CMSOptions::BINARY).unwrap().to_der().unwrap();
+        let message = [b"\r\n\r\n".to_vec(), BASE64_STANDARD.encode(&der).into_bytes()].concat();
+        assert_eq!(read(&message, &bob), (TEXT.to_vec(), tagged));
     }
 }
 
@@ -91,18 +116,14 @@ fn every_signature_is_good() {
 #[test]
 fn the_chain_goes_along_and_the_root_does_not() {
     let (alice, bob) = (person("alice", rsa()), person("bob", ec(Nid::X9_62_PRIME256V1)));
-    let between = person("between", rsa());
-    let mut signer = alice.signer();
-    signer.chain = vec![between.certificate.clone(), alice.authority.clone()];
     let form = Form { signature: SignatureForm::Opaque, ..Form::default() };
-    let sealed = try_seal(TEXT, Some(&signer), &[&bob], form).unwrap();
-    let (entity, _) = read(&sealed.pieces().flatten().copied().collect::<Vec<u8>>(), &bob);
+    let (entity, _) = read(&sealed(TEXT, Some(&alice), &[&bob], form), &bob);
     let signed = twin::decoded(&entity[twin::header_end(&entity)..]);
     let holds = |certificate: &Certificate| {
         let der = certificate.to_der();
         signed.windows(der.len()).any(|window| window == der)
     };
-    assert!(holds(&alice.certificate) && holds(&between.certificate) && !holds(&alice.authority));
+    assert!(holds(&alice.certificate) && holds(&CA.between.certificate) && !holds(&CA.root.certificate));
 }
 
 #[test]
@@ -111,8 +132,38 @@ fn a_key_that_cannot_be_encrypted_to_or_signed_with_is_named() {
     let refused = try_seal(TEXT, Some(&alice.signer()), &[&bob], Form::default()).unwrap_err();
     assert!(matches!(refused, SealError::Signer(Unusable::CannotSign { fingerprint })
         if fingerprint == alice.certificate.fingerprint()));
-    let carol = person("carol", ec(Nid::BRAINPOOL_P256R1));
-    let refused = try_seal(TEXT, Some(&bob.signer()), &[&bob, &carol], Form::default()).unwrap_err();
-    assert!(matches!(refused, SealError::Signer(Unusable::CannotEncrypt { fingerprint })
-        if fingerprint == carol.certificate.fingerprint()));
+    let carol = person("carol", PKey::generate_ed25519().unwrap());
+    let refused = Smime::check(&carol.certificate, &Grounds::Pinned, now()).err();
+    assert_eq!(refused, Some(Unusable::CannotEncrypt { fingerprint: carol.certificate.fingerprint() }));
+    let dave = person("dave", ec(Nid::X9_62_PRIME192V1));
+    let refused = Smime::check(&dave.certificate, &Grounds::Pinned, now()).err();
+    assert!(matches!(refused, Some(Unusable::Weak { .. })), "{refused:?}");
+}
+
+/// Another group needs the payload too.
+#[test]
+fn a_borrowed_payload_stays_whole() {
+    let (alice, bob) = (person("alice", ec(Nid::X9_62_PRIME256V1)), person("bob", rsa()));
+    let payload = payload(TEXT);
+    let seal = |subject: Option<&str>, unseen: &[Address]| {
+        Smime::seal(Sealing {
+            payload: PayloadUse::Borrowed(&payload),
+            outer: &[Field::new("Subject", "Dinner at eight").unwrap(), Field::new("To", "bob@example.org").unwrap()],
+            confidential_subject: subject,
+            unseen,
+            envelope: envelope(&[&bob]),
+            recipients: &recipients(&[&bob]),
+            signer: Some(&alice.signer()),
+            form: Form { signature: SignatureForm::Opaque, ..Form::default() },
+            at: now(),
+            boundary: "=_b_=",
+        })
+    };
+    for _ in 0..2 {
+        let message: Vec<u8> = seal(None, &[address("alice")]).unwrap().pieces().flatten().copied().collect();
+        assert_eq!(verified(&read(&message, &bob).0, &alice).0, TEXT);
+    }
+    // What the outside must not show.
+    assert!(matches!(seal(Some("Dinner at eight"), &[]), Err(SealError::LastLook(_))));
+    assert!(matches!(seal(None, &[address("bob")]), Err(SealError::LastLook(_))));
 }

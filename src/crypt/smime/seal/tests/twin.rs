@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use openssl::{
     cms::{CMSOptions, CmsContentInfo},
     nid::Nid,
-    pkey::PKey,
+    pkey::{KeyType, PKey},
     stack::Stack,
 };
 use proptest::prelude::*;
@@ -73,6 +73,15 @@ fn libcrypto_agrees_on_every_signature() {
             let other = person("alice", ec(Nid::X9_62_PRIME256V1));
             assert!(verify(&entity, &other).is_err());
         }
+    }
+}
+
+#[test]
+fn libcrypto_opens_for_ml_kem() {
+    let bob = person("bob", ml_kem(KeyType::ML_KEM_768));
+    for content in [ContentEncryption::Cbc, ContentEncryption::Gcm] {
+        let message = sealed(b"hello\r\n", None, &[&bob], Form { content, ..Form::default() });
+        assert_eq!(decrypt(&message, &bob), b"hello\r\n");
     }
 }
 
