@@ -12,6 +12,7 @@ use std::{
 
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::{
+    asn1::{Asn1GeneralizedTimeRef, Asn1TimeRef},
     error::ErrorStack,
     pkey::{PKeyRef, Private, Public},
     pkey_ctx::PkeyCtx,
@@ -59,6 +60,13 @@ pub fn verify_param(context: &mut X509StoreContextRef) -> Option<&mut X509Verify
     let param = unsafe { X509_STORE_CTX_get0_param(context.as_ptr()) };
     // SAFETY: the parameters are the context's own, and are borrowed from it as it is borrowed here, for as long.
     (!param.is_null()).then(|| unsafe { X509VerifyParamRef::from_ptr_mut(param) })
+}
+
+/// A GeneralizedTime as a Time, which it is one form of; `ASN1_TIME_set(3)`.
+pub fn time(time: &Asn1GeneralizedTimeRef) -> &Asn1TimeRef {
+    // SAFETY: to the library both are the one type ASN1_STRING, which holds its form, and the result is borrowed for
+    // as long as the argument.
+    unsafe { Asn1TimeRef::from_ptr(time.as_ptr().cast()) }
 }
 
 /// Makes a shared secret for the holder of a key, and what tells it to him; ciphertext first. OpenSSL 3.0 and up,

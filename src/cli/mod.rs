@@ -16,6 +16,7 @@ mod man;
 mod open;
 mod printable;
 mod receipt;
+mod responders;
 mod seal;
 mod sealing;
 mod send;

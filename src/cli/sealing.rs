@@ -2,6 +2,7 @@
 
 mod certificates;
 mod drift;
+mod revocation;
 mod signers;
 
 use jiff::Timestamp;
@@ -64,7 +65,8 @@ pub fn decide<'a>(
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
     });
-    let warnings = warnings.collect();
+    let mut warnings: Vec<_> = warnings.collect();
+    warnings.extend(revocation::check(&assigned, &source, &smime, at)?);
     let groups = send::group(draft, assigned, |recipients| form(recipients, account, known, &smime));
     Ok(Decided { groups, warnings, arguments, place, known, at })
 }

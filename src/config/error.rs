@@ -166,9 +166,6 @@ pub enum ValueError {
     /// Not a form of S/MIME signatures.
     #[error("{0:?} is not a form of signature: it is detached or opaque")]
     SignatureForm(String),
-    /// OCSP is not there: it would need the network.
-    #[error("OCSP is not supported yet: revocation is checked by the lists of smime.crl")]
-    NoOcsp,
     /// Not a full fingerprint; a short key ID proves nothing.
     #[error("{0:?} is not a full fingerprint of 40 or 64 hexadecimal digits")]
     Fingerprint(String),

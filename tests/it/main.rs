@@ -13,6 +13,7 @@ mod key;
 mod key_smime;
 mod layers;
 mod licences;
+mod ocsp;
 mod open;
 mod peers;
 mod seal;

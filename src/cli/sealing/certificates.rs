@@ -93,7 +93,7 @@ impl Shelf for Smime {
     }
 
     fn named(source: &Certificates<'_>) -> Result<Grounds, MissingReason> {
-        source.authorities().map(Grounds::Chain)
+        source.believed().map(Grounds::Chain).map_err(|failure| MissingReason::LookUp(failure.text))
     }
 
     fn pinned() -> Grounds {
@@ -149,6 +149,16 @@ impl<'a> Certificates<'a> {
         }
         let alone = recipients.len() == 1;
         Ok(Self { given, exact, place, pins, smime, authorities: OnceCell::new(), at, alone })
+    }
+
+    /// Whom to believe, read once, and only if somebody has an S/MIME certificate.
+    pub fn believed(&self) -> Result<Arc<Authorities>, Failure> {
+        if let Some(read) = self.authorities.get() {
+            return Ok(read.clone());
+        }
+        let mut read = self.place.authorities(self.smime)?;
+        read.add_intermediates(self.given.smime.iter().cloned());
+        Ok(self.authorities.get_or_init(|| Arc::new(read)).clone())
     }
 
     fn found(&self, address: &Address) -> Result<Candidates, MissingReason> {
@@ -214,16 +224,6 @@ impl<'a> Certificates<'a> {
         trust: Trust,
     ) -> Result<Candidate<S>, MissingReason> {
         Ok(Candidate { certificate, grounds: S::named(self)?, binding: Binding::Named, trust })
-    }
-
-    /// Whom to believe, read once, and only if somebody has an S/MIME certificate.
-    fn authorities(&self) -> Result<Arc<Authorities>, MissingReason> {
-        if let Some(read) = self.authorities.get() {
-            return Ok(read.clone());
-        }
-        let mut read = self.place.authorities(self.smime).map_err(|failure| MissingReason::LookUp(failure.text))?;
-        read.add_intermediates(self.given.smime.iter().cloned());
-        Ok(self.authorities.get_or_init(|| Arc::new(read)).clone())
     }
 }
 

@@ -209,6 +209,18 @@ const NAMED: [(der::asn1::ObjectIdentifier, Kind, Option<der::asn1::ObjectIdenti
     (oid::ML_DSA_87, Kind::Pure, None),
 ];
 
+/// Whether a signature algorithm is known, and names by itself a digest that protects: neither MD5, SHA-1 nor DSA.
+pub(super) fn protects(algorithm: &Algorithm<'_>) -> bool {
+    let good = |digest: MessageDigest| digest != MessageDigest::md5() && digest != MessageDigest::sha1();
+    let Some((_, kind, fixed)) = NAMED.iter().find(|(oid, ..)| algorithm.is(oid)) else { return false };
+    match (kind, fixed) {
+        (Kind::Pure, _) => true,
+        (Kind::Pss, _) => matches!(Scheme::pss(algorithm), Some(Scheme::Pss { digest, .. }) if good(digest)),
+        (Kind::Rsa | Kind::Ecdsa, Some(oid)) => digest(oid.as_bytes()).is_some_and(good),
+        (Kind::Rsa | Kind::Ecdsa | Kind::Dsa, _) => false,
+    }
+}
+
 /// What of a signature no longer protects, in words: MD5, SHA-1, DSA, RSA under 2048 bits, curves under 224.
 pub(super) fn weakness(key: &PKeyRef<Public>, digest: &Algorithm<'_>) -> Option<String> {
     if digest.is(&oid::MD5) {

@@ -29,7 +29,7 @@ pub use fault::ChainFault;
 pub use revocation::Revocation;
 
 /// 112 bits: no SHA-1 and no MD5 in signatures, no RSA under 2048.
-const LEVEL: i32 = 2;
+pub(super) const LEVEL: i32 = 2;
 /// The longest path.
 const DEEPEST: i32 = 16;
 /// The most certificates out of a message that are looked through.
@@ -145,6 +145,12 @@ impl Authorities {
         }
         let anchor = path.last().unwrap_or(leaf).subject();
         Ok(Judged { revocation: self.revocation(&path, at)?, anchor })
+    }
+
+    /// Who issued a certificate, by its validated path; none if it has no such path, or is an anchor itself.
+    pub(super) fn issuer(&self, leaf: &Certificate, at: Timestamp) -> Option<Certificate> {
+        let between: Vec<&X509> = self.0.intermediates.iter().collect();
+        self.path(leaf, &between, at).ok()?.into_iter().nth(1)
     }
 
     /// The validated path, the leaf first and the anchor last.

@@ -18,6 +18,7 @@ mod kem;
 mod key;
 mod lock;
 mod look;
+mod ocsp;
 mod oid;
 mod pem;
 mod pkcs12;
@@ -43,6 +44,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Key, KeyError, Signer};
 pub use lock::UnlockError;
+pub use ocsp::{AnswerFault, Inquiry, Status, Unasked};
 pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
 pub use request::{Algorithm, Waiting};
 

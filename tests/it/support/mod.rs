@@ -13,6 +13,7 @@ mod mail_server;
 mod openssl_cms;
 pub mod people;
 mod process;
+mod responder;
 pub mod s_nail;
 mod sqop;
 
@@ -24,6 +25,7 @@ pub use home::Home;
 pub use mail_server::{Door, MailServer, curl};
 pub use openssl_cms::OpensslCms;
 pub use process::{Outcome, run};
+pub use responder::{Books, How, Responder};
 pub use sqop::Sqop;
 
 /// The folder of the package.
