@@ -20,11 +20,14 @@ use crate::{
         PublicCertificate, Sealed, Suite, SuiteName,
         smime::{ContentEncryption, Form, Smime},
     },
-    flow::send::{self, Addressee, Assigned, Group, Missing},
+    flow::{
+        check::days_left,
+        send::{self, Addressee, Assigned, Group, Missing},
+    },
     mail::{Address, Draft, MessageId},
 };
-use certificates::Certificates;
 
+pub use certificates::Certificates;
 pub use drift::expect;
 
 /// All that is decided before anything secret is read.
@@ -203,7 +206,7 @@ fn recipient<S: Suite>(assigned: &Assigned<S>, at: Timestamp) -> RecipientJson {
     RecipientJson {
         address: assigned.recipient.address().to_string(),
         fingerprint: certificate.fingerprint().to_string(),
-        days_left: certificate.expires(at).map(|expiry| (expiry.as_second() - at.as_second()).div_euclid(86_400)),
+        days_left: days_left(certificate, at),
         trust: assigned.trust.word(),
     }
 }

@@ -1,4 +1,5 @@
 //! Layer 5: one file for each job, a straight line over the adapters.
 
+pub mod check;
 pub mod open;
 pub mod send;
