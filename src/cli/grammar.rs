@@ -366,6 +366,21 @@ pub enum Cert {
     Export(Export),
     /// Forget a certificate
     Remove(Named),
+    /// Look whether everybody can be written to, and for how long; exit 0 only if all is well
+    Check(CertCheck),
+}
+
+#[derive(Debug, Args)]
+pub struct CertCheck {
+    /// Whom, or @group of recipients.toml; without any, everybody of recipients.toml, or of the store if that names nobody
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<String>,
+    /// How long a certificate is to be usable still, in days
+    #[arg(long, value_name = "30d", default_value = "30d")]
+    pub within: String,
+    /// Write the result for a Prometheus node exporter's textfile collector too
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
 }
 
 /// Whether a word is the name of a verb.

@@ -21,11 +21,14 @@ use crate::{
         PublicCertificate, Sealed, Suite, SuiteName, Unusable,
         smime::{ContentEncryption, Form, Smime},
     },
-    flow::send::{self, Addressee, Assigned, Group, Missing, MissingReason},
+    flow::{
+        check::days_left,
+        send::{self, Addressee, Assigned, Group, Missing, MissingReason},
+    },
     mail::{Address, Draft, MessageId},
 };
-use certificates::Certificates;
 
+pub use certificates::Certificates;
 pub use drift::expect;
 
 /// All that is decided before anything secret is read.
@@ -66,7 +69,7 @@ pub fn decide<'a>(
         Addressee::Smime(assigned) => warning(assigned),
     });
     let mut warnings: Vec<_> = warnings.collect();
-    warnings.extend(revocation::check(&assigned, &source, &smime, at)?);
+    warnings.extend(revocation::check(&assigned, &source, &smime, place, at)?);
     let groups = send::group(draft, assigned, |recipients| form(recipients, account, known, &smime));
     Ok(Decided { groups, warnings, arguments, place, known, at })
 }
@@ -145,7 +148,7 @@ fn cures(missing: &[Missing], place: &Place) -> Vec<Hint> {
     for reason in missing.iter().map(|one| &one.reason) {
         let mut cures = match reason {
             MissingReason::NoCertificate(_) | MissingReason::PinnedAbsent(_) => Vec::new(),
-            MissingReason::Unusable(refused) => refused.iter().filter_map(|one| untrusted(one, place)).collect(),
+            MissingReason::Unusable(refused) => refused.iter().filter_map(|(_, one)| untrusted(one, place)).collect(),
             MissingReason::NotPinned(_) | MissingReason::LookUp(_) => continue,
         };
         if cures.is_empty() {
@@ -233,7 +236,7 @@ fn recipient<S: Suite>(assigned: &Assigned<S>, at: Timestamp) -> RecipientJson {
     RecipientJson {
         address: assigned.recipient.address().to_string(),
         fingerprint: certificate.fingerprint().to_string(),
-        days_left: certificate.expires(at).map(|expiry| (expiry.as_second() - at.as_second()).div_euclid(86_400)),
+        days_left: days_left(certificate, at),
         trust: assigned.trust.word(),
     }
 }

@@ -9,7 +9,7 @@ use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    Keystore, Outcome, StoreError,
+    Keystore, Origin, Outcome, StoreError,
     disk::{self, Lock},
     mention::Mention,
 };
@@ -39,6 +39,28 @@ impl Keystore {
             None => Ok(None),
             Some(bytes) => self.parse(fingerprint, &bytes).map(Some),
         }
+    }
+
+    /// All addresses that a certificate names, validly at a time or not; of X.509 those taken by hand alone, and none of
+    /// authorities.
+    pub fn addresses(&self, at: Timestamp) -> Result<Vec<Address>, StoreError> {
+        let mut found = Vec::new();
+        for certificate in self.all_certificates()? {
+            let named = certificate.addresses(at);
+            // One of which nothing counts is to be told of, and not to be passed over.
+            if named.is_empty() {
+                found.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
+            }
+            found.extend(named);
+        }
+        for (certificate, origin) in self.all_x509()? {
+            if origin == Origin::Imported && !certificate.is_authority() {
+                found.extend(certificate.addresses(at));
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
     }
 
     /// Stores a certificate, joined with what is there of it.
@@ -122,8 +144,10 @@ impl Keystore {
 
 /// Whether a user ID says so, whoever vouches for it.
 fn claims(certificate: &Certificate, address: &Address) -> bool {
-    certificate.user_ids().iter().any(|user_id| {
-        let spec = user_id.rsplit_once('<').map_or(user_id.as_str(), |(_, rest)| rest.trim_end_matches('>'));
-        Address::parse(spec.trim()).is_ok_and(|named| named == *address)
-    })
+    certificate.user_ids().iter().any(|user_id| claimed(user_id).is_some_and(|named| named == *address))
+}
+
+fn claimed(user_id: &str) -> Option<Address> {
+    let spec = user_id.rsplit_once('<').map_or(user_id, |(_, rest)| rest.trim_end_matches('>'));
+    Address::parse(spec.trim()).ok()
 }

@@ -5,6 +5,7 @@
 
 mod canary;
 mod cert;
+mod cert_check;
 mod cli;
 mod corpus;
 mod examples;

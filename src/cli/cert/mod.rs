@@ -1,5 +1,6 @@
 //! `sealpost cert`: certificates of others.
 
+mod check;
 mod import;
 mod json;
 mod judging;
@@ -32,6 +33,7 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
             };
             composition::export(&text, "certificate", arguments.output.as_deref(), voice)
         }
+        Cert::Check(arguments) => check::run(&arguments, &place, global, at, voice),
         Cert::Remove(arguments) => remove::run(&arguments.name, &place, at, voice),
     }
 }

@@ -81,8 +81,8 @@ pub struct Missing {
 pub enum MissingReason {
     /// No certificate names it; of this suite, if one was asked for.
     NoCertificate(Option<SuiteName>),
-    /// There are certificates, each refused for its reason; at least one.
-    Unusable(Vec<Unusable>),
+    /// There are certificates, each refused for its reason; at least one, the best known first.
+    Unusable(Vec<(SuiteName, Unusable)>),
     /// The pinned certificates are not in the store.
     PinnedAbsent(Vec<Fingerprint>),
     /// This certificate was given, and it is none of those that are pinned.
@@ -166,7 +166,7 @@ fn best<S: Suite>(
     address: &Address,
     mut candidates: Vec<Candidate<S>>,
     at: Timestamp,
-    refused: &mut Vec<Unusable>,
+    refused: &mut Vec<(SuiteName, Unusable)>,
 ) -> Option<Assigned<S>> {
     candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.trust, candidate.certificate.created())));
     candidates.into_iter().find_map(|Candidate { certificate, grounds, binding, trust }| {
@@ -174,7 +174,7 @@ fn best<S: Suite>(
         match usable.and_then(|usable| Recipient::new(address.clone(), usable, binding)) {
             Ok(recipient) => Some(Assigned { recipient, trust }),
             Err(reason) => {
-                refused.push(reason);
+                refused.push((S::NAME, reason));
                 None
             }
         }
@@ -197,7 +197,7 @@ impl std::fmt::Display for MissingReason {
             Self::NoCertificate(None) => f.write_str("no certificate"),
             Self::NoCertificate(Some(suite)) => write!(f, "no certificate of {}", suite.words()),
             Self::Unusable(reasons) => {
-                let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+                let reasons: Vec<_> = reasons.iter().map(|(_, reason)| reason.to_string()).collect();
                 f.write_str(&reasons.join("; "))
             }
             Self::PinnedAbsent(pins) => {
