@@ -1,13 +1,16 @@
 //! The structures of CMS that are read (RFC 5652, RFC 5083, RFC 3274), borrowed from the message, their counts
 //! bounded.
 
+pub(super) mod ber;
+pub(super) mod der;
+pub(super) mod oid;
+pub(super) mod pem;
+pub(super) mod pull;
+
 use std::borrow::Cow;
 
-use super::{
-    ber::{Cursor, Element, Malformed, Octets, tag},
-    oid,
-};
 use crate::crypt::OpenError;
+use ber::{Cursor, Element, Malformed, Octets, tag};
 
 /// The most recipients, signers and certificates of one message.
 const MOST_RECIPIENTS: usize = 10_000;
@@ -133,7 +136,7 @@ impl<'a> Message<'a> {
         info.end()?;
         let body = content.next()?;
         content.end()?;
-        let is = |oid: &der::asn1::ObjectIdentifier| content_type == oid.as_bytes();
+        let is = |oid: &::der::asn1::ObjectIdentifier| content_type == oid.as_bytes();
         if is(&oid::ENVELOPED_DATA) {
             Enveloped::read(body, false).map(Self::Enveloped)
         } else if is(&oid::AUTH_ENVELOPED_DATA) {
@@ -239,7 +242,7 @@ impl<'a> Algorithm<'a> {
         Ok(Self { oid, parameters, raw })
     }
 
-    pub(super) fn is(&self, oid: &der::asn1::ObjectIdentifier) -> bool {
+    pub(super) fn is(&self, oid: &::der::asn1::ObjectIdentifier) -> bool {
         self.oid == oid.as_bytes()
     }
 }

@@ -4,14 +4,16 @@
 //! while the cleartext goes away.
 
 mod envelope;
+mod sign;
 #[cfg(test)]
 pub(super) mod tests;
+pub(super) mod wrap;
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{ContentEncryption, Form, SignatureForm, Signer, Smime, sign};
+use super::{ContentEncryption, Form, SignatureForm, Signer, Smime};
 use crate::crypt::{
     PayloadUse, PublicCertificate, SealError, Sealed, Sealing, Unusable,
     beside::beside,

@@ -4,9 +4,10 @@ use openssl::{cipher::Cipher as Aead, cipher_ctx::CipherCtx, nid::Nid};
 
 use super::*;
 use crate::crypt::smime::{
-    der::{SET, algorithm, context, element, oid as named, sequence, small},
+    asn1::der::{SET, algorithm, context, element, oid as named, sequence, small},
+    asn1::oid,
     identity::names_of,
-    oid, wrap,
+    seal::wrap,
 };
 use forge::{attribute, info, octets};
 

@@ -7,16 +7,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::crypt::smime::{
+    asn1::der::{OCTET_STRING, SEQUENCE, algorithm, context, element, oid as named, sequence, small},
+    asn1::oid,
     certificates_in,
-    der::{OCTET_STRING, SEQUENCE, algorithm, context, element, oid as named, sequence, small},
-    oid,
 };
 use forge::octets;
 
 /// The same bytes with every definite length made indefinite, strings in pieces, down to a depth.
 fn indefinite(der: &[u8], depth: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut cursor = crate::crypt::smime::ber::Cursor::new(der);
+    let mut cursor = crate::crypt::smime::asn1::ber::Cursor::new(der);
     while !cursor.is_empty() {
         let one = cursor.next().unwrap();
         match one.tag {

@@ -15,7 +15,7 @@ const MOST_TIMES: usize = 200;
 ///
 /// # Errors
 /// [`OpenError::Limit`] for more, and for a bomb, [`OpenError::Malformed`] for what is no zlib stream, or has anything behind it.
-pub(super) fn inflate(stream: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+pub(in crate::crypt::smime) fn inflate(stream: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     const CHUNK: usize = 64 << 10;
     let mut decoder = ZlibDecoder::new(stream);
     let mut content = Zeroizing::new(Vec::new());

@@ -14,10 +14,12 @@ use openssl::{
 };
 use spki::AlgorithmIdentifierRef;
 
-use super::{
+use super::super::{
     Certificate, UnlockError,
-    key::MOST,
-    scheme::{Demand, EncryptedKey},
+    key::{
+        MOST,
+        scheme::{Demand, EncryptedKey},
+    },
 };
 
 /// Data and EncryptedData (RFC 5652, 4 and 8).
@@ -32,14 +34,14 @@ const MOST_BAGS: usize = 2 * MOST;
 const DEEPEST: usize = 4;
 
 /// What a file held.
-pub(super) struct Opened {
+pub(in crate::crypt::smime) struct Opened {
     pub key: PKey<Private>,
     /// Its own certificate and the others, in the order of the file.
     pub certificates: Vec<Certificate>,
 }
 
 /// Whether bytes are the beginning of a PKCS#12 file: version 3, then a ContentInfo.
-pub(super) fn is_pkcs12(bytes: &[u8]) -> bool {
+pub(in crate::crypt::smime) fn is_pkcs12(bytes: &[u8]) -> bool {
     let look = || -> der::Result<bool> {
         let mut reader = SliceReader::new_with_encoding_rules(bytes, EncodingRules::Ber)?;
         reader.sequence(|body| {
@@ -60,7 +62,7 @@ pub(super) fn is_pkcs12(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`UnlockError`]; algorithms and costs first, without a look at the passphrase.
-pub(super) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError> {
+pub(in crate::crypt::smime) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError> {
     let asks = look(bytes)?;
     let wrong = || UnlockError::WrongPassphrase("the PKCS#12 file".to_owned());
     if passphrase.contains('\0') {
@@ -87,7 +89,7 @@ pub(super) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError
 }
 
 /// The algorithms that the library keeps apart, for as long as the value lives.
-pub(super) fn legacy() -> Result<Provider, UnlockError> {
+pub(in crate::crypt::smime) fn legacy() -> Result<Provider, UnlockError> {
     Provider::try_load(None, "legacy", true).map_err(|_| UnlockError::Algorithm("RC2, RC4 or DES".to_owned()))
 }
 
