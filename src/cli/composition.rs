@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{self, Account, Config, Environment, Home, Overrides, SmimeSettings},
     crypt::{
-        Fingerprint, PublicCertificate, Strength, pgp, random_passphrase,
+        Fingerprint, PublicCertificate, Strength, Trust, pgp, random_passphrase,
         smime::{self, Authorities},
     },
     keystore::Keystore,
@@ -47,6 +47,12 @@ impl Place {
             Overrides { account: global.account.clone(), passphrase: flag.map(str::to_owned), ..Overrides::default() };
         let config = Config::read(&self.home.config)?;
         Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.passphrase)
+    }
+
+    /// How a recipient's certificate is to be known at least, by the account.
+    pub fn trust(&self, global: &Global) -> Result<Trust, Failure> {
+        let flags = Overrides { account: global.account.clone(), ..Overrides::default() };
+        Ok(Account::resolve(self.config()?, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.trust)
     }
 
     /// Says which files of the store could not be read, since they were left out.

@@ -1,6 +1,7 @@
 //! What `send` and `seal` share: whose certificates, who signs, the plan, and the sealed messages.
 
 mod certificates;
+mod cures;
 mod drift;
 mod signers;
 
@@ -22,12 +23,13 @@ use crate::{
     },
     flow::{
         check::days_left,
-        send::{self, Addressee, Assigned, Group, Missing},
+        send::{self, Addressee, Assigned, Group, Missing, Terms},
     },
     mail::{Address, Draft, MessageId},
 };
 
 pub use certificates::Certificates;
+pub use cures::cures;
 pub use drift::expect;
 
 /// All that is decided before anything secret is read.
@@ -62,7 +64,8 @@ pub fn decide<'a>(
         grammar::SuiteArgument::Openpgp => SuiteName::OpenPgp,
         grammar::SuiteArgument::Smime => SuiteName::Smime,
     }));
-    let assigned = send::assign(&addresses, &mut source, suite, at).map_err(|missing| refused(&missing))?;
+    let terms = Terms { only: suite, lowest: account.trust };
+    let assigned = send::assign(&addresses, &mut source, terms, at).map_err(|missing| refused(&missing))?;
     let warnings = assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
@@ -135,7 +138,8 @@ fn refused(missing: &[Missing]) -> Failure {
         .iter()
         .map(|one| RecipientReason { address: one.address.to_string(), reason: one.reason.to_string() })
         .collect();
-    failure.hint(["sealpost", "cert", "import", "-"])
+    failure.hints = cures(missing.iter().map(|one| (one.address.to_string(), Some(&one.reason))));
+    failure
 }
 
 impl Decided<'_> {
