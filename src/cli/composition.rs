@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{self, Account, Config, Environment, Home, Overrides, SmimeSettings},
     crypt::{
-        Fingerprint, PublicCertificate, Strength, pgp, random_passphrase,
+        Fingerprint, PublicCertificate, Strength, Trust, pgp, random_passphrase,
         smime::{self, Authorities},
     },
     keystore::Keystore,
@@ -53,6 +53,12 @@ impl Place {
         let config = Config::read(&self.home.config)?;
         let account = Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?;
         Ok((account.passphrase, account.smime_passphrase))
+    }
+
+    /// How a recipient's certificate is to be known at least, by the account.
+    pub fn trust(&self, global: &Global) -> Result<Trust, Failure> {
+        let flags = Overrides { account: global.account.clone(), ..Overrides::default() };
+        Ok(Account::resolve(self.config()?, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.trust)
     }
 
     /// Says which files of the store could not be read, since they were left out.

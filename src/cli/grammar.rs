@@ -368,6 +368,21 @@ pub enum Cert {
     Remove(Named),
     /// Look whether everybody can be written to, and for how long; exit 0 only if all is well
     Check(CertCheck),
+    /// Pin a certificate, whose fingerprint was compared with its owner's word, for its address in recipients.toml
+    Verify(CertVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct CertVerify {
+    /// The full fingerprint, as its owner says it
+    #[arg(value_name = "FINGERPRINT")]
+    pub fingerprint: String,
+    /// For which address, if the certificate names several
+    #[arg(value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// Accept it in place of another one that is pinned
+    #[arg(long)]
+    pub replace: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! What `send` and `seal` share: whose certificates, who signs, the plan, and the sealed messages.
 
 mod certificates;
+mod cures;
 mod drift;
 mod revocation;
 mod signers;
@@ -11,24 +12,25 @@ use super::{
     composition::{self, Place},
     draft::Passing,
     exit::Kind,
-    failure::{Failure, Hint, RecipientReason},
+    failure::{Failure, RecipientReason},
     grammar,
     receipt::{MessageJson, Receipt, RecipientJson, Status, WarningJson},
 };
 use crate::{
     config::{self, SmimeSettings},
     crypt::{
-        PublicCertificate, Sealed, Suite, SuiteName, Unusable,
+        PublicCertificate, Sealed, Suite, SuiteName,
         smime::{ContentEncryption, Form, Smime},
     },
     flow::{
         check::days_left,
-        send::{self, Addressee, Assigned, Group, Missing, MissingReason},
+        send::{self, Addressee, Assigned, Group, Missing, Terms},
     },
     mail::{Address, Draft, MessageId},
 };
 
 pub use certificates::Certificates;
+pub use cures::cures;
 pub use drift::expect;
 
 /// All that is decided before anything secret is read.
@@ -63,7 +65,8 @@ pub fn decide<'a>(
         grammar::SuiteArgument::Openpgp => SuiteName::OpenPgp,
         grammar::SuiteArgument::Smime => SuiteName::Smime,
     }));
-    let assigned = send::assign(&addresses, &mut source, suite, at).map_err(|missing| refused(&missing, place))?;
+    let terms = Terms { only: suite, lowest: account.trust };
+    let assigned = send::assign(&addresses, &mut source, terms, at).map_err(|missing| refused(&missing, place))?;
     let warnings = assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
@@ -137,35 +140,8 @@ fn refused(missing: &[Missing], place: &Place) -> Failure {
         .iter()
         .map(|one| RecipientReason { address: one.address.to_string(), reason: one.reason.to_string() })
         .collect();
-    failure.hints = cures(missing, place);
+    failure.hints = cures(missing.iter().map(|one| (one.address.to_string(), Some(&one.reason))), place);
     failure
-}
-
-/// What helps: to get a certificate, or to look at the one that is there and that nothing vouches for. Where a setting
-/// is at fault no command mends it.
-fn cures(missing: &[Missing], place: &Place) -> Vec<Hint> {
-    let mut hints: Vec<Hint> = Vec::new();
-    for reason in missing.iter().map(|one| &one.reason) {
-        let mut cures = match reason {
-            MissingReason::NoCertificate(_) | MissingReason::PinnedAbsent(_) => Vec::new(),
-            MissingReason::Unusable(refused) => refused.iter().filter_map(|(_, one)| untrusted(one, place)).collect(),
-            MissingReason::NotPinned(_) | MissingReason::LookUp(_) => continue,
-        };
-        if cures.is_empty() {
-            cures.push(["sealpost", "cert", "import", "-"].map(str::to_owned).to_vec());
-        }
-        hints.extend(cures);
-    }
-    let mut seen = std::collections::HashSet::new();
-    hints.retain(|hint| seen.insert(hint.clone()));
-    hints
-}
-
-/// How to look at a certificate of the store that nothing vouches for.
-fn untrusted(refused: &Unusable, place: &Place) -> Option<Hint> {
-    let Unusable::Untrusted { fingerprint, .. } = refused else { return None };
-    place.keystore.x509(fingerprint).ok()??;
-    Some(["sealpost", "cert", "show", fingerprint.as_str()].map(str::to_owned).to_vec())
 }
 
 impl Decided<'_> {

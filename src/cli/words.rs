@@ -9,7 +9,7 @@ use super::{
     receipt::AttemptJson,
 };
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, EditError},
     crypt::{
         OpenError, SealError,
         pgp::{CertificateError, KeyError, UnlockError},
@@ -29,6 +29,15 @@ impl From<ConfigError> for Failure {
         let kind = if error.is_usage() { Kind::Usage } else { Kind::Config };
         let nearest = error.nearest().map(|known| format!("; did you mean {known}?")).unwrap_or_default();
         Self::new(kind, format!("{error}{nearest}"))
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Config(error) => error.into(),
+            EditError::Shape(..) => Self::new(Kind::Config, error.to_string()),
+        }
     }
 }
 

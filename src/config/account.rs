@@ -5,6 +5,7 @@ use super::{
     layer::{Layer, Place},
 };
 use crate::{
+    crypt::Trust,
     mail::{Mailbox, protect::HeaderPolicy},
     secret::Source,
     submit::Port,
@@ -29,6 +30,8 @@ pub struct Account {
     pub legacy_display: bool,
     /// Whether S/MIME recipients are to get AES-GCM.
     pub gcm: bool,
+    /// How a recipient's certificate is to be known at least.
+    pub trust: Trust,
     /// How mail is handed to its server.
     pub submission: Submission,
 }
@@ -60,6 +63,7 @@ impl Account {
             header_policy: layer.header_policy.unwrap_or_default(),
             legacy_display: layer.legacy_display.unwrap_or_default(),
             gcm: layer.gcm.unwrap_or_default(),
+            trust: layer.trust.unwrap_or_default(),
             submission: Submission {
                 host: layer.host,
                 ports: layer.ports.unwrap_or_else(|| Port::DEFAULT.to_vec()),

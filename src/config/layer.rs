@@ -8,6 +8,7 @@ use super::{
     submission::{parse_auth, parse_duration, parse_host, parse_user},
 };
 use crate::{
+    crypt::Trust,
     mail::{Mailbox, protect::HeaderPolicy},
     secret::Source,
     submit::{Auth, Port},
@@ -57,6 +58,7 @@ pub(super) struct Layer {
     pub(super) header_policy: Option<HeaderPolicy>,
     pub(super) legacy_display: Option<bool>,
     pub(super) gcm: Option<bool>,
+    pub(super) trust: Option<Trust>,
     pub(super) host: Option<String>,
     pub(super) ports: Option<Vec<Port>>,
     pub(super) user: Option<String>,
@@ -143,6 +145,8 @@ impl Layer {
             header_policy: account.typed("header_policy", parse_policy)?,
             legacy_display: account.flag("legacy_display")?,
             gcm: account.flag("gcm")?,
+            trust: account
+                .typed("trust", |text| Trust::parse(text).ok_or_else(|| ValueError::Trust(text.to_owned())))?,
             ..Self::default()
         };
         if let Some(submission) = account.section("submission", &SERVER_KEYS)? {
@@ -192,6 +196,7 @@ impl Layer {
             header_policy: self.header_policy.or(lower.header_policy),
             legacy_display: self.legacy_display.or(lower.legacy_display),
             gcm: self.gcm.or(lower.gcm),
+            trust: self.trust.or(lower.trust),
             host: self.host.or(lower.host),
             ports: self.ports.or(lower.ports),
             user: self.user.or(lower.user),
@@ -207,8 +212,18 @@ impl Layer {
 }
 
 /// The keys of an account.
-pub(super) const ACCOUNT_KEYS: [&str; 9] =
-    ["from", "sign", "passphrase", "smime_passphrase", "header_policy", "legacy_display", "gcm", "submission", "imap"];
+pub(super) const ACCOUNT_KEYS: [&str; 10] = [
+    "from",
+    "sign",
+    "passphrase",
+    "smime_passphrase",
+    "header_policy",
+    "legacy_display",
+    "gcm",
+    "trust",
+    "submission",
+    "imap",
+];
 
 const SERVER_KEYS: [&str; 10] =
     ["host", "ports", "user", "auth", "password", "token", "ca_file", "client_cert", "client_key", "timeout"];

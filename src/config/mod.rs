@@ -19,7 +19,7 @@ pub use error::{ConfigError, Origin, ValueError};
 pub use file::Config;
 pub use home::Home;
 pub use layer::Overrides;
-pub use recipients::{Pin, Recipients};
+pub use recipients::{EditError, Pin, Recipients, pin};
 pub use smime::SmimeSettings;
 pub use submission::Submission;
 

@@ -1,5 +1,7 @@
 //! recipients.toml: pins, preferences and groups, kept in git by its users.
 
+mod edit;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
@@ -14,6 +16,8 @@ use crate::{
     crypt::{Fingerprint, SuiteName},
     mail::{Address, AddressError, Mailbox},
 };
+
+pub use edit::{EditError, pin};
 
 /// What is laid down for an address, or for all addresses of a domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

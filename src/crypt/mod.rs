@@ -11,6 +11,7 @@ pub mod pgp;
 mod recipients;
 mod sealed;
 pub mod smime;
+mod trust;
 mod unusable;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownRe
 pub use passphrase::{Strength, random_passphrase};
 pub use recipients::{Binding, Recipient, Recipients, Usable};
 pub use sealed::{SealError, Sealed};
+pub use trust::Trust;
 pub use unusable::Unusable;
 
 /// Which family of standards: OpenPGP (RFC 9580, RFC 3156) or S/MIME (RFC 8551).

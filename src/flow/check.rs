@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::send::{Addressee, Assigned, CertificateSource, MissingReason, Trust, assign};
+use super::send::{Addressee, Assigned, CertificateSource, MissingReason, Terms, Trust, assign};
 use crate::{
     crypt::{Fingerprint, PublicCertificate, Suite, SuiteName, Unusable},
     mail::Address,
@@ -112,8 +112,14 @@ impl State {
 }
 
 /// Judges a recipient as `send` would, and whether that holds for `within` days.
-pub fn recipient(address: &Address, source: &mut impl CertificateSource, within: i64, at: Timestamp) -> Finding {
-    match assign(std::slice::from_ref(address), source, None, at) {
+pub fn recipient(
+    address: &Address,
+    source: &mut impl CertificateSource,
+    terms: Terms,
+    within: i64,
+    at: Timestamp,
+) -> Finding {
+    match assign(std::slice::from_ref(address), source, terms, at) {
         Ok(assigned) => match assigned.into_iter().next() {
             Some(Addressee::OpenPgp(assigned)) => Finding::of_assigned(&assigned, within, at),
             Some(Addressee::Smime(assigned)) => Finding::of_assigned(&assigned, within, at),
@@ -185,27 +191,27 @@ impl Finding {
     }
 
     fn of_missing(missing: MissingReason, at: Timestamp) -> Self {
-        let (state, first) = match &missing {
-            MissingReason::NoCertificate(_) | MissingReason::LookUp(_) => (State::Missing, None),
-            MissingReason::PinnedAbsent(_) => (State::PinnedAbsent, None),
-            MissingReason::NotPinned(_) => (State::Conflicting, None),
-            MissingReason::Unusable(reasons) => {
-                let first = reasons.first();
-                (first.map_or(State::Missing, |(_, reason)| State::of(reason)), first)
+        let (state, suite, fingerprint) = match &missing {
+            MissingReason::NoCertificate(_) | MissingReason::LookUp(_) => (State::Missing, None, None),
+            MissingReason::PinnedAbsent(_) => (State::PinnedAbsent, None, None),
+            MissingReason::NotPinned(_) => (State::Conflicting, None, None),
+            MissingReason::LittleKnown { fingerprint, suite, .. } => {
+                (State::Untrusted, Some(*suite), Some(fingerprint))
             }
+            MissingReason::Unusable(reasons) => match reasons.first() {
+                Some((suite, reason)) => (State::of(reason), Some(*suite), Some(reason.fingerprint())),
+                None => (State::Missing, None, None),
+            },
         };
-        Self {
-            state,
-            suite: first.map(|(suite, _)| *suite),
-            fingerprint: first.map(|(_, reason)| reason.fingerprint().clone()),
-            days_left: first.and_then(|(_, reason)| match reason {
-                Unusable::Expired { at: end, .. } => Some(whole_days(*end, at)),
+        let expired = match &missing {
+            MissingReason::Unusable(reasons) => match reasons.first() {
+                Some((_, Unusable::Expired { at: end, .. })) => Some(whole_days(*end, at)),
                 _ => None,
-            }),
-            trust: None,
-            reason: Some(missing.to_string()),
-            missing: Some(missing),
-        }
+            },
+            _ => None,
+        };
+        let (fingerprint, reason) = (fingerprint.cloned(), Some(missing.to_string()));
+        Self { state, suite, fingerprint, days_left: expired, trust: None, reason, missing: Some(missing) }
     }
 }
 

@@ -12,8 +12,9 @@ use crate::{
     submit::{self, Accepted, Attempt, Secrets, Session, Settings},
 };
 
+pub use crate::crypt::Trust;
 pub use assign::{
-    Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Trust, assign,
+    Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Terms, assign,
 };
 pub use group::{Group, group};
 

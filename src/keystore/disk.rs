@@ -19,13 +19,16 @@ use crate::crypt::Fingerprint;
 const LIMIT: u64 = 16 << 20;
 
 /// An exclusive lock, held until dropped; the kernel drops it when the process ends in any way.
-pub(super) struct Lock {
+pub struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Waits for the lock of a folder, which is made if need be. The shared directory's is named `writelock`.
-    pub(super) fn take(folder: &Path, name: &str) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// The folder or the lock cannot be made.
+    pub fn take(folder: &Path, name: &str) -> Result<Self, StoreError> {
         make_private(folder)?;
         let path = folder.join(name);
         let file = OpenOptions::new()

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use disk::{make_private, overwrite, write as replace, write_new};
+pub use disk::{Lock, make_private, overwrite, write as replace, write_new};
 pub use error::StoreError;
 pub use x509::Origin;
 

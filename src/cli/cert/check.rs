@@ -14,12 +14,15 @@ use crate::{
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::{CertCheck, Global},
-        sealing::Certificates,
+        sealing::{Certificates, cures},
         voice::Voice,
     },
     config::{self, SmimeSettings},
     crypt::{PublicCertificate, Suite, SuiteName, Unusable, pgp::Pgp, smime, smime::Grounds, smime::Smime},
-    flow::check::{self, Finding},
+    flow::{
+        check::{self, Finding},
+        send::{Terms, Trust},
+    },
     keystore,
     mail::Address,
 };
@@ -33,10 +36,9 @@ pub struct Checked {
     pub keys: Vec<(Vec<Address>, Finding)>,
 }
 
-pub fn run(arguments: &CertCheck, place: &Place, _global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let within = days(&arguments.within)?;
     let known = place.recipients()?;
-    let smime = place.config()?.smime().clone();
     let whom = if arguments.addresses.is_empty() {
         everybody(place, &known, at)?
     } else {
@@ -45,8 +47,8 @@ pub fn run(arguments: &CertCheck, place: &Place, _global: &Global, at: Timestamp
         named.into_iter().map(|address| (address.to_string(), address)).collect()
     };
     let checked = Checked {
-        recipients: recipients(whom, place, &known, &smime, within, at)?,
-        keys: keys(place, &smime, within, at)?,
+        recipients: recipients(whom, place, &known, place.trust(global)?, within, at)?,
+        keys: keys(place, place.config()?.smime(), within, at)?,
     };
     place.warn(voice);
     if let Some(path) = &arguments.prometheus {
@@ -59,7 +61,7 @@ pub fn run(arguments: &CertCheck, place: &Place, _global: &Global, at: Timestamp
     } else if !voice.quiet {
         voice.data(report.words().as_bytes())?;
     }
-    match failure(&checked) {
+    match failure(&checked, place) {
         None => Ok(0),
         Some(failure) => Err(failure),
     }
@@ -70,13 +72,15 @@ pub fn recipients(
     whom: Vec<(String, Address)>,
     place: &Place,
     known: &config::Recipients,
-    smime: &SmimeSettings,
+    lowest: Trust,
     within: i64,
     at: Timestamp,
 ) -> Result<Vec<(String, Finding)>, Failure> {
-    let mut source = Certificates::read(&[], place, known, smime, &[], at)?;
-    let judged = whom.into_iter().map(|(name, address)| (name, check::recipient(&address, &mut source, within, at)));
-    Ok(judged.collect())
+    let config = place.config()?;
+    let mut source = Certificates::read(&[], place, known, config.smime(), &[], at)?;
+    let terms = Terms { only: None, lowest };
+    let mut judge = |address| check::recipient(&address, &mut source, terms, within, at);
+    Ok(whom.into_iter().map(|(name, address)| (name, judge(address))).collect())
 }
 
 /// Everybody of recipients.toml; where that names nobody, whoever has a certificate in the store.
@@ -129,25 +133,24 @@ fn days(text: &str) -> Result<i64, Failure> {
 }
 
 /// What is not well, each with its reason and what helps.
-fn failure(checked: &Checked) -> Option<Failure> {
+fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
     let mut reasons = Vec::new();
-    let mut hints: Vec<Vec<String>> = Vec::new();
+    let recipients: Vec<_> = checked.recipients.iter().filter(|(_, finding)| !finding.state.is_well()).collect();
+    let mut hints = cures(recipients.iter().map(|(name, finding)| (name.clone(), finding.missing.as_ref())), place);
     let mut hint = |words: Vec<String>| {
         if !hints.contains(&words) {
             hints.push(words);
         }
     };
-    let unwell = |finding: &&Finding| !finding.state.is_well();
-    for (name, finding) in checked.recipients.iter().filter(|(_, finding)| unwell(&finding)) {
+    for (name, finding) in recipients {
         let reason = finding.reason.clone().unwrap_or_default();
         let reason = match &finding.fingerprint {
             Some(fingerprint) if finding.missing.is_none() => format!("certificate {fingerprint} {reason}"),
             _ => reason,
         };
         reasons.push(RecipientReason { address: name.clone(), reason });
-        hint(["sealpost", "cert", "import", "-"].map(str::to_owned).to_vec());
     }
-    for (addresses, finding) in checked.keys.iter().filter(|(_, finding)| unwell(&finding)) {
+    for (addresses, finding) in checked.keys.iter().filter(|(_, finding)| !finding.state.is_well()) {
         let fingerprint = finding.fingerprint.as_ref().map(ToString::to_string).unwrap_or_default();
         let reason = finding.reason.clone().unwrap_or_default();
         let reason = if reason.contains(&fingerprint) {

@@ -6,6 +6,7 @@ mod json;
 mod judging;
 mod list;
 mod remove;
+mod verify;
 
 use jiff::Timestamp;
 
@@ -34,6 +35,7 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
             composition::export(&text, "certificate", arguments.output.as_deref(), voice)
         }
         Cert::Check(arguments) => check::run(&arguments, &place, global, at, voice),
+        Cert::Verify(arguments) => verify::run(&arguments, &place, at, voice),
         Cert::Remove(arguments) => remove::run(&arguments.name, &place, at, voice),
     }
 }

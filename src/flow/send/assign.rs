@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use crate::{
-    crypt::{Binding, Fingerprint, PublicCertificate, Recipient, Suite, SuiteName, Unusable, pgp::Pgp, smime::Smime},
+    crypt::{
+        Binding, Fingerprint, PublicCertificate, Recipient, Suite, SuiteName, Trust, Unusable, pgp::Pgp, smime::Smime,
+    },
     mail::Address,
 };
 
@@ -34,19 +36,6 @@ pub struct Candidate<S: Suite> {
     pub binding: Binding,
     /// How it is known.
     pub trust: Trust,
-}
-
-/// How a certificate is known; a later one is stronger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trust {
-    /// It came with a signed message, and nobody looked at it since.
-    Candidate,
-    /// Imported by hand into the store.
-    Imported,
-    /// Given on the command line for this run.
-    Given,
-    /// By its full fingerprint.
-    Pinned,
 }
 
 /// A recipient with the certificate that was chosen.
@@ -83,24 +72,23 @@ pub enum MissingReason {
     NoCertificate(Option<SuiteName>),
     /// There are certificates, each refused for its reason; at least one, the best known first.
     Unusable(Vec<(SuiteName, Unusable)>),
+    /// The best known of the usable ones is known too little.
+    LittleKnown {
+        /// Which.
+        fingerprint: Fingerprint,
+        /// Of which suite.
+        suite: SuiteName,
+        /// How it is known.
+        trust: Trust,
+        /// How it is to be known at least.
+        lowest: Trust,
+    },
     /// The pinned certificates are not in the store.
     PinnedAbsent(Vec<Fingerprint>),
     /// This certificate was given, and it is none of those that are pinned.
     NotPinned(Fingerprint),
     /// The look-up failed, in its own words.
     LookUp(String),
-}
-
-impl Trust {
-    /// The word of the receipt.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Candidate => "candidate",
-            Self::Imported => "imported",
-            Self::Given => "given",
-            Self::Pinned => "pinned",
-        }
-    }
 }
 
 impl Addressee {
@@ -113,7 +101,16 @@ impl Addressee {
     }
 }
 
-/// Finds a usable certificate for every recipient, or names all that have none. `only` allows one suite alone.
+/// Which certificates count at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Those of this suite alone.
+    pub only: Option<SuiteName>,
+    /// Those that are known at least so well.
+    pub lowest: Trust,
+}
+
+/// Finds a usable certificate for every recipient, or names all that have none.
 ///
 /// Of several usable ones of a suite the strongest known wins, then the newest. Of both suites the preferred one
 /// wins, then the one whose certificate is known better, then OpenPGP: it always authenticates what it encrypts.
@@ -123,13 +120,13 @@ impl Addressee {
 pub fn assign(
     recipients: &[Address],
     source: &mut impl CertificateSource,
-    only: Option<SuiteName>,
+    terms: Terms,
     at: Timestamp,
 ) -> Result<Vec<Addressee>, Vec<Missing>> {
     let mut assigned = Vec::with_capacity(recipients.len());
     let mut missing = Vec::new();
     for address in recipients {
-        let choice = source.candidates(address).and_then(|candidates| choose(address, candidates, only, at));
+        let choice = source.candidates(address).and_then(|candidates| choose(address, candidates, terms, at));
         match choice {
             Ok(addressee) => assigned.push(addressee),
             Err(reason) => missing.push(Missing { address: address.clone(), reason }),
@@ -138,17 +135,20 @@ pub fn assign(
     if missing.is_empty() { Ok(assigned) } else { Err(missing) }
 }
 
-fn choose(
-    address: &Address,
-    candidates: Candidates,
-    only: Option<SuiteName>,
-    at: Timestamp,
-) -> Result<Addressee, MissingReason> {
-    let wanted = |suite| only.is_none_or(|only| only == suite);
-    let mut refused = Vec::new();
+/// What is known of the candidates for an address that are not taken.
+#[derive(Default)]
+struct Passed {
+    refused: Vec<(SuiteName, Unusable)>,
+    /// The best known of those that are usable and known too little.
+    little_known: Option<(Trust, SuiteName, Fingerprint)>,
+}
+
+fn choose(address: &Address, candidates: Candidates, terms: Terms, at: Timestamp) -> Result<Addressee, MissingReason> {
+    let wanted = |suite| terms.only.is_none_or(|only| only == suite);
+    let mut passed = Passed::default();
     let Candidates { openpgp, smime, preferred } = candidates;
-    let openpgp = wanted(SuiteName::OpenPgp).then(|| best(address, openpgp, at, &mut refused)).flatten();
-    let smime = wanted(SuiteName::Smime).then(|| best(address, smime, at, &mut refused)).flatten();
+    let openpgp = wanted(SuiteName::OpenPgp).then(|| best(address, openpgp, terms.lowest, at, &mut passed)).flatten();
+    let smime = wanted(SuiteName::Smime).then(|| best(address, smime, terms.lowest, at, &mut passed)).flatten();
     match (openpgp, smime) {
         (Some(openpgp), Some(smime)) => Ok(match preferred {
             Some(SuiteName::Smime) => Addressee::Smime(smime),
@@ -157,28 +157,34 @@ fn choose(
         }),
         (Some(openpgp), None) => Ok(Addressee::OpenPgp(Box::new(openpgp))),
         (None, Some(smime)) => Ok(Addressee::Smime(smime)),
-        (None, None) if refused.is_empty() => Err(MissingReason::NoCertificate(only)),
-        (None, None) => Err(MissingReason::Unusable(refused)),
+        (None, None) => Err(match passed {
+            Passed { little_known: Some((trust, suite, fingerprint)), .. } => {
+                MissingReason::LittleKnown { fingerprint, suite, trust, lowest: terms.lowest }
+            }
+            Passed { refused, .. } if refused.is_empty() => MissingReason::NoCertificate(terms.only),
+            Passed { refused, .. } => MissingReason::Unusable(refused),
+        }),
     }
 }
 
 fn best<S: Suite>(
     address: &Address,
     mut candidates: Vec<Candidate<S>>,
+    lowest: Trust,
     at: Timestamp,
-    refused: &mut Vec<(SuiteName, Unusable)>,
+    passed: &mut Passed,
 ) -> Option<Assigned<S>> {
     candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.trust, candidate.certificate.created())));
-    candidates.into_iter().find_map(|Candidate { certificate, grounds, binding, trust }| {
+    for Candidate { certificate, grounds, binding, trust } in candidates {
         let usable = S::check(&certificate, &grounds, at);
         match usable.and_then(|usable| Recipient::new(address.clone(), usable, binding)) {
-            Ok(recipient) => Some(Assigned { recipient, trust }),
-            Err(reason) => {
-                refused.push((S::NAME, reason));
-                None
-            }
+            Ok(recipient) if trust >= lowest => return Some(Assigned { recipient, trust }),
+            Ok(_) if passed.little_known.as_ref().is_some_and(|(known, ..)| *known >= trust) => {}
+            Ok(_) => passed.little_known = Some((trust, S::NAME, certificate.fingerprint())),
+            Err(reason) => passed.refused.push((S::NAME, reason)),
         }
-    })
+    }
+    None
 }
 
 impl<S: Suite> Clone for Candidate<S>
@@ -200,6 +206,12 @@ impl std::fmt::Display for MissingReason {
                 let reasons: Vec<_> = reasons.iter().map(|(_, reason)| reason.to_string()).collect();
                 f.write_str(&reasons.join("; "))
             }
+            Self::LittleKnown { fingerprint, trust, lowest, .. } => write!(
+                f,
+                "certificate {fingerprint} is known as {} only, and is to be {} at least",
+                trust.word(),
+                lowest.word()
+            ),
             Self::PinnedAbsent(pins) => {
                 let pins: Vec<_> = pins.iter().map(Fingerprint::as_str).collect();
                 write!(f, "the pinned certificate {} is not in the store", pins.join(" or "))

@@ -25,7 +25,7 @@ fn useless() -> Candidate<Pgp> {
 
 fn chosen(candidates: Candidates, only: Option<SuiteName>) -> Result<SuiteName, MissingReason> {
     let bob = Address::parse("bob@example.test").unwrap();
-    choose(&bob, candidates, only, at()).map(|addressee| match addressee {
+    choose(&bob, candidates, Terms { only, lowest: Trust::Candidate }, at()).map(|addressee| match addressee {
         Addressee::OpenPgp(_) => SuiteName::OpenPgp,
         Addressee::Smime(_) => SuiteName::Smime,
     })
@@ -59,4 +59,30 @@ fn what_is_not_usable_is_passed_over_and_what_is_not_wanted_is_not_used() {
     let only_smime = || Candidates { smime: vec![smime(Trust::Imported)], ..Candidates::default() };
     assert_eq!(chosen(only_smime(), Some(OpenPgp)), Err(MissingReason::NoCertificate(Some(OpenPgp))));
     assert_eq!(chosen(Candidates::default(), None), Err(MissingReason::NoCertificate(None)));
+}
+
+#[test]
+fn what_is_known_too_little_is_refused_with_its_level() {
+    use Trust::{Candidate as Came, Found, Given, Imported, Pinned};
+    let bob = Address::parse("bob@example.test").unwrap();
+    for (index, lowest) in Trust::SETTINGS.into_iter().enumerate() {
+        for known in [Came, Imported, Found, Given, Pinned] {
+            let chosen = |candidates| choose(&bob, candidates, Terms { only: None, lowest }, at()).map(|_| ());
+            let expected = |suite, fingerprint| match known >= lowest {
+                true => Ok(()),
+                false => Err(MissingReason::LittleKnown { fingerprint, suite, trust: known, lowest }),
+            };
+            let one = openpgp(known);
+            let fingerprint = one.certificate.fingerprint();
+            let openpgp = Candidates { openpgp: vec![one, useless()], ..Candidates::default() };
+            assert_eq!(chosen(openpgp), expected(SuiteName::OpenPgp, fingerprint), "{lowest:?} {known:?}");
+            let one = smime(known);
+            let fingerprint = one.certificate.fingerprint();
+            let smime = Candidates { smime: vec![one], ..Candidates::default() };
+            assert_eq!(chosen(smime), expected(SuiteName::Smime, fingerprint), "{lowest:?} {known:?}");
+        }
+        assert_eq!(Trust::parse(lowest.word()), Some(Trust::SETTINGS[index]));
+    }
+    assert!(Came < Imported && Imported < Found && Found < Given && Given < Pinned);
+    assert_eq!((Trust::parse("given"), Trust::parse("Pinned"), Trust::default()), (None, None, Imported));
 }
