@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// How a recipient's certificate is to be known at least, by the account.
-    pub fn trust(&self, global: &Global) -> Result<Trust, Failure> {
+    pub fn trust(&self, global: &Global) -> Result<Option<Trust>, Failure> {
         let flags = Overrides { account: global.account.clone(), ..Overrides::default() };
         Ok(Account::resolve(self.config()?, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.trust)
     }

@@ -31,7 +31,7 @@ pub struct Account {
     /// Whether S/MIME recipients are to get AES-GCM.
     pub gcm: bool,
     /// How a recipient's certificate is to be known at least.
-    pub trust: Trust,
+    pub trust: Option<Trust>,
     /// How mail is handed to its server.
     pub submission: Submission,
 }
@@ -63,7 +63,7 @@ impl Account {
             header_policy: layer.header_policy.unwrap_or_default(),
             legacy_display: layer.legacy_display.unwrap_or_default(),
             gcm: layer.gcm.unwrap_or_default(),
-            trust: layer.trust.unwrap_or_default(),
+            trust: layer.trust,
             submission: Submission {
                 host: layer.host,
                 ports: layer.ports.unwrap_or_else(|| Port::DEFAULT.to_vec()),

@@ -35,10 +35,3 @@ impl Trust {
         Self::SETTINGS.into_iter().find(|trust| trust.word() == word)
     }
 }
-
-/// What counts where nobody said otherwise: what the user took in.
-impl Default for Trust {
-    fn default() -> Self {
-        Self::Imported
-    }
-}

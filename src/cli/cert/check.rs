@@ -72,7 +72,7 @@ pub fn recipients(
     whom: Vec<(String, Address)>,
     place: &Place,
     known: &config::Recipients,
-    lowest: Trust,
+    lowest: Option<Trust>,
     within: i64,
     at: Timestamp,
 ) -> Result<Vec<(String, Finding)>, Failure> {

@@ -106,8 +106,19 @@ impl Addressee {
 pub struct Terms {
     /// Those of this suite alone.
     pub only: Option<SuiteName>,
-    /// Those that are known at least so well.
-    pub lowest: Trust,
+    /// Those that are known at least so well; none leaves it to the suite.
+    pub lowest: Option<Trust>,
+}
+
+impl Terms {
+    /// What is asked of a suite. A candidate of S/MIME has the word of a trust anchor for its address, where one of
+    /// OpenPGP would have nothing but its own.
+    fn lowest(self, suite: SuiteName) -> Trust {
+        self.lowest.unwrap_or(match suite {
+            SuiteName::OpenPgp => Trust::Imported,
+            SuiteName::Smime => Trust::Candidate,
+        })
+    }
 }
 
 /// Finds a usable certificate for every recipient, or names all that have none.
@@ -147,8 +158,10 @@ fn choose(address: &Address, candidates: Candidates, terms: Terms, at: Timestamp
     let wanted = |suite| terms.only.is_none_or(|only| only == suite);
     let mut passed = Passed::default();
     let Candidates { openpgp, smime, preferred } = candidates;
-    let openpgp = wanted(SuiteName::OpenPgp).then(|| best(address, openpgp, terms.lowest, at, &mut passed)).flatten();
-    let smime = wanted(SuiteName::Smime).then(|| best(address, smime, terms.lowest, at, &mut passed)).flatten();
+    let openpgp =
+        wanted(SuiteName::OpenPgp).then(|| best(address, openpgp, terms.lowest(Pgp::NAME), at, &mut passed)).flatten();
+    let smime =
+        wanted(SuiteName::Smime).then(|| best(address, smime, terms.lowest(Smime::NAME), at, &mut passed)).flatten();
     match (openpgp, smime) {
         (Some(openpgp), Some(smime)) => Ok(match preferred {
             Some(SuiteName::Smime) => Addressee::Smime(smime),
@@ -159,7 +172,7 @@ fn choose(address: &Address, candidates: Candidates, terms: Terms, at: Timestamp
         (None, Some(smime)) => Ok(Addressee::Smime(smime)),
         (None, None) => Err(match passed {
             Passed { little_known: Some((trust, suite, fingerprint)), .. } => {
-                MissingReason::LittleKnown { fingerprint, suite, trust, lowest: terms.lowest }
+                MissingReason::LittleKnown { fingerprint, suite, trust, lowest: terms.lowest(suite) }
             }
             Passed { refused, .. } if refused.is_empty() => MissingReason::NoCertificate(terms.only),
             Passed { refused, .. } => MissingReason::Unusable(refused),

@@ -25,7 +25,7 @@ fn useless() -> Candidate<Pgp> {
 
 fn chosen(candidates: Candidates, only: Option<SuiteName>) -> Result<SuiteName, MissingReason> {
     let bob = Address::parse("bob@example.test").unwrap();
-    choose(&bob, candidates, Terms { only, lowest: Trust::Candidate }, at()).map(|addressee| match addressee {
+    choose(&bob, candidates, Terms { only, lowest: Some(Trust::Candidate) }, at()).map(|addressee| match addressee {
         Addressee::OpenPgp(_) => SuiteName::OpenPgp,
         Addressee::Smime(_) => SuiteName::Smime,
     })
@@ -67,7 +67,8 @@ fn what_is_known_too_little_is_refused_with_its_level() {
     let bob = Address::parse("bob@example.test").unwrap();
     for (index, lowest) in Trust::SETTINGS.into_iter().enumerate() {
         for known in [Came, Imported, Found, Given, Pinned] {
-            let chosen = |candidates| choose(&bob, candidates, Terms { only: None, lowest }, at()).map(|_| ());
+            let chosen =
+                |candidates| choose(&bob, candidates, Terms { only: None, lowest: Some(lowest) }, at()).map(|_| ());
             let expected = |suite, fingerprint| match known >= lowest {
                 true => Ok(()),
                 false => Err(MissingReason::LittleKnown { fingerprint, suite, trust: known, lowest }),
@@ -84,5 +85,9 @@ fn what_is_known_too_little_is_refused_with_its_level() {
         assert_eq!(Trust::parse(lowest.word()), Some(Trust::SETTINGS[index]));
     }
     assert!(Came < Imported && Imported < Found && Found < Given && Given < Pinned);
-    assert_eq!((Trust::parse("given"), Trust::parse("Pinned"), Trust::default()), (None, None, Imported));
+    assert_eq!((Trust::parse("given"), Trust::parse("Pinned")), (None, None));
+    let by_itself = |candidates| choose(&bob, candidates, Terms::default(), at()).is_ok();
+    assert!(!by_itself(Candidates { openpgp: vec![openpgp(Came)], ..Candidates::default() }));
+    assert!(by_itself(Candidates { openpgp: vec![openpgp(Imported)], ..Candidates::default() }));
+    assert!(by_itself(Candidates { smime: vec![smime(Came)], ..Candidates::default() }));
 }
