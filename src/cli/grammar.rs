@@ -268,6 +268,24 @@ pub enum Key {
     Show(Named),
     /// Write a key, locked with its passphrase
     Export(Export),
+    /// Give a key a later expiry
+    Extend(Extend),
+}
+
+#[derive(Debug, Args)]
+pub struct Extend {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// From now on for so long (90d, 6w, 18m, 2y), or until this day
+    #[arg(long = "for", value_name = "TIME|DATE", default_value = "2y")]
+    pub period: String,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// S/MIME: write a request for a new certificate of the same key to this file
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
 }
 
 /// Which readers a key is for.

@@ -8,8 +8,16 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 7] =
-    [&["send"], &["seal"], &["open"], &["key", "make"], &["key", "export"], &["cert", "import"], &["cert", "export"]];
+const VERBS: [&[&str]; 8] = [
+    &["send"],
+    &["seal"],
+    &["open"],
+    &["key", "make"],
+    &["key", "export"],
+    &["key", "extend"],
+    &["cert", "import"],
+    &["cert", "export"],
+];
 
 #[test]
 fn each_example_of_help_does_what_it_says() {

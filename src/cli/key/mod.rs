@@ -1,6 +1,8 @@
 //! `sealpost key`: keys of one's own. Every one is locked at rest.
 
+mod change;
 mod export;
+mod extend;
 mod import;
 mod json;
 mod list;
@@ -25,5 +27,6 @@ pub fn run(verb: Key, global: &Global, at: Timestamp, voice: Voice) -> Result<u8
         Key::List => list::run(&place, at, voice),
         Key::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Key::Export(arguments) => export::run(&arguments, &place, at, voice),
+        Key::Extend(arguments) => extend::run(&arguments, global, &place, at, voice),
     }
 }
