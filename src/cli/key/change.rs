@@ -18,6 +18,9 @@ use crate::{
     crypt::pgp::{ChangeError, Key},
 };
 
+/// How far the last change may lie ahead: as many changes at once, each of a second of its own.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_secs(60);
+
 /// A change of one stored key.
 pub struct Change<'a> {
     pub key: &'a Key,
@@ -35,11 +38,12 @@ impl Change<'_> {
         change: impl FnOnce(&Key, Option<&Zeroizing<String>>, Timestamp) -> Result<Key, ChangeError>,
     ) -> Result<(Key, Timestamp), Failure> {
         let passphrase = self.passphrase(at)?;
-        let at = self.moment(at)?;
+        let mut moment = at;
         let changed = self.place.keystore.change(&self.key.fingerprint(), |key| -> Result<Key, Failure> {
-            Ok(change(&key, passphrase.as_ref(), at)?)
+            moment = wait(&key, at)?;
+            Ok(change(&key, passphrase.as_ref(), moment)?)
         })?;
-        Ok((changed, at))
+        Ok((changed, moment))
     }
 
     /// Its passphrase; none if it is not locked.
@@ -50,21 +54,24 @@ impl Change<'_> {
         let source = self.place.passphrase_for(self.global, self.passphrase, &self.key.addresses(at))?;
         composition::passphrase_of(&format!("key {}", self.key.fingerprint()), source.as_ref()).map(Some)
     }
+}
 
-    /// The moment of signing: later than the last signature, which may be of this very second.
-    pub fn moment(&self, at: Timestamp) -> Result<Timestamp, Failure> {
-        let next = self.key.next_change(at);
-        let wait = next.duration_since(at);
-        if wait > SignedDuration::from_secs(2) {
-            let text = format!(
-                "key {} was last changed on {next}, which is in the future: is the clock right?",
-                self.key.fingerprint()
-            );
-            return Err(Failure::new(Kind::System, text));
-        }
-        std::thread::sleep(Duration::try_from(wait).unwrap_or_default());
-        Ok(next)
+/// The moment of signing: later than the last signature, which may be of this very second. It is waited for, since
+/// what is signed in the future counts for nobody.
+fn wait(key: &Key, at: Timestamp) -> Result<Timestamp, Failure> {
+    let next = key.next_change(at);
+    if next.duration_since(at) > MOST_AHEAD {
+        let text = format!(
+            "key {} was last changed shortly before {next}, which is in the future: is the clock right?",
+            key.fingerprint()
+        );
+        return Err(Failure::new(Kind::System, text));
     }
+    if next > at {
+        let left = next.duration_since(Timestamp::now().max(at));
+        std::thread::sleep(Duration::try_from(left).unwrap_or_default());
+    }
+    Ok(next)
 }
 
 /// Says what was done, and what is left to do: others do not know it yet.

@@ -7,6 +7,8 @@ mod import;
 mod json;
 mod list;
 mod make;
+mod revoke;
+mod rotate;
 
 use jiff::Timestamp;
 
@@ -28,5 +30,7 @@ pub fn run(verb: Key, global: &Global, at: Timestamp, voice: Voice) -> Result<u8
         Key::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Key::Export(arguments) => export::run(&arguments, &place, at, voice),
         Key::Extend(arguments) => extend::run(&arguments, global, &place, at, voice),
+        Key::Revoke(arguments) => revoke::run(&arguments, global, &place, at, voice),
+        Key::Rotate(arguments) => rotate::run(&arguments, global, &place, at, voice),
     }
 }

@@ -9,8 +9,8 @@ use openpgp::{Packet, cert::CertRevocationBuilder, types::ReasonForRevocation};
 use super::{ChangeError, Key, library};
 use crate::crypt::pgp::{Certificate, policy};
 
-/// Why a key is revoked (RFC 9580, 5.2.3.31). What it signed before still counts where it was superseded or retired
-/// only.
+/// Why a key is revoked (RFC 9580, 5.2.3.31). To many programs what it signed before still counts where it was
+/// superseded or retired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reason {
     /// Nothing is said.
