@@ -61,6 +61,23 @@ impl Place {
         Ok(Account::resolve(self.config()?, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.trust)
     }
 
+    /// The same for a key: of the account that writes as one of its addresses.
+    pub fn passphrase_for(
+        &self,
+        global: &Global,
+        flag: Option<&str>,
+        addresses: &[Address],
+    ) -> Result<Option<Source>, Failure> {
+        let flags = Overrides {
+            account: global.account.clone(),
+            from: addresses.first().map(ToString::to_string),
+            passphrase: flag.map(str::to_owned),
+            ..Overrides::default()
+        };
+        let config = Config::read(&self.home.config)?;
+        Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.passphrase)
+    }
+
     /// Says which files of the store could not be read, since they were left out.
     pub fn warn(&self, voice: Voice) {
         for damaged in self.keystore.damaged() {
@@ -278,6 +295,20 @@ pub fn passphrase_of(key: &str, source: Option<&Source>) -> Result<Zeroizing<Str
     }
 }
 
+/// A stored key for S/MIME, unlocked.
+pub fn unlocked_smime(
+    key: &smime::Key,
+    place: &Place,
+    global: &Global,
+    flag: Option<&str>,
+    at: Timestamp,
+) -> Result<smime::Key, Failure> {
+    let addresses = key.certificate().map(|certificate| certificate.addresses(at)).unwrap_or_default();
+    let source = place.passphrase_for(global, flag, &addresses)?;
+    let name = key.fingerprint().map(|fingerprint| format!("key {fingerprint}")).unwrap_or_default();
+    Ok(key.unlock(&passphrase_of(&name, source.as_ref())?)?)
+}
+
 /// A key of either suite.
 pub enum AnyKey {
     OpenPgp(Box<pgp::Key>),
@@ -309,7 +340,7 @@ pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyKey, Fai
 }
 
 impl AnyKey {
-    fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         match self {
             Self::OpenPgp(key) => key.fingerprint().to_string(),
             Self::Smime(key) => key.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default(),

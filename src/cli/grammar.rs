@@ -268,6 +268,70 @@ pub enum Key {
     Show(Named),
     /// Write a key, locked with its passphrase
     Export(Export),
+    /// Give a key a later expiry
+    Extend(Extend),
+    /// Declare that a key is not to be used any more; this cannot be undone
+    Revoke(Revoke),
+    /// Make new subkeys; the old ones still open old mail
+    Rotate(Rotate),
+}
+
+/// Why a key is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReasonArgument {
+    /// Nothing is said; to nobody does what it signed count any more
+    Unspecified,
+    /// Somebody else may have it; to nobody does what it signed count any more
+    Compromised,
+    /// Another key takes its place
+    Superseded,
+    /// It is no longer used
+    Retired,
+}
+
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Why; without a reason the revocation certificate that was made with the key serves, and no passphrase is needed
+    #[arg(long, value_enum, default_value = "unspecified")]
+    pub reason: ReasonArgument,
+    /// What else everybody is told
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Revoke the old subkeys as superseded, instead of letting them expire
+    #[arg(long)]
+    pub revoke_old: bool,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Extend {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// From now on for so long (90d, 6w, 18m, 2y), or until this day
+    #[arg(long = "for", value_name = "TIME|DATE", default_value = "2y")]
+    pub period: String,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// S/MIME: write a request for a new certificate of the same key to this file
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
 }
 
 /// Which readers a key is for.

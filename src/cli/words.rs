@@ -12,7 +12,7 @@ use crate::{
     config::{ConfigError, EditError},
     crypt::{
         OpenError, SealError,
-        pgp::{CertificateError, KeyError, UnlockError},
+        pgp::{CertificateError, ChangeError, KeyError, UnlockError},
         smime,
     },
     flow::{open::save::SaveError, send::SealFailure},
@@ -142,7 +142,7 @@ impl From<smime::KeyError> for Failure {
     fn from(error: smime::KeyError) -> Self {
         let kind = match error {
             smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
-            smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
+            smime::KeyError::Locked | smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
             smime::KeyError::NoCertificate => Kind::Malformed,
         };
         Self::new(kind, error.to_string())
@@ -179,6 +179,19 @@ impl From<KeyError> for Failure {
 impl From<UnlockError> for Failure {
     fn from(error: UnlockError) -> Self {
         Self::new(Kind::Permission, error.to_string())
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Unusable(reason) => {
+                Self::new(Kind::Permission, format!("the key cannot be changed: {reason}"))
+            }
+            ChangeError::Unlock(error) => error.into(),
+            ChangeError::Key(error) => error.into(),
+            ChangeError::NoRevocation(_) => Self::new(Kind::Malformed, error.to_string()),
+        }
     }
 }
 

@@ -8,12 +8,15 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 8] = [
+const VERBS: [&[&str]; 11] = [
     &["send"],
     &["seal"],
     &["open"],
     &["key", "make"],
     &["key", "export"],
+    &["key", "extend"],
+    &["key", "rotate"],
+    &["key", "revoke"],
     &["cert", "import"],
     &["cert", "export"],
     &["cert", "check"],

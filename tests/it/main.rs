@@ -12,6 +12,7 @@ mod corpus;
 mod examples;
 mod forgotten;
 mod key;
+mod key_life;
 mod key_smime;
 mod layers;
 mod licences;

@@ -64,6 +64,9 @@ pub enum KeyError {
     /// A secret half without a passphrase must not be written.
     #[error("the key is not locked: it is written with a passphrase only")]
     NotLocked,
+    /// The secret half is needed, and it is locked.
+    #[error("the key is locked")]
+    Locked,
     /// It is locked in the form in which it came, which is not ours.
     #[error("the key is locked in a form that is not written here: it must be unlocked first")]
     Foreign,
