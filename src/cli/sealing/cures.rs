@@ -21,6 +21,11 @@ fn cure(address: &str, reason: Option<&MissingReason>) -> Vec<Hint> {
         Some(MissingReason::LittleKnown { fingerprint, .. }) => {
             vec![words(&["sealpost", "cert", "verify", fingerprint.as_str(), address])]
         }
+        Some(MissingReason::Conflict(_, rivals)) => {
+            let fingerprints = || rivals.iter().map(|rival| rival.fingerprint.as_str());
+            let accept = fingerprints().map(|one| words(&["sealpost", "cert", "verify", one, address]));
+            accept.chain(fingerprints().map(|one| words(&["sealpost", "cert", "remove", one]))).collect()
+        }
         _ => vec![words(&["sealpost", "cert", "import", "-"])],
     }
 }
