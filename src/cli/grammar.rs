@@ -423,7 +423,7 @@ pub enum Cert {
         file: PathBuf,
     },
     /// List the certificates
-    List,
+    List(CertList),
     /// Show all of one certificate, and whether and why it is usable
     Show(Named),
     /// Write a certificate
@@ -434,6 +434,13 @@ pub enum Cert {
     Check(CertCheck),
     /// Pin a certificate, whose fingerprint was compared with its owner's word, for its address in recipients.toml
     Verify(CertVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct CertList {
+    /// List instead whom of recipients.toml no usable certificate is there for
+    #[arg(long)]
+    pub missing: bool,
 }
 
 #[derive(Debug, Args)]

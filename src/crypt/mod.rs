@@ -115,6 +115,8 @@ pub trait PublicCertificate: Clone {
     fn algorithms(&self) -> String;
     /// Whether a key of it is weaker than is advised, though it still counts (warning `weak-key`).
     fn weak_key(&self) -> bool;
+    /// Whether the two themselves show that they are one owner's, one renewing the other.
+    fn renews_or_is_renewed_by(&self, other: &Self) -> bool;
     /// When it stops being of use for encryption, as seen at a time; none if never.
     fn expires(&self, at: Timestamp) -> Option<Timestamp>;
 }

@@ -194,6 +194,9 @@ impl Finding {
         let (state, suite, fingerprint) = match &missing {
             MissingReason::NoCertificate(_) | MissingReason::LookUp(_) => (State::Missing, None, None),
             MissingReason::PinnedAbsent(_) => (State::PinnedAbsent, None, None),
+            MissingReason::Conflict(suite, rivals) => {
+                (State::Conflicting, Some(*suite), rivals.first().map(|rival| &rival.fingerprint))
+            }
             MissingReason::NotPinned(_) => (State::Conflicting, None, None),
             MissingReason::LittleKnown { fingerprint, suite, .. } => {
                 (State::Untrusted, Some(*suite), Some(fingerprint))

@@ -14,7 +14,7 @@ use crate::{
 
 pub use crate::crypt::Trust;
 pub use assign::{
-    Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Terms, assign,
+    Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Rival, Terms, assign,
 };
 pub use group::{Group, group};
 

@@ -78,6 +78,7 @@ impl Keystore {
             }
         };
         if outcome != Outcome::Unchanged {
+            self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
             disk::write(&path, &merged)?;
         }
         Ok(outcome)
@@ -130,6 +131,12 @@ impl Keystore {
             (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(certificate),
             _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
         }
+    }
+
+    /// Where a certificate of either suite may lie.
+    pub(super) fn files_of(&self, fingerprint: &Fingerprint) -> Vec<PathBuf> {
+        let x509 = [Origin::Imported, Origin::Candidate].map(|origin| self.x509_path(fingerprint, origin));
+        self.path(fingerprint).into_iter().chain(x509).collect()
     }
 
     fn directory(&self) -> Result<CertD, StoreError> {

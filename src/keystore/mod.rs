@@ -9,6 +9,7 @@ mod certificates;
 mod disk;
 mod error;
 mod keys;
+mod known;
 mod mention;
 mod smime_keys;
 mod x509;

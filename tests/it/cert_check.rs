@@ -214,3 +214,29 @@ fn a_damaged_store_is_told_and_hides_nobody() {
     home.sealpost(["cert", "import", "-"]).stdin(specimen("bob.asc")).run().expect(0);
     home.sealpost(["cert", "check"]).run().expect(0);
 }
+
+#[test]
+fn those_without_a_usable_certificate_are_listed() {
+    let home = alice();
+    let list = || home.sealpost(["cert", "list", "--missing", "--json"]).run().expect(0).json()["missing"].clone();
+    assert_eq!(list(), serde_json::json!([]), "nobody is listed in recipients.toml");
+    home.sealpost(["cert", "import", "-"]).stdin(with_days_left("kim@example.test", 2)).run().expect(0);
+    let pin = "AB".repeat(20);
+    let text = format!(
+        "[recipient.\"@partner.example\"]\npin = \"{pin}\"\n[recipient.\"kim@example.test\"]\n\
+         [group.ops]\nmembers = [\"bob@example.test\", \"erin@example.test\"]\n"
+    );
+    recipients(&home, &text);
+    let missing = list();
+    let told: Vec<_> = missing.as_array().unwrap().iter().map(|one| (&one["address"], &one["state"])).collect();
+    assert_eq!(
+        told,
+        [(&"erin@example.test".into(), &"missing".into()), (&"@partner.example".into(), &"pinned-absent".into())]
+    );
+    assert!(missing[1]["reason"].as_str().unwrap().contains(&pin), "{missing}");
+    let words = home.sealpost(["cert", "list", "--missing"]).run().expect(0).text();
+    assert_eq!(words.lines().count(), 2, "{words}");
+    // The hint of what is missing, followed, makes it shorter.
+    home.sealpost(["cert", "import", "-"]).stdin(with_days_left("erin@example.test", 300)).run().expect(0);
+    assert_eq!(list().as_array().unwrap().len(), 1);
+}

@@ -6,6 +6,7 @@
 mod canary;
 mod cert;
 mod cert_check;
+mod cert_conflict;
 mod cert_verify;
 mod cli;
 mod corpus;

@@ -26,7 +26,7 @@ use crate::{
     keystore,
     mail::Address,
 };
-use report::Report;
+use report::{RecipientJson, Report};
 
 /// What was found of everybody, under the names that reports give them.
 pub struct Checked {
@@ -67,8 +67,23 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
     }
 }
 
+/// `sealpost cert list --missing`: whom of recipients.toml `send` would refuse now.
+pub fn missing(place: &Place, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let known = place.recipients()?;
+    let mut found = recipients(listed(&known), place, &known, place.trust(global)?, 0, at)?;
+    place.warn(voice);
+    found.retain(|(_, finding)| finding.missing.is_some());
+    let missing: Vec<_> = found.iter().map(|(name, finding)| RecipientJson::new(name, finding)).collect();
+    if voice.json {
+        voice.object(&serde_json::json!({ "version": 1, "missing": missing }))?;
+    } else {
+        voice.data(missing.iter().map(RecipientJson::words).collect::<String>().as_bytes())?;
+    }
+    Ok(0)
+}
+
 /// Judges recipients as `send` would.
-pub fn recipients(
+fn recipients(
     whom: Vec<(String, Address)>,
     place: &Place,
     known: &config::Recipients,
@@ -93,7 +108,7 @@ fn everybody(place: &Place, known: &config::Recipients, at: Timestamp) -> Result
 }
 
 /// Everybody of recipients.toml, and the domains that have a certificate of their own.
-pub fn listed(known: &config::Recipients) -> Vec<(String, Address)> {
+fn listed(known: &config::Recipients) -> Vec<(String, Address)> {
     let domains = known.pinned_domains().into_iter().map(|(domain, anybody)| (format!("@{domain}"), anybody));
     known.everybody().into_iter().map(|address| (address.to_string(), address)).chain(domains).collect()
 }

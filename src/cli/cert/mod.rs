@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::{
     composition::{self, AnyCertificate, Place},
     failure::Failure,
-    grammar::{Cert, Global},
+    grammar::{Cert, CertList, Global},
     voice::Voice,
 };
 
@@ -24,7 +24,8 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
     let place = Place::open(global)?;
     match verb {
         Cert::Import { file } => import::run(&file, &place, at, voice),
-        Cert::List => list::run(&place, at, voice),
+        Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
+        Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {
             let certificate = composition::certificate_named(&arguments.name, &place, at)?;

@@ -107,6 +107,16 @@ impl CertificateSource for Certificates<'_> {
         let preferred = self.pins.pins_for(address).and_then(|pin| pin.suite);
         Ok(Candidates { preferred, ..found })
     }
+
+    fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Option<Timestamp> {
+        self.place.keystore.known_since(fingerprint, address).ok().flatten()
+    }
+
+    /// One that cannot be read is not taken for one's own.
+    fn is_own(&self, fingerprint: &Fingerprint) -> bool {
+        let store = &self.place.keystore;
+        matches!(store.key(fingerprint), Ok(Some(_))) || matches!(store.smime_key(fingerprint), Ok(Some(_)))
+    }
 }
 
 impl<'a> Certificates<'a> {

@@ -30,6 +30,11 @@ fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hin
         Some(MissingReason::LittleKnown { fingerprint, .. }) => {
             vec![words(&["sealpost", "cert", "verify", fingerprint.as_str(), address])]
         }
+        Some(MissingReason::Conflict(_, rivals)) => {
+            let fingerprints = || rivals.iter().map(|rival| rival.fingerprint.as_str());
+            let accept = fingerprints().map(|one| words(&["sealpost", "cert", "verify", one, address]));
+            accept.chain(fingerprints().map(|one| words(&["sealpost", "cert", "remove", one]))).collect()
+        }
         Some(MissingReason::NotPinned(_) | MissingReason::LookUp(_)) => Vec::new(),
         Some(MissingReason::Unusable(refused)) if refused.iter().any(|one| untrusted(one, place).is_some()) => {
             let untrusted = refused.iter().filter_map(|one| untrusted(one, place));

@@ -13,6 +13,12 @@ use crate::{
 pub trait CertificateSource {
     /// All certificates that may stand for an address.
     fn candidates(&mut self, address: &Address) -> Result<Candidates, MissingReason>;
+
+    /// Since when a certificate is known for an address, if that can be told.
+    fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Option<Timestamp>;
+
+    /// Whether a certificate is of a key of one's own.
+    fn is_own(&self, fingerprint: &Fingerprint) -> bool;
 }
 
 /// All certificates that may stand for an address, and which suite is wanted.
@@ -65,6 +71,17 @@ pub struct Missing {
     pub reason: MissingReason,
 }
 
+/// One of several certificates that cannot all be an address's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Which.
+    pub fingerprint: Fingerprint,
+    /// How it is known.
+    pub trust: Trust,
+    /// Since when it is known for the address, if that can be told.
+    pub since: Option<Timestamp>,
+}
+
 /// Why a recipient cannot be encrypted to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingReason {
@@ -83,6 +100,8 @@ pub enum MissingReason {
         /// How it is to be known at least.
         lowest: Trust,
     },
+    /// There are usable certificates of different owners, and nothing says which is right; at least two.
+    Conflict(SuiteName, Vec<Rival>),
     /// The pinned certificates are not in the store.
     PinnedAbsent(Vec<Fingerprint>),
     /// This certificate was given, and it is none of those that are pinned.
@@ -123,8 +142,8 @@ impl Terms {
 
 /// Finds a usable certificate for every recipient, or names all that have none.
 ///
-/// Of several usable ones of a suite the strongest known wins, then the newest. Of both suites the preferred one
-/// wins, then the one whose certificate is known better, then OpenPGP: it always authenticates what it encrypts.
+/// Of several usable ones of a suite the strongest known wins, then the newest; but those that were imported or found,
+/// or else those that merely came with mail, must be one owner's. Of both suites the preferred one wins, then the one whose certificate is known better, then OpenPGP: it always authenticates what it encrypts.
 ///
 /// # Errors
 /// Every recipient without a usable certificate; a failed look-up counts as none.
@@ -137,7 +156,7 @@ pub fn assign(
     let mut assigned = Vec::with_capacity(recipients.len());
     let mut missing = Vec::new();
     for address in recipients {
-        let choice = source.candidates(address).and_then(|candidates| choose(address, candidates, terms, at));
+        let choice = source.candidates(address).and_then(|candidates| choose(address, candidates, source, terms, at));
         match choice {
             Ok(addressee) => assigned.push(addressee),
             Err(reason) => missing.push(Missing { address: address.clone(), reason }),
@@ -154,23 +173,37 @@ struct Passed {
     little_known: Option<(Trust, SuiteName, Fingerprint)>,
 }
 
-fn choose(address: &Address, candidates: Candidates, terms: Terms, at: Timestamp) -> Result<Addressee, MissingReason> {
+fn choose(
+    address: &Address,
+    candidates: Candidates,
+    source: &impl CertificateSource,
+    terms: Terms,
+    at: Timestamp,
+) -> Result<Addressee, MissingReason> {
     let wanted = |suite| terms.only.is_none_or(|only| only == suite);
     let mut passed = Passed::default();
     let Candidates { openpgp, smime, preferred } = candidates;
-    let openpgp =
-        wanted(SuiteName::OpenPgp).then(|| best(address, openpgp, terms.lowest(Pgp::NAME), at, &mut passed)).flatten();
-    let smime =
-        wanted(SuiteName::Smime).then(|| best(address, smime, terms.lowest(Smime::NAME), at, &mut passed)).flatten();
-    match (openpgp, smime) {
-        (Some(openpgp), Some(smime)) => Ok(match preferred {
-            Some(SuiteName::Smime) => Addressee::Smime(smime),
-            None if smime.trust > openpgp.trust => Addressee::Smime(smime),
-            _ => Addressee::OpenPgp(Box::new(openpgp)),
-        }),
-        (Some(openpgp), None) => Ok(Addressee::OpenPgp(Box::new(openpgp))),
-        (None, Some(smime)) => Ok(Addressee::Smime(smime)),
-        (None, None) => Err(match passed {
+    let (openpgp, smime) = (
+        if wanted(SuiteName::OpenPgp) {
+            best(address, openpgp, source, terms.lowest(Pgp::NAME), at, &mut passed)
+        } else {
+            Ok(None)
+        },
+        if wanted(SuiteName::Smime) {
+            best(address, smime, source, terms.lowest(Smime::NAME), at, &mut passed)
+        } else {
+            Ok(None)
+        },
+    );
+    // What is preferred does not depend on the other; else none is passed over for being in doubt.
+    match (preferred, openpgp, smime) {
+        (Some(SuiteName::OpenPgp), Ok(Some(openpgp)), _) => Ok(Addressee::OpenPgp(Box::new(openpgp))),
+        (Some(SuiteName::Smime), _, Ok(Some(smime))) => Ok(Addressee::Smime(smime)),
+        (_, Err(conflict), _) | (_, _, Err(conflict)) => Err(conflict),
+        (_, Ok(Some(openpgp)), Ok(Some(smime))) if smime.trust > openpgp.trust => Ok(Addressee::Smime(smime)),
+        (_, Ok(Some(openpgp)), _) => Ok(Addressee::OpenPgp(Box::new(openpgp))),
+        (_, Ok(None), Ok(Some(smime))) => Ok(Addressee::Smime(smime)),
+        (_, Ok(None), Ok(None)) => Err(match passed {
             Passed { little_known: Some((trust, suite, fingerprint)), .. } => {
                 MissingReason::LittleKnown { fingerprint, suite, trust, lowest: terms.lowest(suite) }
             }
@@ -183,21 +216,72 @@ fn choose(address: &Address, candidates: Candidates, terms: Terms, at: Timestamp
 fn best<S: Suite>(
     address: &Address,
     mut candidates: Vec<Candidate<S>>,
+    source: &impl CertificateSource,
     lowest: Trust,
     at: Timestamp,
     passed: &mut Passed,
-) -> Option<Assigned<S>> {
+) -> Result<Option<Assigned<S>>, MissingReason> {
     candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.trust, candidate.certificate.created())));
+    let mut usable: Vec<Assigned<S>> = Vec::new();
     for Candidate { certificate, grounds, binding, trust } in candidates {
-        let usable = S::check(&certificate, &grounds, at);
-        match usable.and_then(|usable| Recipient::new(address.clone(), usable, binding)) {
-            Ok(recipient) if trust >= lowest => return Some(Assigned { recipient, trust }),
+        // What the user named is theirs to choose, and what is known worse stands in nobody's way.
+        if usable.first().is_some_and(|best| best.trust > Trust::Found || trust < best.trust.min(Trust::Imported)) {
+            break;
+        }
+        let judged = S::check(&certificate, &grounds, at);
+        match judged.and_then(|usable| Recipient::new(address.clone(), usable, binding)) {
+            Ok(recipient) if trust >= lowest => usable.push(Assigned { recipient, trust }),
             Ok(_) if passed.little_known.as_ref().is_some_and(|(known, ..)| *known >= trust) => {}
             Ok(_) => passed.little_known = Some((trust, S::NAME, certificate.fingerprint())),
             Err(reason) => passed.refused.push((S::NAME, reason)),
         }
     }
-    None
+    if are_of_one_owner(&usable, source) {
+        return Ok(usable.into_iter().next());
+    }
+    let rivals = usable.iter().map(|one| {
+        let fingerprint = one.fingerprint();
+        let since = source.known_since(&fingerprint, address);
+        Rival { fingerprint, trust: one.trust, since }
+    });
+    Err(MissingReason::Conflict(S::NAME, rivals.collect()))
+}
+
+/// Whether each renews, or is renewed by, one that is tied to the first in the same way; keys of one's own are tied.
+fn are_of_one_owner<S: Suite>(usable: &[Assigned<S>], source: &impl CertificateSource) -> bool {
+    let Some((first, mut waiting)) = usable.split_first().map(|(first, rest)| (first, rest.iter().collect::<Vec<_>>()))
+    else {
+        return true;
+    };
+    let mut tied = vec![first];
+    let ties = |one: &Assigned<S>, other: &Assigned<S>| {
+        one.certificate().renews_or_is_renewed_by(other.certificate())
+            || (source.is_own(&one.fingerprint()) && source.is_own(&other.fingerprint()))
+    };
+    while let Some(next) = waiting.iter().position(|other| tied.iter().any(|one| ties(one, other))) {
+        tied.push(waiting.swap_remove(next));
+    }
+    waiting.is_empty()
+}
+
+impl<S: Suite> Assigned<S> {
+    fn certificate(&self) -> &S::Certificate {
+        self.recipient.usable().certificate()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.certificate().fingerprint()
+    }
+}
+
+impl std::fmt::Display for Rival {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}", self.fingerprint, self.trust.word())?;
+        match self.since {
+            Some(since) => write!(f, ", known since {})", since.strftime("%Y-%m-%d %H:%M:%S UTC")),
+            None => f.write_str(")"),
+        }
+    }
 }
 
 impl<S: Suite> Clone for Candidate<S>
@@ -225,6 +309,10 @@ impl std::fmt::Display for MissingReason {
                 trust.word(),
                 lowest.word()
             ),
+            Self::Conflict(_, rivals) => {
+                let rivals: Vec<_> = rivals.iter().map(ToString::to_string).collect();
+                write!(f, "certificates of different owners name it, and none is pinned: {}", rivals.join("; "))
+            }
             Self::PinnedAbsent(pins) => {
                 let pins: Vec<_> = pins.iter().map(Fingerprint::as_str).collect();
                 write!(f, "the pinned certificate {} is not in the store", pins.join(" or "))
