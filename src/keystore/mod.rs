@@ -8,6 +8,7 @@
 mod certificates;
 mod disk;
 mod error;
+pub mod find;
 mod keys;
 mod mention;
 mod smime_keys;
