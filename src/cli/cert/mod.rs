@@ -1,5 +1,6 @@
 //! `sealpost cert`: certificates of others.
 
+mod find;
 mod import;
 mod json;
 mod judging;
@@ -22,6 +23,7 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
     let place = Place::open(global)?;
     match verb {
         Cert::Import { file } => import::run(&file, &place, at, voice),
+        Cert::Find(arguments) => find::run(&arguments, &place, at, voice),
         Cert::List => list::run(&place, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {

@@ -57,7 +57,11 @@ impl Shelf for Pgp {
         address: &Address,
         at: Timestamp,
     ) -> Result<Vec<(pgp::Certificate, Trust)>, StoreError> {
-        Ok(store.certificates_for(address, at)?.into_iter().map(|one| (one, Trust::Imported)).collect())
+        let trust = |one: pgp::Certificate| {
+            let origins = store.origins(&one.fingerprint())?;
+            Ok((one, Trust::known(&origins, address)))
+        };
+        store.certificates_for(address, at)?.into_iter().map(trust).collect()
     }
 
     fn stored(store: &Keystore, fingerprint: &Fingerprint) -> Result<Option<pgp::Certificate>, StoreError> {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     crypt::{Binding, Fingerprint, PublicCertificate, Recipient, Suite, SuiteName, Unusable, pgp::Pgp, smime::Smime},
+    keystore::{Provenance, find::Source},
     mail::Address,
 };
 
@@ -39,10 +40,14 @@ pub struct Candidate<S: Suite> {
 /// How a certificate is known; a later one is stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
+    /// Found on a keyserver.
+    Keyserver,
     /// It came with a signed message, and nobody looked at it since.
     Candidate,
     /// Imported by hand into the store.
     Imported,
+    /// Found for its very address where the address's domain publishes it.
+    Found,
     /// Given on the command line for this run.
     Given,
     /// By its full fingerprint.
@@ -92,11 +97,28 @@ pub enum MissingReason {
 }
 
 impl Trust {
+    /// That of a source which has a certificate for an address.
+    pub fn of(source: Source) -> Self {
+        match source {
+            Source::Wkd => Self::Found,
+            Source::Vks | Source::Hkps => Self::Keyserver,
+        }
+    }
+
+    /// That of an OpenPGP certificate of the store: the strongest of how it is known for the address; what was never
+    /// found was imported.
+    pub fn known(origins: &[Provenance], address: &Address) -> Self {
+        let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
+        of_address.map(|one| one.source.map_or(Self::Imported, Self::of)).max().unwrap_or(Self::Imported)
+    }
+
     /// The word of the receipt.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Keyserver => "keyserver",
             Self::Candidate => "candidate",
             Self::Imported => "imported",
+            Self::Found => "found",
             Self::Given => "given",
             Self::Pinned => "pinned",
         }
