@@ -422,6 +422,8 @@ pub enum Cert {
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
     },
+    /// Look for the certificate of an address: in the store, then where others publish theirs
+    Find(CertFind),
     /// List the certificates
     List(CertList),
     /// Show all of one certificate, and whether and why it is usable
@@ -467,6 +469,30 @@ pub struct CertCheck {
     /// Write the result for a Prometheus node exporter's textfile collector too
     #[arg(long, value_name = "FILE")]
     pub prometheus: Option<PathBuf>,
+}
+
+/// Where to look for certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SourceArgument {
+    /// The Web Key Directory of the address's domain
+    Wkd,
+    /// The keyserver that checks addresses
+    Vks,
+    /// The keyserver of HKP that config.toml names
+    Hkps,
+}
+
+#[derive(Debug, Args)]
+pub struct CertFind {
+    /// Whose; whoever is asked learns whom one writes to
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub addresses: Vec<String>,
+    /// Ask this source, whatever the store has; else those of config.toml in their order
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<SourceArgument>,
+    /// Keep what is found, unless it is in conflict with what is known
+    #[arg(long)]
+    pub import: bool,
 }
 
 /// Whether a word is the name of a verb.

@@ -20,6 +20,7 @@ mod responders;
 mod seal;
 mod sealing;
 mod send;
+mod sources;
 mod voice;
 mod words;
 

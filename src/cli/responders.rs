@@ -22,8 +22,7 @@ pub fn ask(
 ) -> Result<Option<Vec<Standing>>, Failure> {
     // A responder says what is so now. With --at in the past a run is judged as it would have been then, of which no
     // answer speaks; and a run for a record must not depend on the network.
-    let past = at.checked_add(NOW).is_ok_and(|at| at < Timestamp::now());
-    if !settings.ocsp || past || certificates.is_empty() {
+    if !settings.ocsp || is_past(at) || certificates.is_empty() {
         return Ok(None);
     }
     let authorities = authorities()?;
@@ -33,4 +32,9 @@ pub fn ask(
     // A name look-up that hangs must not hold the run up.
     runtime.shutdown_background();
     Ok(Some(standings))
+}
+
+/// Whether `--at` lies behind the clock.
+pub fn is_past(at: Timestamp) -> bool {
+    at.checked_add(NOW).is_ok_and(|at| at < Timestamp::now())
 }

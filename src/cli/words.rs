@@ -100,6 +100,7 @@ impl From<StoreError> for Failure {
             }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
+            | StoreError::DamagedOrigins { .. }
             | StoreError::Misfiled { .. }
             | StoreError::TooLarge { .. } => Self::new(Kind::Malformed, text),
             StoreError::Exposed { path, .. } => {

@@ -169,6 +169,18 @@ pub enum ValueError {
     /// Not a form of S/MIME signatures.
     #[error("{0:?} is not a form of signature: it is detached or opaque")]
     SignatureForm(String),
+    /// Not a source of certificates.
+    #[error("{0:?} is not a source: it is wkd, vks or hkps")]
+    Source(String),
+    /// A source without its server; the key that would name it.
+    #[error("no server is set: give find.{0} too")]
+    NoServer(&'static str),
+    /// Not the URL of a keyserver; it is not repeated.
+    #[error("a keyserver is given as https://HOST or https://HOST:PORT")]
+    Server,
+    /// Not an IP address with a port.
+    #[error("{0:?} is not an address and a port such as 192.0.2.1:443")]
+    SocketAddress(String),
     /// Not a full fingerprint; a short key ID proves nothing.
     #[error("{0:?} is not a full fingerprint of 40 or 64 hexadecimal digits")]
     Fingerprint(String),

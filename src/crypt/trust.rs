@@ -3,6 +3,8 @@
 /// How a certificate is known; a later one is stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
+    /// Found on a keyserver, where anybody can put one.
+    Keyserver,
     /// It came with a message, and nobody looked at it since.
     Candidate,
     /// Imported by hand into the store.
@@ -17,11 +19,12 @@ pub enum Trust {
 
 impl Trust {
     /// What the setting `trust` can ask for, weakest first.
-    pub const SETTINGS: [Self; 4] = [Self::Candidate, Self::Imported, Self::Found, Self::Pinned];
+    pub const SETTINGS: [Self; 5] = [Self::Keyserver, Self::Candidate, Self::Imported, Self::Found, Self::Pinned];
 
     /// The word of receipts and settings.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Keyserver => "keyserver",
             Self::Candidate => "candidate",
             Self::Imported => "imported",
             Self::Found => "found",

@@ -91,7 +91,17 @@ impl Keystore {
             return Ok(false);
         }
         let _lock = Lock::take(&self.certificates, "writelock")?;
-        disk::remove(&path)
+        let removed = disk::remove(&path)?;
+        self.forget_origins(fingerprint)?;
+        Ok(removed)
+    }
+
+    /// When the file of a certificate was last changed; none if there is none.
+    pub(super) fn changed(&self, fingerprint: &Fingerprint) -> Result<Option<Timestamp>, StoreError> {
+        let path = self.path(fingerprint)?;
+        let Some(file) = disk::open(&path)? else { return Ok(None) };
+        let changed = file.metadata().and_then(|meta| meta.modified()).map_err(StoreError::read(&path))?;
+        Ok(Timestamp::try_from(changed).ok())
     }
 
     /// Reads all files and parses those that a look at their bytes lets through.

@@ -8,8 +8,10 @@
 mod reach;
 
 use std::{
+    collections::HashMap,
     io,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
@@ -45,6 +47,8 @@ const LARGEST_HEADER: usize = 64 * 1024;
 #[derive(Clone, Default)]
 pub struct Client {
     reach: Reach,
+    /// Where the user says that a host is.
+    hosts: Arc<HashMap<String, SocketAddr>>,
     /// Made with the first connection that needs it, since the system's roots take time to read.
     tls: Arc<OnceLock<Context>>,
 }
@@ -150,7 +154,21 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 impl Client {
     /// One that reaches so far.
     pub fn new(reach: Reach) -> Self {
-        Self { reach, tls: Arc::default() }
+        Self { reach, ..Self::default() }
+    }
+
+    /// One that believes the authorities of a PEM file too, besides those of the system.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no certificate.
+    pub fn believing(self, ca_file: &Path) -> Result<Self, ContextError> {
+        Ok(Self { tls: Arc::new(OnceLock::from(Context::new(Some(ca_file), None)?)), ..self })
+    }
+
+    /// One that connects to some hosts, named in lower case, where the user says that they are, and asks no resolver
+    /// for them: within one's own network too, on any port. What they prove of their name stays the same.
+    pub fn placing(self, hosts: HashMap<String, SocketAddr>) -> Self {
+        Self { hosts: Arc::new(hosts), ..self }
     }
 
     /// Asks, follows at most 3 redirects, and gives what came at the end, whatever its status.
@@ -229,6 +247,22 @@ impl Client {
     }
 
     async fn connect(&self, url: &Url) -> Result<Box<dyn Stream>, HttpError> {
+        let name = host_of(url);
+        let allowed = match self.hosts.get(&name) {
+            Some(place) => vec![*place],
+            None => self.addresses(url).await?,
+        };
+        let socket = Socket::connect(&allowed, Heard::default()).await;
+        let socket = socket.map_err(|error| HttpError::Refused { host: name.clone(), error })?;
+        if url.scheme() == "http" {
+            return Ok(Box::new(socket));
+        }
+        let stream = self.context()?.handshake(&name, socket, &[]).await;
+        Ok(Box::new(stream.map_err(|fault| HttpError::Tls { host: name, fault })?))
+    }
+
+    /// The very addresses that are connected to: a name that resolves otherwise a moment later changes nothing.
+    async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, HttpError> {
         let (name, port) = (host_of(url), url.port_or_known_default().unwrap_or_default());
         let addresses = match url.host() {
             Some(Host::Ipv4(address)) => vec![SocketAddr::from((address, port))],
@@ -237,18 +271,8 @@ impl Client {
                 .await
                 .map_err(|error| HttpError::Unresolved { host: name.clone(), error })?,
         };
-        // The very addresses that are connected to: a name that resolves otherwise a moment later changes nothing.
         let allowed: Vec<_> = addresses.into_iter().filter(|address| self.reach.allows(address.ip())).collect();
-        if allowed.is_empty() {
-            return Err(HttpError::Private(name));
-        }
-        let socket = Socket::connect(&allowed, Heard::default()).await;
-        let socket = socket.map_err(|error| HttpError::Refused { host: name.clone(), error })?;
-        if url.scheme() == "http" {
-            return Ok(Box::new(socket));
-        }
-        let stream = self.context()?.handshake(&name, socket, &[]).await;
-        Ok(Box::new(stream.map_err(|fault| HttpError::Tls { host: name, fault })?))
+        if allowed.is_empty() { Err(HttpError::Private(name)) } else { Ok(allowed) }
     }
 
     fn context(&self) -> Result<&Context, ContextError> {

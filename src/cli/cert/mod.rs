@@ -1,6 +1,7 @@
 //! `sealpost cert`: certificates of others.
 
 mod check;
+mod find;
 mod import;
 mod json;
 mod judging;
@@ -26,6 +27,7 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
         Cert::Import { file } => import::run(&file, &place, at, voice),
         Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
         Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
+        Cert::Find(arguments) => find::run(&arguments, &place, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {
             let certificate = composition::certificate_named(&arguments.name, &place, at)?;

@@ -12,7 +12,7 @@ use crate::{
         pgp::{self, Pgp},
         smime::{self, Authorities, Grounds, Smime},
     },
-    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust},
+    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust, trust_known},
     keystore::{Keystore, Origin, StoreError},
     mail::Address,
 };
@@ -57,7 +57,11 @@ impl Shelf for Pgp {
         address: &Address,
         at: Timestamp,
     ) -> Result<Vec<(pgp::Certificate, Trust)>, StoreError> {
-        Ok(store.certificates_for(address, at)?.into_iter().map(|one| (one, Trust::Imported)).collect())
+        let trust = |one: pgp::Certificate| {
+            let origins = store.origins(&one.fingerprint())?;
+            Ok((one, trust_known(&origins, address)))
+        };
+        store.certificates_for(address, at)?.into_iter().map(trust).collect()
     }
 
     fn stored(store: &Keystore, fingerprint: &Fingerprint) -> Result<Option<pgp::Certificate>, StoreError> {

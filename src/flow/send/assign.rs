@@ -6,6 +6,7 @@ use crate::{
     crypt::{
         Binding, Fingerprint, PublicCertificate, Recipient, Suite, SuiteName, Trust, Unusable, pgp::Pgp, smime::Smime,
     },
+    keystore::{Provenance, find::Source},
     mail::Address,
 };
 
@@ -108,6 +109,21 @@ pub enum MissingReason {
     NotPinned(Fingerprint),
     /// The look-up failed, in its own words.
     LookUp(String),
+}
+
+/// How well a certificate is known that a source has for an address.
+pub fn trust_of(source: Source) -> Trust {
+    match source {
+        Source::Wkd => Trust::Found,
+        Source::Vks | Source::Hkps => Trust::Keyserver,
+    }
+}
+
+/// How well an OpenPGP certificate of the store is known for an address: the best of how it came; what was never found
+/// was imported.
+pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
+    let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
+    of_address.map(|one| one.source.map_or(Trust::Imported, trust_of)).max().unwrap_or(Trust::Imported)
 }
 
 impl Addressee {

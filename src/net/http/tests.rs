@@ -86,9 +86,7 @@ fn at(server: &LyingServer) -> String {
 fn believing() -> Client {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&AUTHORITY.pem()).unwrap();
-    let client = own();
-    assert!(client.tls.set(Context::new(Some(file.path()), None).unwrap()).is_ok());
-    client
+    own().believing(file.path()).unwrap()
 }
 
 fn secure(identity: Identity, steps: &[S]) -> LyingServer {
@@ -277,4 +275,22 @@ fn https_is_checked_and_stays() {
     let server = secure(AUTHORITY.server(), &[good]);
     let door = redirecting(302, &url(&server));
     assert_eq!(ask_by(&believing(), &at(&door), None).unwrap().body, b"end");
+}
+
+#[test]
+fn a_host_is_where_the_user_says() {
+    let good = S::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nend".to_vec());
+    let server = secure(AUTHORITY.server(), std::slice::from_ref(&good));
+    let place = |host: &str, port: u16| HashMap::from([(host.to_owned(), SocketAddr::from(([127, 0, 0, 1], port)))]);
+    let client = believing().placing(place("localhost", server.port()));
+    let client = Client { reach: Reach::Public, ..client };
+    assert_eq!(ask_by(&client, "https://localhost/", None).unwrap().body, b"end");
+    assert!(server.record().secured_text().contains("host: localhost\r\n"));
+    // Its certificate is checked all the same, and other hosts are where they are.
+    let other = secure(AUTHORITY.server(), std::slice::from_ref(&good));
+    let client = believing().placing(place("keys.example.test", other.port()));
+    assert!(matches!(ask_by(&client, "https://keys.example.test/", None), Err(HttpError::Tls { .. })));
+    let client = Client { reach: Reach::Public, ..client };
+    let elsewhere = ask_by(&client, &format!("https://127.0.0.1:{}/", other.port()), None);
+    assert!(matches!(elsewhere, Err(HttpError::Private(_))), "{elsewhere:?}");
 }
