@@ -44,8 +44,21 @@ pub const ALL: &[Example] = &[
         "sealpost key make kim@example.org --new-passphrase file:kim-passphrase",
     ),
     example("key export", "A backup; the key stays locked", "sealpost key export alice@example.org --output alice.key"),
+    example("key extend", "Two years more", "sealpost key extend alice@example.org"),
+    example("key rotate", "New subkeys for two years", "sealpost key rotate alice@example.org"),
+    example(
+        "key revoke",
+        "Give a key up, and tell the others",
+        "sealpost key revoke kim@example.org --reason retired --passphrase file:kim-passphrase && sealpost cert export kim@example.org > kim.asc",
+    ),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
     example("cert export", "For those who write to you", "sealpost cert export alice@example.org > alice.asc"),
+    example(
+        "cert check",
+        "From cron: speaks up, and exits with 67, only when somebody is not well",
+        "sealpost cert check --within 14d --quiet",
+    ),
+    example("cert check", "For a monitoring system", "sealpost cert check --prometheus sealpost.prom > /dev/null"),
 ];
 
 /// The grammar with its examples below each verb's help.

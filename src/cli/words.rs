@@ -9,10 +9,10 @@ use super::{
     receipt::AttemptJson,
 };
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, EditError},
     crypt::{
         OpenError, SealError,
-        pgp::{CertificateError, KeyError, UnlockError},
+        pgp::{CertificateError, ChangeError, KeyError, UnlockError},
         smime,
     },
     flow::{open::save::SaveError, send::SealFailure},
@@ -29,6 +29,15 @@ impl From<ConfigError> for Failure {
         let kind = if error.is_usage() { Kind::Usage } else { Kind::Config };
         let nearest = error.nearest().map(|known| format!("; did you mean {known}?")).unwrap_or_default();
         Self::new(kind, format!("{error}{nearest}"))
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Config(error) => error.into(),
+            EditError::Shape(..) => Self::new(Kind::Config, error.to_string()),
+        }
     }
 }
 
@@ -91,6 +100,7 @@ impl From<StoreError> for Failure {
             }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
+            | StoreError::DamagedOrigins { .. }
             | StoreError::Misfiled { .. }
             | StoreError::TooLarge { .. } => Self::new(Kind::Malformed, text),
             StoreError::Exposed { path, .. } => {
@@ -133,7 +143,7 @@ impl From<smime::KeyError> for Failure {
     fn from(error: smime::KeyError) -> Self {
         let kind = match error {
             smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
-            smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
+            smime::KeyError::Locked | smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
             smime::KeyError::NoCertificate => Kind::Malformed,
         };
         Self::new(kind, error.to_string())
@@ -170,6 +180,19 @@ impl From<KeyError> for Failure {
 impl From<UnlockError> for Failure {
     fn from(error: UnlockError) -> Self {
         Self::new(Kind::Permission, error.to_string())
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Unusable(reason) => {
+                Self::new(Kind::Permission, format!("the key cannot be changed: {reason}"))
+            }
+            ChangeError::Unlock(error) => error.into(),
+            ChangeError::Key(error) => error.into(),
+            ChangeError::NoRevocation(_) => Self::new(Kind::Malformed, error.to_string()),
+        }
     }
 }
 

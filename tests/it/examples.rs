@@ -8,8 +8,19 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 7] =
-    [&["send"], &["seal"], &["open"], &["key", "make"], &["key", "export"], &["cert", "import"], &["cert", "export"]];
+const VERBS: [&[&str]; 11] = [
+    &["send"],
+    &["seal"],
+    &["open"],
+    &["key", "make"],
+    &["key", "export"],
+    &["key", "extend"],
+    &["key", "rotate"],
+    &["key", "revoke"],
+    &["cert", "import"],
+    &["cert", "export"],
+    &["cert", "check"],
+];
 
 #[test]
 fn each_example_of_help_does_what_it_says() {

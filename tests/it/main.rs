@@ -5,14 +5,19 @@
 
 mod canary;
 mod cert;
+mod cert_check;
+mod cert_conflict;
+mod cert_verify;
 mod cli;
 mod corpus;
 mod examples;
 mod forgotten;
 mod key;
+mod key_life;
 mod key_smime;
 mod layers;
 mod licences;
+mod ocsp;
 mod open;
 mod peers;
 mod seal;

@@ -3,6 +3,7 @@
 mod armor;
 mod certificate;
 mod key;
+mod life;
 mod lock;
 mod look;
 mod policy;
@@ -22,6 +23,7 @@ use super::{
 
 pub use certificate::{Certificate, CertificateError, KeyDescription};
 pub use key::{Key, KeyError, Profile, Signer, SignerError};
+pub use life::{ChangeError, Reason, Revocation};
 pub use lock::UnlockError;
 pub use read::{Decrypted, Layers, Reader, recipients_of};
 

@@ -3,5 +3,6 @@
 pub(super) mod authority;
 mod certificates;
 mod chains;
+mod ocsp;
 mod pkits;
 mod samples;

@@ -3,7 +3,13 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use openssl::x509::{CrlStatus, X509, X509CrlRef, X509VerifyResult, verify::X509VerifyFlags};
+use openssl::{
+    error::ErrorStack,
+    x509::{
+        CrlStatus, ReasonCode, X509, X509Crl, X509CrlRef, X509RevokedRef, X509VerifyResult, store::X509Store,
+        verify::X509VerifyFlags,
+    },
+};
 
 use super::{Authorities, ChainFault};
 use crate::crypt::smime::{Certificate, certificate::timestamp};
@@ -18,6 +24,11 @@ pub enum Revocation {
 }
 
 const REVOKED: i32 = 23;
+
+/// Lists for all reasons together, with their deltas. Without the second libcrypto takes a delta for a whole list, on
+/// which most that was revoked is missing.
+const WHOLE: X509VerifyFlags =
+    X509VerifyFlags::CRL_CHECK.union(X509VerifyFlags::EXTENDED_CRL_SUPPORT).union(X509VerifyFlags::USE_DELTAS);
 
 impl Authorities {
     /// What is known of a validated path. That one was revoked is also taken from lists that its issuer signed with
@@ -35,8 +46,8 @@ impl Authorities {
         let issuers = [&own, between].concat();
         let mut all = Revocation::Good;
         for (index, pair) in path.windows(2).enumerate() {
-            let [one, issuer] = pair else { continue };
-            match self.revocation_of(one, issuer, (&own, &issuers), at) {
+            let [one, _issuer] = pair else { continue };
+            match self.revocation_of(one, &own, &issuers, at) {
                 Ok(Revocation::Good) => {}
                 Ok(Revocation::Unknown) => all = Revocation::Unknown,
                 Err(fault) if index == 0 => return Err(fault),
@@ -50,8 +61,8 @@ impl Authorities {
     fn revocation_of(
         &self,
         one: &Certificate,
-        issuer: &Certificate,
-        (own, issuers): (&[&X509], &[&X509]),
+        own: &[&X509],
+        issuers: &[&X509],
         at: Timestamp,
     ) -> Result<Revocation, ChainFault> {
         let name = one.x509.issuer_name();
@@ -60,27 +71,47 @@ impl Authorities {
         if lists.is_empty() {
             return Ok(Revocation::Unknown);
         }
-        // What was revoked stays so, however old or young the list that says it. Large lists take long to verify.
+        let found = self.store().and_then(|store| look_up(&store, one, own, Some(at), WHOLE));
+        let good = found.is_ok_and(|found| found == X509VerifyResult::OK.as_raw());
+        // What was revoked stays so, however old or young the list that says it; what was on hold may be let go.
         let entry = |list: &X509CrlRef| match list.get_by_cert(&one.x509) {
+            CrlStatus::Revoked(entry) if good && is_on_hold(entry) => None,
             CrlStatus::Revoked(entry) => Some(timestamp(entry.revocation_date())),
             CrlStatus::NotRevoked | CrlStatus::RemoveFromCrl(_) => None,
         };
-        if lists.iter().any(|list| entry(list).is_some()) && self.look_up(one, issuers, None) == Some(REVOKED) {
-            let key = issuer.x509.public_key().ok();
-            let signed = |list: &X509CrlRef| key.as_ref().is_some_and(|key| list.verify(key).unwrap_or(false));
-            let since = lists.iter().filter(|list| signed(list)).filter_map(|list| entry(list)).min().flatten();
-            if since.is_none_or(|since| since <= at) {
-                return Err(ChainFault::Revoked(since));
-            }
+        // Each by itself: libcrypto asks the newest only, whoever signed it. Large lists take long to verify.
+        let said = lists.iter().filter_map(|list| entry(list).filter(|_| self.says_revoked(list, one, issuers)));
+        if let Some(since) = said.min()
+            && since.is_none_or(|since| since <= at)
+        {
+            return Err(ChainFault::Revoked(since));
         }
-        let good = self.look_up(one, own, Some(at)) == Some(X509VerifyResult::OK.as_raw());
         Ok(if good { Revocation::Good } else { Revocation::Unknown })
     }
 
-    /// libcrypto's result for one certificate of the path with its lists.
-    fn look_up(&self, one: &Certificate, issuers: &[&X509], at: Option<Timestamp>) -> Option<i32> {
-        // Without the first libcrypto takes a delta for a whole list, on which most that was revoked is missing.
-        let flags = X509VerifyFlags::EXTENDED_CRL_SUPPORT | X509VerifyFlags::USE_DELTAS | X509VerifyFlags::CRL_CHECK;
-        self.verify(&one.x509, issuers.iter().copied(), at, flags, |context, _| context.error().as_raw()).ok()
+    /// Whether a list, were there no other, revokes a certificate of the path.
+    fn says_revoked(&self, list: &X509Crl, one: &Certificate, issuers: &[&X509]) -> bool {
+        let Ok(store) = self.store_with(std::iter::once(list)) else { return false };
+        let says = |flags| look_up(&store, one, issuers, None, flags).is_ok_and(|found| found == REVOKED);
+        // A delta by itself is a list to libcrypto only without the second.
+        says(WHOLE) || says(X509VerifyFlags::CRL_CHECK)
     }
+}
+
+/// Whether the reason of an entry is certificateHold (RFC 5280, 5.3.1).
+fn is_on_hold(entry: &X509RevokedRef) -> bool {
+    const HOLD: i64 = 6;
+    let reason = entry.extension::<ReasonCode>().ok().flatten();
+    reason.is_some_and(|(_, reason)| reason.get_i64().is_ok_and(|reason| reason == HOLD))
+}
+
+/// libcrypto's result for one certificate of the path with the lists of a store.
+fn look_up(
+    store: &X509Store,
+    one: &Certificate,
+    issuers: &[&X509],
+    at: Option<Timestamp>,
+    flags: X509VerifyFlags,
+) -> Result<i32, ErrorStack> {
+    super::verify(store, &one.x509, issuers.iter().copied(), at, flags, |context, _| context.error().as_raw())
 }
