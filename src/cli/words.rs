@@ -86,6 +86,9 @@ impl From<StoreError> for Failure {
             StoreError::Read { .. } => Self::new(Kind::Io, text),
             StoreError::Write { .. } => Self::new(Kind::CannotCreate, text),
             StoreError::Exists { .. } | StoreError::KeyExists { .. } => Self::new(Kind::CannotCreate, text),
+            StoreError::Occupied { path, .. } => {
+                Self::new(Kind::CannotCreate, text).hint(["rm", &path.display().to_string()])
+            }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
             | StoreError::Misfiled { .. }

@@ -151,7 +151,7 @@ pub(super) fn named(folder: &Path, suffix: &str) -> Result<Vec<Fingerprint>, Sto
     Ok(fingerprints)
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }

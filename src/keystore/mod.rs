@@ -11,6 +11,7 @@ mod error;
 mod keys;
 mod mention;
 mod smime_keys;
+mod web;
 mod x509;
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
 
 pub use disk::{make_private, write as replace, write_new};
 pub use error::StoreError;
+pub use web::{Published, publish};
 pub use x509::Origin;
 
 /// Certificates and keys at rest. Opening touches no file; folders are made when first written to.

@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 10] = [
+const VERBS: [&[&str]; 12] = [
     &["send"],
     &["seal"],
     &["open"],
@@ -17,6 +17,8 @@ const VERBS: [&[&str]; 10] = [
     &["key", "extend"],
     &["key", "rotate"],
     &["key", "revoke"],
+    &["key", "change-passphrase"],
+    &["key", "publish"],
     &["cert", "import"],
     &["cert", "export"],
 ];

@@ -7,6 +7,8 @@ mod import;
 mod json;
 mod list;
 mod make;
+mod passphrase;
+mod publish;
 mod revoke;
 mod rotate;
 
@@ -31,6 +33,8 @@ pub fn run(verb: Key, global: &Global, at: Timestamp, voice: Voice) -> Result<u8
         Key::Export(arguments) => export::run(&arguments, &place, at, voice),
         Key::Extend(arguments) => extend::run(&arguments, global, &place, at, voice),
         Key::Revoke(arguments) => revoke::run(&arguments, global, &place, at, voice),
+        Key::ChangePassphrase(arguments) => passphrase::run(&arguments, global, &place, at, voice),
+        Key::Publish(arguments) => publish::run(&arguments, &place, at, voice),
         Key::Rotate(arguments) => rotate::run(&arguments, global, &place, at, voice),
     }
 }

@@ -10,6 +10,7 @@ mod policy;
 mod read;
 mod seal;
 mod verify;
+mod wkd;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use key::{Key, KeyError, Profile, Signer, SignerError};
 pub use life::{ChangeError, Reason, Revocation};
 pub use lock::UnlockError;
 pub use read::{Decrypted, Layers, Reader, recipients_of};
+pub use wkd::directory_name;
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]
