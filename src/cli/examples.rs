@@ -57,6 +57,16 @@ pub const ALL: &[Example] = &[
         "sealpost key change-passphrase alice@example.org --new-passphrase file:alice-passphrase",
     ),
     example(
+        "key backup",
+        "Everything in one file, under a passphrase to be kept elsewhere",
+        "sealpost key backup --output sealpost.backup --new-passphrase file:backup-passphrase",
+    ),
+    example(
+        "key import",
+        "What a backup holds, on another machine",
+        "sealpost --home elsewhere key import sealpost.backup --passphrase file:backup-passphrase",
+    ),
+    example(
         "key publish",
         "For a web server whose root is public",
         "sealpost key publish alice@example.org --wkd public && find public -type f",

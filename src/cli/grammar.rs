@@ -274,10 +274,21 @@ pub enum Key {
     Revoke(Revoke),
     /// Make new subkeys; the old ones still open old mail
     Rotate(Rotate),
+    /// Write everything into one file under a passphrase; `key import` brings it back
+    Backup(Backup),
     /// Lock a key with another passphrase
     ChangePassphrase(ChangePassphrase),
     /// Lay a certificate out for a web server, where other people's programs look it up
     Publish(Publish),
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Write to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub lock: Lock,
 }
 
 #[derive(Debug, Args)]
@@ -420,7 +431,7 @@ pub struct Lock {
 
 #[derive(Debug, Args)]
 pub struct KeyImport {
-    /// OpenPGP, PKCS#12, PKCS#8 or PEM, or the certificate that a key waits for; - is stdin
+    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup; - is stdin
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
     #[command(flatten)]

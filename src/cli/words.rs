@@ -12,7 +12,7 @@ use crate::{
     config::ConfigError,
     crypt::{
         OpenError, SealError,
-        pgp::{CertificateError, ChangeError, KeyError, UnlockError},
+        pgp::{CertificateError, ChangeError, FileError, KeyError, UnlockError},
         smime,
     },
     flow::{open::save::SaveError, send::SealFailure},
@@ -170,6 +170,17 @@ impl From<KeyError> for Failure {
 impl From<UnlockError> for Failure {
     fn from(error: UnlockError) -> Self {
         Self::new(Kind::Permission, error.to_string())
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let kind = match error {
+            FileError::WrongPassphrase => Kind::Permission,
+            FileError::Damaged => Kind::Malformed,
+            FileError::TooLarge(_) => Kind::Limit,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

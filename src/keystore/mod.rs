@@ -5,6 +5,7 @@
 //! under a lock, so neither a second process nor a kill at any moment leaves half a file. What is damaged is named,
 //! never passed over in silence. Whom a certificate is trusted for is not decided here.
 
+mod backup;
 mod certificates;
 mod disk;
 mod error;
@@ -19,6 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use backup::{Piece, StoredFile};
 pub use disk::{make_private, write as replace, write_new};
 pub use error::StoreError;
 pub use web::{Published, publish};

@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 12] = [
+const VERBS: [&[&str]; 14] = [
     &["send"],
     &["seal"],
     &["open"],
@@ -19,6 +19,8 @@ const VERBS: [&[&str]; 12] = [
     &["key", "revoke"],
     &["key", "change-passphrase"],
     &["key", "publish"],
+    &["key", "backup"],
+    &["key", "import"],
     &["cert", "import"],
     &["cert", "export"],
 ];
