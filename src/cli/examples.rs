@@ -51,6 +51,26 @@ pub const ALL: &[Example] = &[
         "Give a key up, and tell the others",
         "sealpost key revoke kim@example.org --reason retired --passphrase file:kim-passphrase && sealpost cert export kim@example.org > kim.asc",
     ),
+    example(
+        "key change-passphrase",
+        "Let nobody know the passphrase",
+        "sealpost key change-passphrase alice@example.org --new-passphrase file:alice-passphrase",
+    ),
+    example(
+        "key backup",
+        "Everything in one file, under a passphrase to be kept elsewhere",
+        "sealpost key backup --output sealpost.backup --new-passphrase file:backup-passphrase",
+    ),
+    example(
+        "key import",
+        "What a backup holds, on another machine",
+        "sealpost --home elsewhere key import sealpost.backup --passphrase file:backup-passphrase",
+    ),
+    example(
+        "key publish",
+        "For a web server whose root is public",
+        "sealpost key publish alice@example.org --wkd public && find public -type f",
+    ),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
     example("cert export", "For those who write to you", "sealpost cert export alice@example.org > alice.asc"),
     example(

@@ -274,6 +274,47 @@ pub enum Key {
     Revoke(Revoke),
     /// Make new subkeys; the old ones still open old mail
     Rotate(Rotate),
+    /// Write everything into one file under a passphrase; `key import` brings it back
+    Backup(Backup),
+    /// Lock a key with another passphrase
+    ChangePassphrase(ChangePassphrase),
+    /// Lay a certificate out for a web server, where other people's programs look it up
+    Publish(Publish),
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Write to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+#[derive(Debug, Args)]
+pub struct ChangePassphrase {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Where the present passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// Make a random passphrase and keep it there: file:PATH or keyring:NAME
+    #[arg(long, value_name = "file:PATH|keyring:NAME", conflicts_with = "to_passphrase")]
+    pub new_passphrase: Option<String>,
+    /// Where the other passphrase comes from
+    #[arg(long, value_name = "SOURCE", required_unless_present = "new_passphrase")]
+    pub to_passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// The folder that a web server gives out as its root: a Web Key Directory is made or updated below it
+    #[arg(long, value_name = "DIR")]
+    pub wkd: PathBuf,
 }
 
 /// Why a key is revoked.
@@ -390,7 +431,7 @@ pub struct Lock {
 
 #[derive(Debug, Args)]
 pub struct KeyImport {
-    /// OpenPGP, PKCS#12, PKCS#8 or PEM, or the certificate that a key waits for; - is stdin
+    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup; - is stdin
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
     #[command(flatten)]

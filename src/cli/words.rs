@@ -12,7 +12,7 @@ use crate::{
     config::{ConfigError, EditError},
     crypt::{
         OpenError, SealError,
-        pgp::{CertificateError, ChangeError, KeyError, UnlockError},
+        pgp::{CertificateError, ChangeError, FileError, KeyError, UnlockError},
         smime,
     },
     flow::{open::save::SaveError, send::SealFailure},
@@ -98,6 +98,9 @@ impl From<StoreError> for Failure {
             StoreError::KeyExists { fingerprint, .. } => {
                 Self::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()])
             }
+            StoreError::Occupied { path, .. } => {
+                Self::new(Kind::CannotCreate, text).hint(["rm", &path.display().to_string()])
+            }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
             | StoreError::DamagedOrigins { .. }
@@ -180,6 +183,17 @@ impl From<KeyError> for Failure {
 impl From<UnlockError> for Failure {
     fn from(error: UnlockError) -> Self {
         Self::new(Kind::Permission, error.to_string())
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let kind = match error {
+            FileError::WrongPassphrase => Kind::Permission,
+            FileError::Damaged => Kind::Malformed,
+            FileError::TooLarge(_) => Kind::Limit,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

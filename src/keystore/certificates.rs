@@ -104,16 +104,30 @@ impl Keystore {
         Ok(Timestamp::try_from(changed).ok())
     }
 
-    /// Reads all files and parses those that a look at their bytes lets through.
-    fn scan(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Certificate>, StoreError> {
+    /// All of them as they are stored, read and not parsed.
+    pub(super) fn all_stored(&self) -> Result<Vec<(Fingerprint, Zeroizing<Vec<u8>>)>, StoreError> {
+        let mut all = Vec::new();
+        for fingerprint in self.fingerprints()? {
+            let bytes = self.stored(&fingerprint)?;
+            all.extend(bytes.map(|bytes| (fingerprint, bytes)));
+        }
+        Ok(all)
+    }
+
+    fn fingerprints(&self) -> Result<Vec<Fingerprint>, StoreError> {
         let mut fingerprints = Vec::new();
         for name in self.directory()?.fingerprints() {
             let name = name.map_err(|error| StoreError::of_directory(&self.certificates, error))?;
             fingerprints.extend(Fingerprint::parse(&name));
         }
         fingerprints.sort();
+        Ok(fingerprints)
+    }
+
+    /// Reads all files and parses those that a look at their bytes lets through.
+    fn scan(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Certificate>, StoreError> {
         let mut found = Vec::new();
-        for fingerprint in fingerprints {
+        for fingerprint in self.fingerprints()? {
             let read = self.stored(&fingerprint).and_then(|bytes| match bytes {
                 Some(bytes) if wanted(&bytes) => self.parse(&fingerprint, &bytes).map(Some),
                 _ => Ok(None),

@@ -199,7 +199,7 @@ pub(super) fn named(folder: &Path, suffix: &str) -> Result<Vec<Fingerprint>, Sto
     Ok(fingerprints)
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 

@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 11] = [
+const VERBS: [&[&str]; 15] = [
     &["send"],
     &["seal"],
     &["open"],
@@ -17,6 +17,10 @@ const VERBS: [&[&str]; 11] = [
     &["key", "extend"],
     &["key", "rotate"],
     &["key", "revoke"],
+    &["key", "change-passphrase"],
+    &["key", "publish"],
+    &["key", "backup"],
+    &["key", "import"],
     &["cert", "import"],
     &["cert", "export"],
     &["cert", "check"],

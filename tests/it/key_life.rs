@@ -214,3 +214,101 @@ fn two_rotations_at_once_lose_no_subkey() {
     let sealed = seal(&home).expect(0).stdout;
     home.sealpost(["open", "-", "--passphrase", "file:pw"]).stdin(sealed).run().expect(0);
 }
+
+#[test]
+fn a_passphrase_is_changed_for_keys_of_either_suite_and_waiting_ones() {
+    let home = Home::new();
+    let make = |more: &[&str]| {
+        let make = ["key", "make", "kim@example.test", "--passphrase", "file:old", "--json"];
+        let made = home.sealpost(make.iter().chain(more)).run().expect(0).json();
+        made["key"]["fingerprint"].as_str().unwrap().to_owned()
+    };
+    home.file("old", "correct horse\n");
+    home.file("new", "battery staple\n");
+    let smime = ["--suite", "smime", "--algorithm", "p256"];
+    let keys =
+        [make(&[]), make(&["--profile", "rfc9580"]), make(&[&smime[..], &["--self-signed"]].concat()), make(&smime)];
+    let change =
+        |key: &str, more: &[&str]| home.sealpost(["key", "change-passphrase", key, "--json"].iter().chain(more)).run();
+    let export = |key: &str| home.sealpost(["key", "export", key]).run().expect(0).stdout;
+    for key in &keys {
+        let before = export(key);
+        change(key, &["--passphrase", "file:old"]).expect(64);
+        change(key, &["--passphrase", "file:old", "--to-passphrase", "hunter2"]).expect(64);
+        change(key, &["--passphrase", "file:old", "--to-passphrase", "file:missing"]).expect(66);
+        change(key, &["--passphrase", "file:new", "--new-passphrase", "file:other"]).expect(77);
+        assert!(!home.path("other").exists(), "it must open first");
+        change(key, &["--passphrase", "file:old", "--new-passphrase", "file:old"]).expect(73);
+        assert_eq!(export(key), before);
+        let changed = change(key, &["--passphrase", "file:old", "--to-passphrase", "file:new"]).expect(0).json();
+        assert_eq!(changed["key"]["outcome"], "locked anew");
+        assert_eq!(changed["key"]["fingerprint"], **key);
+        change(key, &["--passphrase", "file:old", "--to-passphrase", "file:new"]).expect(77);
+        let random = format!("file:{key}");
+        change(key, &["--passphrase", "file:new", "--new-passphrase", &random]).expect(0);
+        change(key, &["--passphrase", &random, "--to-passphrase", "file:new"]).expect(0);
+    }
+    let gpg = Gpg::new();
+    let mut import = gpg.command(["--passphrase", "battery staple", "--import"]);
+    import.arg("-");
+    run(import, &export(&keys[0])).expect(0);
+    home.file("own.pem", export(&keys[2]));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["pkey", "-noout", "-passin", "file:new", "-in", "own.pem"]).current_dir(home.path(""));
+    run(openssl, b"").expect(0);
+}
+
+#[test]
+fn a_directory_for_the_web_has_both_layouts_and_is_open_to_all() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = kim("2026-01-01T00:00:00Z");
+    let publish = || home.sealpost(["key", "publish", "Kim@example.test", "--wkd", "web", "--json"]).run();
+    let published = publish().expect(0).json();
+    let files = &published["published"][0]["files"];
+    let gpg = Gpg::new();
+    gpg.import(&export(&home)).expect(0);
+    let hashes = run(gpg.command(["--with-wkd-hash", "--list-keys"]), b"").expect(0).text();
+    let name = hashes.lines().map(str::trim).find_map(|line| line.strip_suffix("@example.test")).unwrap();
+    assert_eq!(files[0], format!("web/.well-known/openpgpkey/example.test/hu/{name}"));
+    assert_eq!(files[1], format!("web/.well-known/openpgpkey/hu/{name}"));
+    let url = &published["published"][0]["urls"][0];
+    assert_eq!(*url, format!("https://openpgpkey.example.test/.well-known/openpgpkey/example.test/hu/{name}?l=Kim"));
+    let mode = |path: &str| std::fs::metadata(home.path(path)).unwrap().permissions().mode() & 0o777;
+    for file in ["example.test/policy", "policy", &format!("hu/{name}"), &format!("example.test/hu/{name}")] {
+        assert_eq!(mode(&format!("web/.well-known/openpgpkey/{file}")), 0o644, "{file}");
+    }
+    assert_eq!(mode("web/.well-known/openpgpkey/example.test/hu"), 0o755);
+    let other = Gpg::new();
+    let taken = std::fs::read(home.path(files[0].as_str().unwrap())).unwrap();
+    assert!(colons(&other, &taken).iter().any(|line| line[0] == "uid" && line[9] == "Kim <kim@example.test>"));
+
+    // A change is given out by the next run; somebody else's certificate is not overwritten.
+    home.sealpost(["key", "rotate", "kim@example.test"]).run().expect(0);
+    publish().expect(0);
+    let taken = std::fs::read(home.path(files[1].as_str().unwrap())).unwrap();
+    assert_eq!(colons(&other, &taken).iter().filter(|line| line[0] == "sub").count(), 4);
+    let stranger = kim("2026-01-01T00:00:00Z");
+    std::fs::write(home.path(files[1].as_str().unwrap()), export(&stranger)).unwrap();
+    let refused = publish().expect(73).error();
+    assert_eq!(refused["hints"][0], serde_json::json!(["rm", files[1]]));
+}
+
+#[test]
+fn only_the_address_that_is_looked_up_is_given_out() {
+    let gpg = Gpg::new();
+    gpg.make_key("kim@example.test", "default");
+    for more in ["<kim@other.test>", "Kim at home <kim.private@example.test>"] {
+        run(gpg.command(["--passphrase", "", "--quick-add-uid", "kim@example.test", more]), b"").expect(0);
+    }
+    let home = Home::new();
+    home.file("pw", "specimen\n");
+    let secret = gpg.export_secret("kim@example.test");
+    let imported = home.sealpost(["key", "import", "-", "--passphrase", "file:pw", "--json"]).stdin(secret).run();
+    let fingerprint = imported.expect(0).json()["keys"][0]["fingerprint"].as_str().unwrap().to_owned();
+    let publish = |name: &str| home.sealpost(["key", "publish", name, "--wkd", "web", "--json"]).run().expect(0).json();
+    let one = publish("kim@other.test");
+    let bytes = std::fs::read(home.path(one["published"][0]["files"][0].as_str().unwrap())).unwrap();
+    let uids: Vec<_> = colons(&Gpg::new(), &bytes).into_iter().filter(|line| line[0] == "uid").collect();
+    assert!(uids.len() == 1 && uids[0][9].contains("kim@other.test"), "{uids:?}");
+    assert_eq!(publish(&fingerprint)["published"].as_array().unwrap().len(), 3);
+}

@@ -13,6 +13,7 @@ mod corpus;
 mod examples;
 mod forgotten;
 mod key;
+mod key_backup;
 mod key_life;
 mod key_smime;
 mod layers;

@@ -1,5 +1,6 @@
 //! `sealpost key`: keys of one's own. Every one is locked at rest.
 
+mod backup;
 mod change;
 mod export;
 mod extend;
@@ -7,6 +8,8 @@ mod import;
 mod json;
 mod list;
 mod make;
+mod passphrase;
+mod publish;
 mod revoke;
 mod rotate;
 
@@ -31,6 +34,9 @@ pub fn run(verb: Key, global: &Global, at: Timestamp, voice: Voice) -> Result<u8
         Key::Export(arguments) => export::run(&arguments, &place, at, voice),
         Key::Extend(arguments) => extend::run(&arguments, global, &place, at, voice),
         Key::Revoke(arguments) => revoke::run(&arguments, global, &place, at, voice),
+        Key::Backup(arguments) => backup::run(&arguments, &place, voice),
+        Key::ChangePassphrase(arguments) => passphrase::run(&arguments, global, &place, at, voice),
+        Key::Publish(arguments) => publish::run(&arguments, &place, at, voice),
         Key::Rotate(arguments) => rotate::run(&arguments, global, &place, at, voice),
     }
 }

@@ -106,6 +106,9 @@ impl Key {
     fn parse_pem(text: &str) -> Result<Vec<Self>, CertificateError> {
         let (mut keys, mut certificates) = (Vec::new(), Vec::new());
         for block in pem::blocks(text) {
+            if keys.len() > MOST || certificates.len() > MOST {
+                return Err(CertificateError::TooMany(MOST));
+            }
             let broken = || CertificateError::Broken;
             let der = block.der.as_deref();
             match block.label {

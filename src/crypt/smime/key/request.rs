@@ -265,6 +265,11 @@ impl Waiting {
         pem::write("CERTIFICATE REQUEST", &self.request)
     }
 
+    /// Its key, locked, without the request.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// SHA-256 of its public key (SubjectPublicKeyInfo).
     pub fn id(&self) -> Fingerprint {
         let digest = openssl::sha::sha256(&self.public);

@@ -49,8 +49,18 @@ fn a_cost_that_is_hidden_is_bounded_too() {
         assert_eq!(unlock(&bag(passphrase, 10_000_001)).unwrap_err(), UnlockError::TooCostly);
         // What the library would read and we do not.
         let long = [&[0x30, 0x84, 0, 0, 0][..], &bag(passphrase, 10_000_001)[1..]].concat();
-        assert!(matches!(unlock(&long), Err(UnlockError::TooCostly | UnlockError::Broken)));
+        assert!(matches!(
+            unlock(&long),
+            Err(UnlockError::TooCostly | UnlockError::Broken | UnlockError::WrongPassphrase(_))
+        ));
     }
     let wrong = only(&hidden(&bag("specimen", 1), "specimen")).unlock(&pass("another"));
     assert!(matches!(wrong, Err(UnlockError::WrongPassphrase(_))));
+}
+
+#[test]
+fn what_is_too_much_is_not_read_to_its_end() {
+    let certificate = include_str!("../../../../../keys/alice.pem");
+    let many = certificate.repeat(101) + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    assert_eq!(Key::parse_all(many.as_bytes()).unwrap_err(), CertificateError::TooMany(100));
 }
