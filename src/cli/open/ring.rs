@@ -40,7 +40,8 @@ struct Keys<K: Lockable> {
 trait Lockable: Clone {
     type Error: Clone + Into<Failure>;
     fn is_locked(&self) -> bool;
-    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, Self::Error>;
+    /// Several keys may be behind one lock.
+    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Vec<Self>, Self::Error>;
     /// Whether it holds the key of a recipient, as [`OpenError::NoKey`] names one.
     fn is_for(&self, recipient: &str) -> bool;
     fn name(&self) -> String;
@@ -200,7 +201,7 @@ impl<K: Lockable> Keys<K> {
         let before = self.open.len();
         for key in self.locked.drain(..) {
             match key.unlock(passphrase) {
-                Ok(unlocked) => self.open.push(unlocked),
+                Ok(unlocked) => self.open.extend(unlocked),
                 Err(error) => self.refused.push((key, error)),
             }
         }
@@ -211,7 +212,7 @@ impl<K: Lockable> Keys<K> {
     fn ask(&mut self) -> Result<(), Failure> {
         for key in self.locked.drain(..) {
             let passphrase = composition::passphrase_of(&key.name(), None)?;
-            self.open.push(key.unlock(&passphrase).map_err(Into::into)?);
+            self.open.extend(key.unlock(&passphrase).map_err(Into::into)?);
         }
         Ok(())
     }
@@ -229,8 +230,8 @@ impl Lockable for pgp::Key {
         Self::is_locked(self)
     }
 
-    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, pgp::UnlockError> {
-        Self::unlock(self, passphrase)
+    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Vec<Self>, pgp::UnlockError> {
+        Ok(vec![Self::unlock(self, passphrase)?])
     }
 
     fn is_for(&self, recipient: &str) -> bool {
@@ -249,8 +250,8 @@ impl Lockable for smime::Key {
         Self::is_locked(self)
     }
 
-    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, smime::UnlockError> {
-        Self::unlock(self, passphrase)
+    fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Vec<Self>, smime::UnlockError> {
+        self.unlock_all(passphrase)
     }
 
     fn is_for(&self, recipient: &str) -> bool {

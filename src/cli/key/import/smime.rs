@@ -28,18 +28,21 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
 
     // All that can be refused is refused before a new passphrase is put anywhere.
     let stored: Vec<Certificate> = place.keystore.all_x509()?.into_iter().map(|(one, _)| one).collect();
-    let mut opened = Vec::new();
+    let mut unlocked = Vec::new();
     for key in keys {
-        let mut open = match &given.passphrase {
-            _ if !key.is_locked() => key,
-            Some(passphrase) => key.unlock(passphrase)?,
+        match &given.passphrase {
+            _ if !key.is_locked() => unlocked.push(key),
+            Some(passphrase) => unlocked.extend(key.unlock_all(passphrase)?),
             None => {
                 let text = format!("{} is locked: give its passphrase with --passphrase", name(&key));
                 let file = arguments.file.display().to_string();
                 let hint = ["sealpost", "key", "import", &file, "--passphrase", "file:passphrase"];
                 return Err(Failure::new(Kind::Permission, text).hint(hint));
             }
-        };
+        }
+    }
+    let mut opened = Vec::new();
+    for mut open in unlocked {
         if open.certificate().is_none() {
             open.adopt(&stored);
         }

@@ -57,28 +57,40 @@ impl Key {
         !matches!(self.secret, Secret::Open(_))
     }
 
-    /// Unlocks it. Certificates that a PKCS#12 file hides appear, and its own is told by the public key.
+    /// Unlocks it; of a PKCS#12 file with several keys, the first.
+    ///
+    /// # Errors
+    /// Those of [`unlock_all`](Self::unlock_all).
+    pub fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, UnlockError> {
+        self.unlock_all(passphrase)?.into_iter().next().ok_or(UnlockError::NoSecret)
+    }
+
+    /// Unlocks it, and the others that a PKCS#12 file hides beside the first. Certificates that it hides appear, and a
+    /// key's own is told by the public key.
     ///
     /// # Errors
     /// [`UnlockError`].
-    pub fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Self, UnlockError> {
+    pub fn unlock_all(&self, passphrase: &Zeroizing<String>) -> Result<Vec<Self>, UnlockError> {
         let wrong = || UnlockError::WrongPassphrase(self.words());
         let mut beside: Vec<_> = self.certificate.iter().chain(&self.chain).cloned().collect();
         let open = match &self.secret {
-            Secret::Open(_) => return Ok(self.clone()),
+            Secret::Open(_) => return Ok(vec![self.clone()]),
             Secret::Pkcs12(bytes) => {
                 let opened = pkcs12::open(bytes, passphrase)?;
                 beside.extend(opened.certificates);
-                opened.key
+                opened.keys
             }
-            Secret::Encrypted(bytes) => decrypt(bytes, passphrase.as_bytes(), &wrong)?,
-            Secret::Traditional { pem, cipher } => traditional(pem, cipher, passphrase.as_bytes(), &wrong)?,
+            Secret::Encrypted(bytes) => vec![decrypt(bytes, passphrase.as_bytes(), &wrong)?],
+            Secret::Traditional { pem, cipher } => vec![traditional(pem, cipher, passphrase.as_bytes(), &wrong)?],
         };
-        let mut key = Self { secret: Secret::Open(open), certificate: None, chain: Vec::new() };
-        if !key.adopt(&beside) {
-            key.chain = beside;
-        }
-        Ok(key)
+        let keys = open.into_iter().map(|secret| {
+            let mut key = Self { secret: Secret::Open(secret), certificate: None, chain: Vec::new() };
+            if !key.adopt(&beside) {
+                key.chain.clone_from(&beside);
+            }
+            key
+        });
+        Ok(keys.collect())
     }
 
     /// Locks it under our own encryption, the cost by the kind of passphrase; one that is locked stays as it is.

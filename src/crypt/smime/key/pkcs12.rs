@@ -36,7 +36,8 @@ const DEEPEST: usize = 4;
 
 /// What a file held.
 pub(in crate::crypt::smime) struct Opened {
-    pub key: PKey<Private>,
+    /// The one that the library gives before the others.
+    pub keys: Vec<PKey<Private>>,
     /// Its own certificate and the others, in the order of the file.
     pub certificates: Vec<Certificate>,
 }
@@ -82,14 +83,20 @@ pub(in crate::crypt::smime) fn open(bytes: &[u8], passphrase: &str) -> Result<Op
         let of_mac = errors.errors().iter().any(|error| error.reason() == Some("mac verify failure"));
         if of_mac || !asks.mac { wrong() } else { UnlockError::Broken }
     })?;
-    let key = pkey.ok_or(UnlockError::NoSecret)?;
+    let mut keys = vec![pkey.ok_or(UnlockError::NoSecret)?];
+    // The library gives one key; many people have another for encryption.
+    for key in asks.keys(passphrase)? {
+        if !keys.iter().any(|known| known.public_eq(&key)) {
+            keys.push(key);
+        }
+    }
     if ca.as_ref().is_some_and(|others| others.len() > MOST) {
         return Err(UnlockError::TooCostly);
     }
     let others = ca.into_iter().flatten();
     // One that cannot be read is none.
     let certificates = cert.into_iter().chain(others).filter_map(|x509| Certificate::from_x509(x509).ok()).collect();
-    Ok(Opened { key, certificates })
+    Ok(Opened { keys, certificates })
 }
 
 /// The algorithms that the library keeps apart, for as long as the value lives.
@@ -104,11 +111,14 @@ struct Asks {
     bags: usize,
     /// What is encrypted: the algorithm in DER, and the ciphertext.
     hidden: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Keys, likewise.
+    shrouded: Vec<(Vec<u8>, Vec<u8>)>,
     fault: Option<UnlockError>,
 }
 
 fn look(bytes: &[u8]) -> Result<Asks, UnlockError> {
-    let mut asks = Asks { demand: Demand::default(), mac: false, bags: 0, hidden: Vec::new(), fault: None };
+    let (demand, hidden, shrouded) = (Demand::default(), Vec::new(), Vec::new());
+    let mut asks = Asks { demand, mac: false, bags: 0, hidden, shrouded, fault: None };
     let read = asks.file(bytes);
     match asks.fault.take() {
         Some(fault) => Err(fault),
@@ -144,11 +154,8 @@ impl Asks {
     fn look_within(&mut self, passphrase: &str) -> Result<bool, UnlockError> {
         let _legacy = self.demand.legacy.then(legacy).transpose()?;
         for (algorithm, content) in std::mem::take(&mut self.hidden) {
-            // Some write no passphrase as the empty one, others as none.
-            let tries = [Some(passphrase), None];
-            let count = if passphrase.is_empty() { 2 } else { 1 };
             let mut garbage = false;
-            for passphrase in tries.into_iter().take(count) {
+            for passphrase in tries(passphrase) {
                 let Ok(clear) = ffi::decrypt_by_passphrase(&algorithm, passphrase, &content) else { continue };
                 // It may have a padding that fits.
                 garbage = clear.first() != Some(&0x30);
@@ -168,6 +175,18 @@ impl Asks {
             }
         }
         Ok(true)
+    }
+
+    /// The keys of the file, in its order; one that cannot be read is none.
+    fn keys(&self, passphrase: &str) -> Result<Vec<PKey<Private>>, UnlockError> {
+        let _legacy = self.demand.legacy.then(legacy).transpose()?;
+        let open = |(algorithm, content): &(Vec<u8>, Vec<u8>)| {
+            tries(passphrase).find_map(|passphrase| {
+                let clear = ffi::decrypt_by_passphrase(algorithm, passphrase, content).ok()?;
+                PKey::private_key_from_pkcs8(&clear).ok()
+            })
+        };
+        Ok(self.shrouded.iter().filter_map(open).collect())
     }
 
     /// MacData (RFC 7292, 4).
@@ -215,8 +234,10 @@ impl Asks {
             bags.sequence(|bag| {
                 match bag.decode::<ObjectIdentifier>()? {
                     SHROUDED_KEY => {
-                        let asked = self.demand.add(&explicit::<EncryptedKey<'a>>(bag)?.algorithm);
+                        let key = explicit::<EncryptedKey<'a>>(bag)?;
+                        let asked = self.demand.add(&key.algorithm);
                         self.note(asked)?;
+                        self.shrouded.push((key.algorithm.to_der()?, key.data.into_bytes().into()));
                     }
                     SAFE_CONTENTS => {
                         let inner = explicit::<AnyRef<'a>>(bag)?;
@@ -255,6 +276,12 @@ struct EncryptedContent<'a> {
     algorithm: AlgorithmIdentifierRef<'a>,
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
     content: Option<OctetString>,
+}
+
+/// As what a passphrase is tried: some write no passphrase as the empty one, others as none.
+fn tries(passphrase: &str) -> impl Iterator<Item = Option<&str>> {
+    let count = if passphrase.is_empty() { 2 } else { 1 };
+    [Some(passphrase), None].into_iter().take(count)
 }
 
 fn ber(bytes: &[u8]) -> der::Result<SliceReader<'_>> {

@@ -1,7 +1,7 @@
 //! The keys of RFC 9216 with messages that libcrypto makes for them, and the messages of RFC 4134 with its keys.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{collections::HashSet, fs, io::Write, path::PathBuf};
 
 use jiff::Timestamp;
 use openssl::{
@@ -113,15 +113,18 @@ mod rfc_9216 {
     }
 
     #[test]
-    fn pkcs_12_is_unlocked_by_the_passphrase_alone() {
-        for (name, own, ..) in PEOPLE {
+    fn pkcs_12_gives_both_keys_to_the_passphrase_alone() {
+        for (name, own_ca, ..) in PEOPLE {
             let text = String::from_utf8(file(&path(name, "p12.pem"))).unwrap();
             let lines: String = text.lines().filter(|line| !line.starts_with('-')).collect();
             let locked = Key::parse_all(&openssl::base64::decode_block(&lines).unwrap()).unwrap().remove(0);
-            let key = locked.unlock(&Zeroizing::new(name.to_owned())).unwrap();
-            let fingerprints = ["sign.crt", "encrypt.crt"].map(|end| certificate(&path(name, end)).fingerprint());
-            assert!(fingerprints.contains(&key.fingerprint().unwrap()), "{name}");
-            assert!(key.chain().iter().any(|one| one.subject() == certificate(&path(own, "crt")).subject()));
+            let keys = locked.unlock_all(&Zeroizing::new(name.to_owned())).unwrap();
+            let own: HashSet<_> = keys.iter().map(|key| key.fingerprint().unwrap()).collect();
+            let both = ["sign.crt", "encrypt.crt"].map(|end| certificate(&path(name, end)).fingerprint());
+            assert_eq!((keys.len(), own), (2, HashSet::from(both)), "{name}");
+            for key in &keys {
+                assert!(key.chain().iter().any(|one| one.subject() == certificate(&path(own_ca, "crt")).subject()));
+            }
             let wrong = locked.unlock(&Zeroizing::new("wrong".to_owned()));
             assert!(matches!(wrong, Err(UnlockError::WrongPassphrase(_))), "{wrong:?}");
         }
