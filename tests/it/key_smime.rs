@@ -1,8 +1,8 @@
 //! `sealpost key` for S/MIME: made with a request or a certificate of its own, imported, refused.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
-use crate::support::{Authority, Home, people::specimen, run};
+use crate::support::{Authority, Home, package, people::specimen, run};
 
 /// Runs `openssl` in the folder of a home.
 fn openssl(home: &Home, arguments: &str) -> String {
@@ -212,4 +212,39 @@ fn where_an_address_has_several_the_hints_name_each() {
             home.sealpost(hint.as_array().unwrap()[1..].iter().map(|word| word.as_str().unwrap())).run().expect(0);
         }
     }
+}
+
+#[test]
+fn a_file_with_a_key_for_signing_and_one_for_encryption_gives_both() {
+    let home = Home::new();
+    let vectors = package().join("tests/vectors/smime/rfc9216");
+    for name in ["alice", "carlos"] {
+        let text = std::fs::read_to_string(vectors.join(format!("{name}.p12.pem"))).unwrap();
+        let lines: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        home.file(&format!("{name}.p12"), openssl::base64::decode_block(&lines).unwrap());
+        home.file(&format!("{name}.pw"), format!("{name}\n"));
+    }
+    let anchors = ["ca.rsa.crt", "ca.25519.crt"].map(|name| std::fs::read_to_string(vectors.join(name)).unwrap());
+    let anchors = home.file("ca.pem", anchors.concat());
+    let config = format!("[smime]\ntrust_anchors = [\"{}\"]\n", anchors.display());
+    std::fs::write(home.state().join("config.toml"), config).unwrap();
+    let imported = home.sealpost(["key", "import", "carlos.p12", "--passphrase", "file:carlos.pw", "--json"]);
+    let imported = imported.run().expect(0).json();
+    let algorithms: BTreeSet<_> =
+        imported["keys"].as_array().unwrap().iter().map(|key| key["algorithm"].as_str().unwrap()).collect();
+    assert_eq!(algorithms, BTreeSet::from(["Ed25519", "X25519"]));
+
+    // From the file and from the store, Alice and Carlos sign with one key and read with the other.
+    let message = "From: alice@smime.example\nTo: carlos@smime.example\nSubject: lunch\n\nLet's eat\n";
+    let sign = ["seal", "-t", "carlos@smime.example", "--key", "alice.p12", "--passphrase", "file:alice.pw"];
+    home.file("out.eml", home.sealpost(sign).stdin(message).run().expect(0).stdout);
+    let file = ["--key", "carlos.p12", "--trust-anchor", "ca.pem"];
+    for given in [&file[..], &[]] {
+        let open = ["open", "--json", "--passphrase", "file:carlos.pw", "out.eml"];
+        let opened = home.sealpost(open.iter().chain(given)).run().expect(0).json();
+        assert_eq!(opened["signature"]["state"], "good", "{opened}");
+    }
+    let answer = "From: carlos@smime.example\nTo: carlos@smime.example\nSubject: lunch\n\nYes\n";
+    let sign = ["seal", "-t", "carlos@smime.example", "--passphrase", "file:carlos.pw"];
+    home.sealpost(sign).stdin(answer).run().expect(0);
 }

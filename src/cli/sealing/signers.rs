@@ -89,30 +89,35 @@ impl Search<'_> {
             Some(KeyFile::Smime(keys)) => {
                 // PKCS#12 tells whose it is only once it is open.
                 let open = keys.iter().map(|key| match key.certificate() {
-                    Some(_) => Ok(key.clone()),
+                    Some(_) => Ok(vec![key.clone()]),
                     None => self.unlocked(key),
                 });
-                open.collect::<Result<_, Failure>>()?
+                open.collect::<Result<Vec<_>, Failure>>()?.concat()
             }
             _ => self.place.keystore.smime_keys_for(self.from, self.at)?,
         };
         let named = keys.into_iter().filter_map(|key| {
             let certificate = key.certificate().filter(|one| one.addresses(self.at).contains(self.from))?;
             let counts = PublicCertificate::expires(certificate, self.at).is_none_or(|expiry| expiry > self.at);
-            Some(((counts, certificate.created()), key))
+            // Many have another key for encryption.
+            let signs = certificate.usages().contains(&"sign");
+            Some(((signs, counts, certificate.created()), key))
         });
         let Some((_, key)) = named.max_by_key(|(order, _)| *order) else { return Err(self.none(SuiteName::Smime)) };
-        self.unlocked(&key)?.signer(self.at).map_err(|reason| self.no_key(SuiteName::Smime, &reason.to_string()))
+        let unlocked = self.unlocked(&key)?;
+        let Some(key) = unlocked.first() else { return Err(self.none(SuiteName::Smime)) };
+        key.signer(self.at).map_err(|reason| self.no_key(SuiteName::Smime, &reason.to_string()))
     }
 
-    fn unlocked(&self, key: &smime::Key) -> Result<smime::Key, Failure> {
+    /// A key unlocked, with the others that a PKCS#12 file hides beside it.
+    fn unlocked(&self, key: &smime::Key) -> Result<Vec<smime::Key>, Failure> {
         if !key.is_locked() {
-            return Ok(key.clone());
+            return Ok(vec![key.clone()]);
         }
         let name = key.fingerprint().map_or("the key file".to_owned(), |fingerprint| format!("key {fingerprint}"));
         let unlocked = match &self.account.smime_passphrase {
-            Some(other) => key.unlock(&other.read()?),
-            None => key.unlock(self.passphrase(&name)?),
+            Some(other) => key.unlock_all(&other.read()?),
+            None => key.unlock_all(self.passphrase(&name)?),
         };
         unlocked.map_err(|error| self.wrong(error.into()))
     }
