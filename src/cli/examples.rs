@@ -47,11 +47,6 @@ pub const ALL: &[Example] = &[
     example("key extend", "Two years more", "sealpost key extend alice@example.org"),
     example("key rotate", "New subkeys for two years", "sealpost key rotate alice@example.org"),
     example(
-        "key revoke",
-        "Give a key up, and tell the others",
-        "sealpost key revoke kim@example.org --reason retired --passphrase file:kim-passphrase && sealpost cert export kim@example.org > kim.asc",
-    ),
-    example(
         "key change-passphrase",
         "Let nobody know the passphrase",
         "sealpost key change-passphrase alice@example.org --new-passphrase file:alice-passphrase",
@@ -79,6 +74,11 @@ pub const ALL: &[Example] = &[
         "sealpost cert check --within 14d --quiet",
     ),
     example("cert check", "For a monitoring system", "sealpost cert check --prometheus sealpost.prom > /dev/null"),
+    example(
+        "key revoke",
+        "Give a key up, and tell the others",
+        "sealpost key revoke kim@example.org --reason retired --passphrase file:kim-passphrase && sealpost cert export kim@example.org > kim.asc",
+    ),
 ];
 
 /// The grammar with its examples below each verb's help.

@@ -105,6 +105,7 @@ impl Keystore {
     }
 
     /// All of them as they are stored, read and not parsed.
+    #[allow(clippy::type_complexity, reason = "a fingerprint and the bytes")]
     pub(super) fn all_stored(&self) -> Result<Vec<(Fingerprint, Zeroizing<Vec<u8>>)>, StoreError> {
         let mut all = Vec::new();
         for fingerprint in self.fingerprints()? {

@@ -70,6 +70,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
     for address in &whom {
         known.push(known_for(address, place, at)?);
     }
+    #[allow(clippy::type_complexity, reason = "a result and what failed, in the order of the addresses")]
     let mut results: Vec<Option<(ResultJson, Option<(Kind, String)>)>> = whom.iter().map(|_| None).collect();
     let mut questions = Vec::new();
     let mut places = Vec::new();
