@@ -56,10 +56,8 @@ impl Keystore {
                 files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
             }
         }
-        for certificate in self.all_stored()? {
-            let (fingerprint, bytes) = certificate;
-            files.push((format!("{CERTIFICATES}{fingerprint}.pgp"), bytes));
-        }
+        let certificates = self.all_stored()?.into_iter();
+        files.extend(certificates.map(|(name, bytes)| (format!("{CERTIFICATES}{name}"), bytes)));
         for (folder, prefix) in [(self.x509.clone(), X509), (self.x509.join("candidates"), CANDIDATES)] {
             for fingerprint in disk::named(&folder, ".pem")? {
                 let path = folder.join(format!("{fingerprint}.pem"));
