@@ -240,6 +240,7 @@ impl Bench {
             .env("SEALPOST_HOME", self.folder.path().join("state"))
             .stdin(fs::File::open(self.folder.path().join(stdin)).unwrap())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         // The mark only rises, so that the last look before the end has it.

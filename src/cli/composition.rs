@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{self, Account, Config, Environment, Home, Overrides, SmimeSettings},
     crypt::{
-        Fingerprint, PublicCertificate, Strength, pgp, random_passphrase,
+        Fingerprint, PublicCertificate, Strength, Trust, pgp, random_passphrase,
         smime::{self, Authorities},
     },
     keystore::Keystore,
@@ -41,12 +41,24 @@ impl Place {
         Ok(Self { home, keystore })
     }
 
-    /// The passphrase source for keys of the store: that of the flag, else of the account.
-    pub fn passphrase(&self, global: &Global, flag: Option<&str>) -> Result<Option<Source>, Failure> {
+    /// The passphrase sources for keys of the store, and for those of S/MIME where it is another: that of the flag, else
+    /// of the account.
+    pub fn passphrases(
+        &self,
+        global: &Global,
+        flag: Option<&str>,
+    ) -> Result<(Option<Source>, Option<Source>), Failure> {
         let flags =
             Overrides { account: global.account.clone(), passphrase: flag.map(str::to_owned), ..Overrides::default() };
         let config = Config::read(&self.home.config)?;
-        Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.passphrase)
+        let account = Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?;
+        Ok((account.passphrase, account.smime_passphrase))
+    }
+
+    /// How a recipient's certificate is to be known at least, by the account.
+    pub fn trust(&self, global: &Global) -> Result<Option<Trust>, Failure> {
+        let flags = Overrides { account: global.account.clone(), ..Overrides::default() };
+        Ok(Account::resolve(self.config()?, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.trust)
     }
 
     /// The same for a key: of the account that writes as one of its addresses.
@@ -148,11 +160,12 @@ impl Place {
 /// The anchors and revocation lists that config.toml names.
 pub fn anchors(settings: &SmimeSettings) -> Result<Authorities, Failure> {
     let mut authorities = Authorities::default();
+    let named = |setting: &str, failure: Failure| Failure { text: format!("{setting}: {}", failure.text), ..failure };
     for path in &settings.trust_anchors {
-        read_into(path, |bytes| authorities.add_anchors(bytes))?;
+        read_into(path, |bytes| authorities.add_anchors(bytes)).map_err(|why| named("smime.trust_anchors", why))?;
     }
     for path in &settings.crl {
-        read_into(path, |bytes| authorities.add_revocations(bytes))?;
+        read_into(path, |bytes| authorities.add_revocations(bytes)).map_err(|why| named("smime.crl", why))?;
     }
     if settings.system_roots {
         let bundle = openssl_probe::probe().cert_file.ok_or_else(|| {
@@ -250,7 +263,16 @@ impl Locking {
 
 /// A secret file, which only its owner may read.
 pub fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    unexposed(path, what)?;
+    input::file(path)
+}
+
+/// Refuses a file that others can read; stdin, `-`, has no such mode.
+pub fn unexposed(path: &Path, what: &str) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
     let shown = path.display().to_string();
     let meta = std::fs::metadata(path).map_err(|error| input::unreadable(&shown, &error))?;
     let mode = meta.permissions().mode() & 0o7777;
@@ -258,7 +280,7 @@ pub fn secret_file(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failur
         let text = format!("the {what} file {shown} can be read by others (mode {mode:04o})");
         return Err(Failure::new(Kind::Permission, text).hint(["chmod", "600", &shown]));
     }
-    input::file(path)
+    Ok(())
 }
 
 /// The passphrase of a locked key: from its source, else asked for on a terminal.
@@ -382,7 +404,8 @@ fn one<T, F: ToString>(mut found: Vec<T>, name: &str, what: &str, fingerprint: i
     if found.len() > 1 {
         let all: Vec<_> = found.iter().map(|one| fingerprint(one).to_string()).collect();
         let text = format!("there are several for {name}: {}; name one by its fingerprint", all.join(", "));
-        return Err(Failure::new(Kind::Usage, text));
+        let failure = Failure::new(Kind::Usage, text);
+        return Err(all.iter().fold(failure, |failure, full| failure.hint(["sealpost", what, "show", full])));
     }
     found.pop().ok_or_else(|| {
         Failure::new(Kind::NoInput, format!("there is none for {name} in the store")).hint(["sealpost", what, "list"])

@@ -73,6 +73,12 @@ pub const ALL: &[Example] = &[
     ),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
     example("cert export", "For those who write to you", "sealpost cert export alice@example.org > alice.asc"),
+    example(
+        "cert check",
+        "From cron: speaks up, and exits with 67, only when somebody is not well",
+        "sealpost cert check --within 14d --quiet",
+    ),
+    example("cert check", "For a monitoring system", "sealpost cert check --prometheus sealpost.prom > /dev/null"),
 ];
 
 /// The grammar with its examples below each verb's help.

@@ -16,9 +16,11 @@ mod man;
 mod open;
 mod printable;
 mod receipt;
+mod responders;
 mod seal;
 mod sealing;
 mod send;
+mod sources;
 mod voice;
 mod words;
 

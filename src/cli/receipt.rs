@@ -70,7 +70,7 @@ pub struct RecipientJson {
     pub fingerprint: String,
     /// Whole days until it expires; null without an expiry.
     pub days_left: Option<i64>,
-    /// How the certificate is known: `pinned`, `given` for this run, or `imported`.
+    /// How the certificate is known: `pinned`, `given` for this run, `found`, `imported`, `candidate` or `keyserver`.
     pub trust: &'static str,
 }
 

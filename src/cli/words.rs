@@ -9,7 +9,7 @@ use super::{
     receipt::AttemptJson,
 };
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, EditError},
     crypt::{
         OpenError, SealError,
         pgp::{CertificateError, ChangeError, FileError, KeyError, UnlockError},
@@ -29,6 +29,15 @@ impl From<ConfigError> for Failure {
         let kind = if error.is_usage() { Kind::Usage } else { Kind::Config };
         let nearest = error.nearest().map(|known| format!("; did you mean {known}?")).unwrap_or_default();
         Self::new(kind, format!("{error}{nearest}"))
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Config(error) => error.into(),
+            EditError::Shape(..) => Self::new(Kind::Config, error.to_string()),
+        }
     }
 }
 
@@ -85,12 +94,16 @@ impl From<StoreError> for Failure {
             }
             StoreError::Read { .. } => Self::new(Kind::Io, text),
             StoreError::Write { .. } => Self::new(Kind::CannotCreate, text),
-            StoreError::Exists { .. } | StoreError::KeyExists { .. } => Self::new(Kind::CannotCreate, text),
+            StoreError::Exists { .. } => Self::new(Kind::CannotCreate, text),
             StoreError::Occupied { path, .. } => {
                 Self::new(Kind::CannotCreate, text).hint(["rm", &path.display().to_string()])
             }
+            StoreError::KeyExists { fingerprint, .. } => {
+                Self::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()])
+            }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
+            | StoreError::DamagedOrigins { .. }
             | StoreError::Misfiled { .. }
             | StoreError::TooLarge { .. } => Self::new(Kind::Malformed, text),
             StoreError::Exposed { path, .. } => {

@@ -163,12 +163,24 @@ pub enum ValueError {
     /// Not a header confidentiality policy.
     #[error("{0:?} is not a header policy: it is baseline or shy")]
     HeaderPolicy(String),
+    /// Not a level of trust.
+    #[error("{0:?} is not a level of trust: it is candidate, imported, found or pinned")]
+    Trust(String),
     /// Not a form of S/MIME signatures.
     #[error("{0:?} is not a form of signature: it is detached or opaque")]
     SignatureForm(String),
-    /// OCSP is not there: it would need the network.
-    #[error("OCSP is not supported yet: revocation is checked by the lists of smime.crl")]
-    NoOcsp,
+    /// Not a source of certificates.
+    #[error("{0:?} is not a source: it is wkd, vks or hkps")]
+    Source(String),
+    /// A source without its server; the key that would name it.
+    #[error("no server is set: give find.{0} too")]
+    NoServer(&'static str),
+    /// Not the URL of a keyserver; it is not repeated.
+    #[error("a keyserver is given as https://HOST or https://HOST:PORT")]
+    Server,
+    /// Not an IP address with a port.
+    #[error("{0:?} is not an address and a port such as 192.0.2.1:443")]
+    SocketAddress(String),
     /// Not a full fingerprint; a short key ID proves nothing.
     #[error("{0:?} is not a full fingerprint of 40 or 64 hexadecimal digits")]
     Fingerprint(String),
@@ -186,7 +198,7 @@ pub enum ValueError {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line, key } => write!(f, "{}, line {line}: {}", path.display(), key.escape_debug()),
+            Self::File { path, line, key } => write!(f, "{}, line {line}: {}", path.display(), key),
             Self::Environment(name) | Self::Flag(name) => f.write_str(name),
         }
     }

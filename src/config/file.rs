@@ -6,6 +6,7 @@ use super::{
     ConfigError, Origin,
     document::Document,
     error::nearest,
+    find::FindSettings,
     layer::{ACCOUNT_KEYS, Layer},
     smime::SmimeSettings,
 };
@@ -17,6 +18,7 @@ pub struct Config {
     accounts: BTreeMap<String, Layer>,
     default: Option<String>,
     smime: SmimeSettings,
+    find: FindSettings,
 }
 
 impl Config {
@@ -38,12 +40,13 @@ impl Config {
 
     fn from_document(document: &Document) -> Result<Self, ConfigError> {
         let table = document.parse()?;
-        let root = document.root(table.get_ref(), &["default", "account", "smime"])?;
+        let root = document.root(table.get_ref(), &["default", "account", "smime", "find"])?;
         let mut accounts = BTreeMap::new();
         for (name, entry) in root.named("account")? {
             accounts.insert(name.to_owned(), Layer::from_account(&entry.section(&ACCOUNT_KEYS)?)?);
         }
         let smime = SmimeSettings::from_root(&root)?;
+        let find = FindSettings::from_root(&root)?;
         let default = match root.entry("default") {
             None => None,
             Some(entry) => {
@@ -55,7 +58,7 @@ impl Config {
                 Some(name)
             }
         };
-        Ok(Self { accounts, default, smime })
+        Ok(Self { accounts, default, smime, find })
     }
 
     /// The names of all accounts.
@@ -68,6 +71,11 @@ impl Config {
         &self.smime
     }
 
+    /// Where certificates are looked for, which is the same for all accounts.
+    pub fn find(&self) -> &FindSettings {
+        &self.find
+    }
+
     /// Chooses an account: the one named, else the one whose `from` is the address given (the default one if it
     /// is among several), else the default, else the only one; none if there is no such.
     pub(super) fn choose(
@@ -75,7 +83,7 @@ impl Config {
         named: Option<(&str, Origin)>,
         from: Option<&Address>,
     ) -> Result<(Option<String>, Layer), ConfigError> {
-        let Self { mut accounts, default, smime: _ } = self;
+        let Self { mut accounts, default, .. } = self;
         let name = match named {
             Some((name, _)) if accounts.contains_key(name) => Some(name.to_owned()),
             Some((name, origin)) => {

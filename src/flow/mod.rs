@@ -1,4 +1,7 @@
 //! Layer 5: one file for each job, a straight line over the adapters.
 
+pub mod check;
+pub mod find;
 pub mod open;
+pub mod revocation;
 pub mod send;

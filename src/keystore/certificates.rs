@@ -9,7 +9,7 @@ use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    Keystore, Outcome, StoreError, StoredFile,
+    Keystore, Origin, Outcome, StoreError, StoredFile,
     disk::{self, Lock},
     mention::Mention,
 };
@@ -41,6 +41,28 @@ impl Keystore {
         }
     }
 
+    /// All addresses that a certificate names, validly at a time or not; of X.509 those taken by hand alone, and none of
+    /// authorities.
+    pub fn addresses(&self, at: Timestamp) -> Result<Vec<Address>, StoreError> {
+        let mut found = Vec::new();
+        for certificate in self.all_certificates()? {
+            let named = certificate.addresses(at);
+            // One of which nothing counts is to be told of, and not to be passed over.
+            if named.is_empty() {
+                found.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
+            }
+            found.extend(named);
+        }
+        for (certificate, origin) in self.all_x509()? {
+            if origin == Origin::Imported && !certificate.is_authority() {
+                found.extend(certificate.addresses(at));
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
     /// Stores a certificate, joined with what is there of it.
     pub fn insert(&self, certificate: &Certificate) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
@@ -56,6 +78,7 @@ impl Keystore {
             }
         };
         if outcome != Outcome::Unchanged {
+            self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
             disk::write(&path, &merged)?;
         }
         Ok(outcome)
@@ -68,7 +91,17 @@ impl Keystore {
             return Ok(false);
         }
         let _lock = Lock::take(&self.certificates, "writelock")?;
-        disk::remove(&path)
+        let removed = disk::remove(&path)?;
+        self.forget_origins(fingerprint)?;
+        Ok(removed)
+    }
+
+    /// When the file of a certificate was last changed; none if there is none.
+    pub(super) fn changed(&self, fingerprint: &Fingerprint) -> Result<Option<Timestamp>, StoreError> {
+        let path = self.path(fingerprint)?;
+        let Some(file) = disk::open(&path)? else { return Ok(None) };
+        let changed = file.metadata().and_then(|meta| meta.modified()).map_err(StoreError::read(&path))?;
+        Ok(Timestamp::try_from(changed).ok())
     }
 
     /// All of them as they are stored, read and not parsed.
@@ -124,6 +157,12 @@ impl Keystore {
         }
     }
 
+    /// Where a certificate of either suite may lie.
+    pub(super) fn files_of(&self, fingerprint: &Fingerprint) -> Vec<PathBuf> {
+        let x509 = [Origin::Imported, Origin::Candidate].map(|origin| self.x509_path(fingerprint, origin));
+        self.path(fingerprint).into_iter().chain(x509).collect()
+    }
+
     fn directory(&self) -> Result<CertD, StoreError> {
         CertD::with_base_dir(&self.certificates).map_err(|error| StoreError::of_directory(&self.certificates, error))
     }
@@ -136,8 +175,10 @@ impl Keystore {
 
 /// Whether a user ID says so, whoever vouches for it.
 fn claims(certificate: &Certificate, address: &Address) -> bool {
-    certificate.user_ids().iter().any(|user_id| {
-        let spec = user_id.rsplit_once('<').map_or(user_id.as_str(), |(_, rest)| rest.trim_end_matches('>'));
-        Address::parse(spec.trim()).is_ok_and(|named| named == *address)
-    })
+    certificate.user_ids().iter().any(|user_id| claimed(user_id).is_some_and(|named| named == *address))
+}
+
+fn claimed(user_id: &str) -> Option<Address> {
+    let spec = user_id.rsplit_once('<').map_or(user_id, |(_, rest)| rest.trim_end_matches('>'));
+    Address::parse(spec.trim()).ok()
 }

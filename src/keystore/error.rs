@@ -52,6 +52,12 @@ pub enum StoreError {
         /// How.
         error: smime::CertificateError,
     },
+    /// A file that says where a certificate was found is not what it is to be.
+    #[error("{} is damaged: it does not say where a certificate came from", .path.display())]
+    DamagedOrigins {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file holds another certificate or key than its name says, or several.
     #[error("{} does not hold {fingerprint} alone", .path.display())]
     Misfiled {

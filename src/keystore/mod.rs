@@ -9,8 +9,11 @@ mod backup;
 mod certificates;
 mod disk;
 mod error;
+pub mod find;
 mod keys;
+mod known;
 mod mention;
+mod origins;
 mod smime_keys;
 mod web;
 mod x509;
@@ -20,9 +23,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use backup::{Piece, StoredFile};
-pub use disk::{make_private, write as replace, write_new};
+pub use backup::{Piece, StoredFile, comes_first};
+pub use disk::{Lock, make_private, overwrite, write as replace, write_new};
 pub use error::StoreError;
+pub use origins::Provenance;
 pub use web::{Published, publish};
 pub use x509::Origin;
 
@@ -35,6 +39,7 @@ pub struct Keystore {
     certificates: PathBuf,
     keys: PathBuf,
     x509: PathBuf,
+    origins: PathBuf,
     damaged: RefCell<Vec<StoreError>>,
 }
 
@@ -50,12 +55,14 @@ pub enum Outcome {
 }
 
 impl Keystore {
-    /// A store in the folder of OpenPGP certificates, that of own keys, and that of X.509 certificates.
+    /// A store in the folder of OpenPGP certificates, that of own keys, and that of X.509 certificates. Where OpenPGP
+    /// certificates were found is kept in a folder `origins` beside the latter, since the first is shared.
     pub fn open(certificates: &Path, keys: &Path, x509: &Path) -> Self {
         Self {
             certificates: certificates.to_owned(),
             keys: keys.to_owned(),
             x509: x509.to_owned(),
+            origins: x509.with_file_name("origins"),
             damaged: RefCell::default(),
         }
     }

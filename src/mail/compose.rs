@@ -106,7 +106,7 @@ pub fn compose(draft: &Draft, how: &Composition, uniques: &mut Uniques) -> Resul
             };
             parts::write(text, html.as_ref().map(|html| html.as_str()), attachments, &hidden, uniques, &mut payload);
         }
-        Content::Entity { fields, body } => entity::write(fields, body, &mut payload)?,
+        Content::Entity { fields, body } => entity::write(fields, body, uniques, &mut payload)?,
     }
     let confidential_subject = draft.subject.clone().filter(|subject| !subject.is_empty());
     Ok(Composed { payload: payload.0, outer, confidential_subject })

@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 14] = [
+const VERBS: [&[&str]; 15] = [
     &["send"],
     &["seal"],
     &["open"],
@@ -23,6 +23,7 @@ const VERBS: [&[&str]; 14] = [
     &["key", "import"],
     &["cert", "import"],
     &["cert", "export"],
+    &["cert", "check"],
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Authority, Home, run};
+use crate::support::{Authority, Home, people::specimen, run};
 
 /// Runs `openssl` in the folder of a home.
 fn openssl(home: &Home, arguments: &str) -> String {
@@ -167,4 +167,49 @@ fn each_reason_not_to_import_has_its_own_exit() {
     let two = both.sealpost(["key", "import", "both.pem", "--passphrase", "file:pw", "--json"]).run().expect(0).json();
     let named: Vec<_> = two["keys"].as_array().unwrap().iter().map(|key| key["addresses"][0].clone()).collect();
     assert_eq!(named, ["kim@example.test", "lee@example.test"]);
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_refused_and_an_authoritys_answer_is_not() {
+    use std::os::unix::fs::PermissionsExt;
+    let authority = Authority::new();
+    let kim = authority.mailbox("kim@example.test");
+    let home = Home::new();
+    home.file("pw", "specimen\n");
+    for (name, bytes) in [("kim.p12", kim.p12("specimen")), ("alice.key", specimen("alice.key"))] {
+        let path = home.file(name, bytes);
+        let import = || home.sealpost(["key", "import", name, "--passphrase", "file:pw", "--json"]).run();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let error = import().expect(77).error();
+        assert_eq!(error["hints"][0], serde_json::json!(["chmod", "600", name]), "{error}");
+        assert!(!home.state().join("keys").exists());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        import().expect(0);
+        let again = import().expect(73).error();
+        assert_eq!(again["hints"][0][2], "show", "{again}");
+        std::fs::remove_dir_all(home.state().join("keys")).unwrap();
+    }
+    let make =
+        ["key", "make", "lee@example.test", "--suite", "smime", "--algorithm", "p256", "--passphrase", "file:pw"];
+    let made = home.sealpost(make).run().expect(0);
+    let answer = home.file("lee.pem", authority.answer(&made.stdout));
+    std::fs::set_permissions(&answer, std::fs::Permissions::from_mode(0o644)).unwrap();
+    home.sealpost(["key", "import", "lee.pem"]).run().expect(0);
+    // A certificate where a key is due.
+    home.file("bob.asc", specimen("bob.asc"));
+    let error = home.sealpost(["key", "import", "bob.asc", "--json"]).run().expect(65).error();
+    assert_eq!(error["hints"][0], serde_json::json!(["sealpost", "cert", "import", "bob.asc"]), "{error}");
+}
+
+#[test]
+fn where_an_address_has_several_the_hints_name_each() {
+    let home = crate::support::people::alice_of_both();
+    for noun in ["key", "cert"] {
+        let error = home.sealpost([noun, "show", "alice@example.test", "--json"]).run().expect(64).error();
+        let hints = error["hints"].as_array().unwrap();
+        assert_eq!(hints.len(), 2, "{error}");
+        for hint in hints {
+            home.sealpost(hint.as_array().unwrap()[1..].iter().map(|word| word.as_str().unwrap())).run().expect(0);
+        }
+    }
 }

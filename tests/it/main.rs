@@ -5,6 +5,9 @@
 
 mod canary;
 mod cert;
+mod cert_check;
+mod cert_conflict;
+mod cert_verify;
 mod cli;
 mod corpus;
 mod examples;
@@ -15,6 +18,7 @@ mod key_life;
 mod key_smime;
 mod layers;
 mod licences;
+mod ocsp;
 mod open;
 mod peers;
 mod seal;

@@ -13,7 +13,7 @@ use crate::{
         known::Known,
         voice::Voice,
     },
-    crypt::{open::introduced, smime},
+    crypt::{PublicCertificate, open::introduced, smime},
     keystore::{Origin, Outcome},
     receive,
 };
@@ -30,7 +30,9 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
     }
     let Known { openpgp, smime } = Known::parse(&bytes)?;
     for certificate in openpgp {
-        stored.push((place.keystore.insert(&certificate)?, AnyCertificate::OpenPgp(Box::new(certificate))));
+        let outcome = place.keystore.insert(&certificate)?;
+        place.keystore.note_imported(&certificate.fingerprint(), at)?;
+        stored.push((outcome, AnyCertificate::OpenPgp(Box::new(certificate))));
     }
     // Own keys may wait for them.
     let joined = place.keystore.join(&smime)?;

@@ -31,8 +31,20 @@ pub struct CertificateJson {
     /// What an X.509 certificate's use rests on: `chain` or `pinned`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust: Option<&'static str>,
+    /// What its authority says, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<RevocationJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
+}
+
+/// What an authority says on request.
+#[derive(Serialize)]
+pub struct RevocationJson {
+    /// `good`, `revoked` or `unknown`.
+    pub state: &'static str,
+    /// Why it is not known.
+    pub detail: Option<String>,
 }
 
 impl CertificateJson {
@@ -58,8 +70,14 @@ impl CertificateJson {
             serial: None,
             usages: None,
             trust: None,
+            revocation: None,
             outcome: None,
         }
+    }
+
+    /// Makes one that was usable unusable.
+    pub fn refuse(&mut self, reason: &Unusable) {
+        (self.usable, self.reason, self.trust) = (false, Some(reason.to_string()), None);
     }
 
     /// One line for lists.
@@ -89,6 +107,10 @@ impl CertificateJson {
         for key in &self.keys {
             let revoked = if key.revoked { ", revoked" } else { "" };
             out += &format!("key          {} {} ({}{revoked})\n", key.fingerprint, key.algorithm, key.flags.join(", "));
+        }
+        if let Some(RevocationJson { state, detail }) = &self.revocation {
+            let detail = detail.as_ref().map(|detail| format!(": {}", Printable(detail))).unwrap_or_default();
+            out += &format!("revocation   {state}{detail}\n");
         }
         match &self.reason {
             None => match self.trust {

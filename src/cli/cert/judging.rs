@@ -4,32 +4,36 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::CertificateJson;
+use super::{CertificateJson, json::RevocationJson};
 use crate::{
     cli::{
         composition::{AnyCertificate, Place},
         failure::Failure,
+        responders,
     },
-    config::Recipients,
+    config::{Recipients, SmimeSettings},
     crypt::{
-        PublicCertificate, Suite, pgp,
+        PublicCertificate, Suite, Unusable, pgp,
         pgp::Pgp,
         smime,
         smime::{Authorities, Grounds, Smime},
     },
+    flow::revocation::Standing,
 };
 
 /// By what certificates are judged.
 pub struct Judging {
     authorities: Arc<Authorities>,
     recipients: Recipients,
+    settings: SmimeSettings,
     at: Timestamp,
 }
 
 impl Judging {
     pub fn new(place: &Place, at: Timestamp) -> Result<Self, Failure> {
-        let authorities = Arc::new(place.authorities(place.config()?.smime())?);
-        Ok(Self { authorities, recipients: place.recipients()?, at })
+        let settings = place.config()?.smime().clone();
+        let authorities = Arc::new(place.authorities(&settings)?);
+        Ok(Self { authorities, recipients: place.recipients()?, settings, at })
     }
 
     pub fn show(&self, certificate: &AnyCertificate) -> CertificateJson {
@@ -37,6 +41,27 @@ impl Judging {
             AnyCertificate::OpenPgp(certificate) => self.openpgp(certificate),
             AnyCertificate::Smime(certificate) => self.smime(certificate),
         }
+    }
+
+    /// The same, with what the authority of a usable one says on request.
+    pub fn show_asking(&self, certificate: &AnyCertificate) -> Result<CertificateJson, Failure> {
+        let mut shown = self.show(certificate);
+        let AnyCertificate::Smime(certificate) = certificate else { return Ok(shown) };
+        let asked = if shown.usable { std::slice::from_ref(certificate) } else { &[] };
+        let standings = responders::ask(asked, || Ok(self.authorities.clone()), &self.settings, self.at)?;
+        match standings.and_then(|mut all| all.pop()) {
+            None => {}
+            Some(Standing::Good) => shown.revocation = Some(RevocationJson { state: "good", detail: None }),
+            Some(Standing::Unknown(doubt)) => {
+                shown.revocation = Some(RevocationJson { state: "unknown", detail: Some(doubt.to_string()) });
+            }
+            Some(Standing::Revoked(at)) => {
+                let reason = Unusable::Revoked { fingerprint: certificate.fingerprint(), at };
+                shown.refuse(&reason);
+                shown.revocation = Some(RevocationJson { state: "revoked", detail: None });
+            }
+        }
+        Ok(shown)
     }
 
     pub fn openpgp(&self, certificate: &pgp::Certificate) -> CertificateJson {

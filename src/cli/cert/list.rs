@@ -25,7 +25,7 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
 }
 
 pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let shown = Judging::new(place, at)?.show(&composition::certificate_named(name, place, at)?);
+    let shown = Judging::new(place, at)?.show_asking(&composition::certificate_named(name, place, at)?)?;
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificate": shown }))?;
     } else {

@@ -18,7 +18,7 @@ use crate::{
     },
     crypt::{
         SuiteName,
-        pgp::{self, Key},
+        pgp::{self, CertificateError, Key},
     },
     secret::{SecretError, Source},
 };
@@ -58,7 +58,13 @@ impl Given {
 }
 
 fn openpgp(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let keys = Key::parse_all(bytes)?;
+    let keys = Key::parse_all(bytes).map_err(|error| {
+        let public = matches!(error, CertificateError::NoSecret(_));
+        let failure = Failure::from(error);
+        let file = arguments.file.display().to_string();
+        if public { failure.hint(["sealpost", "cert", "import", &file]) } else { failure }
+    })?;
+    composition::unexposed(&arguments.file, "key")?;
     let given = Given::read(&arguments.lock)?;
 
     // All that can be refused is refused before a new passphrase is put anywhere.
@@ -66,7 +72,8 @@ fn openpgp(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
     for key in keys {
         if arguments.lock.new_passphrase.is_some() && place.keystore.key(&key.fingerprint())?.is_some() {
             let text = format!("key {} is stored already: it is not locked anew", key.fingerprint());
-            return Err(Failure::new(Kind::CannotCreate, text));
+            let full = key.fingerprint().to_string();
+            return Err(Failure::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", &full]));
         }
         let open = match &given.passphrase {
             _ if !key.is_locked() => Some(key.clone()),

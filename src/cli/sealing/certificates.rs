@@ -12,7 +12,7 @@ use crate::{
         pgp::{self, Pgp},
         smime::{self, Authorities, Grounds, Smime},
     },
-    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust},
+    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust, trust_known},
     keystore::{Keystore, Origin, StoreError},
     mail::Address,
 };
@@ -57,7 +57,11 @@ impl Shelf for Pgp {
         address: &Address,
         at: Timestamp,
     ) -> Result<Vec<(pgp::Certificate, Trust)>, StoreError> {
-        Ok(store.certificates_for(address, at)?.into_iter().map(|one| (one, Trust::Imported)).collect())
+        let trust = |one: pgp::Certificate| {
+            let origins = store.origins(&one.fingerprint())?;
+            Ok((one, trust_known(&origins, address)))
+        };
+        store.certificates_for(address, at)?.into_iter().map(trust).collect()
     }
 
     fn stored(store: &Keystore, fingerprint: &Fingerprint) -> Result<Option<pgp::Certificate>, StoreError> {
@@ -93,7 +97,7 @@ impl Shelf for Smime {
     }
 
     fn named(source: &Certificates<'_>) -> Result<Grounds, MissingReason> {
-        source.authorities().map(Grounds::Chain)
+        source.believed().map(Grounds::Chain).map_err(|failure| MissingReason::LookUp(failure.text))
     }
 
     fn pinned() -> Grounds {
@@ -106,6 +110,16 @@ impl CertificateSource for Certificates<'_> {
         let found = self.found(address)?;
         let preferred = self.pins.pins_for(address).and_then(|pin| pin.suite);
         Ok(Candidates { preferred, ..found })
+    }
+
+    fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Option<Timestamp> {
+        self.place.keystore.known_since(fingerprint, address).ok().flatten()
+    }
+
+    /// One that cannot be read is not taken for one's own.
+    fn is_own(&self, fingerprint: &Fingerprint) -> bool {
+        let store = &self.place.keystore;
+        matches!(store.key(fingerprint), Ok(Some(_))) || matches!(store.smime_key(fingerprint), Ok(Some(_)))
     }
 }
 
@@ -149,6 +163,16 @@ impl<'a> Certificates<'a> {
         }
         let alone = recipients.len() == 1;
         Ok(Self { given, exact, place, pins, smime, authorities: OnceCell::new(), at, alone })
+    }
+
+    /// Whom to believe, read once, and only if somebody has an S/MIME certificate.
+    pub fn believed(&self) -> Result<Arc<Authorities>, Failure> {
+        if let Some(read) = self.authorities.get() {
+            return Ok(read.clone());
+        }
+        let mut read = self.place.authorities(self.smime)?;
+        read.add_intermediates(self.given.smime.iter().cloned());
+        Ok(self.authorities.get_or_init(|| Arc::new(read)).clone())
     }
 
     fn found(&self, address: &Address) -> Result<Candidates, MissingReason> {
@@ -214,16 +238,6 @@ impl<'a> Certificates<'a> {
         trust: Trust,
     ) -> Result<Candidate<S>, MissingReason> {
         Ok(Candidate { certificate, grounds: S::named(self)?, binding: Binding::Named, trust })
-    }
-
-    /// Whom to believe, read once, and only if somebody has an S/MIME certificate.
-    fn authorities(&self) -> Result<Arc<Authorities>, MissingReason> {
-        if let Some(read) = self.authorities.get() {
-            return Ok(read.clone());
-        }
-        let mut read = self.place.authorities(self.smime).map_err(|failure| MissingReason::LookUp(failure.text))?;
-        read.add_intermediates(self.given.smime.iter().cloned());
-        Ok(self.authorities.get_or_init(|| Arc::new(read)).clone())
     }
 }
 

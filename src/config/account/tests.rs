@@ -35,7 +35,8 @@ sign = false
 trust_anchors = ["ca.pem"]
 crl = ["a.crl", "b.crl"]
 system_roots = false
-ocsp = false
+ocsp = true
+ocsp_private = true
 "#;
 
 fn resolve(file: &str, variables: &[(&str, &str)], flags: &Overrides) -> Result<Account, ConfigError> {
@@ -67,11 +68,14 @@ fn the_whole_file_is_typed() {
     assert_eq!(submission.password, Some(Source::parse("command:pass show mail").unwrap()));
     assert_eq!(submission.ca_file.as_deref(), Some(Path::new("/etc/ssl/in-house.pem")));
     assert_eq!(submission.timeout, Duration::from_secs(90));
+    let config = Config::from_text(FULL).unwrap();
+    assert!(config.smime().ocsp && config.smime().ocsp_private && !config.smime().system_roots);
 }
 
 #[test]
 fn without_a_file_the_defaults_count() {
     let config = Config::read(Path::new("/no/such/folder/config.toml")).unwrap();
+    assert!(!config.smime().ocsp && !config.smime().ocsp_private);
     let account = Account::resolve(config, &Overrides::default(), &Overrides::default()).unwrap();
     assert_eq!((account.name, account.from, account.sign), (None, None, true));
     assert_eq!(account.submission.ports, Port::DEFAULT);

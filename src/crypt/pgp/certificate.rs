@@ -140,6 +140,13 @@ impl Certificate {
         self.cert.keys().map(describe).collect()
     }
 
+    /// What of it is about one address: its keys, with the user IDs that are of the address and no others.
+    pub fn limited_to(self, address: &Address) -> Self {
+        let of_address = |user_id: &[u8]| email(user_id).is_some_and(|named| named == *address);
+        let cert = self.cert.retain_userids(|one| of_address(one.userid().value())).retain_user_attributes(|_| false);
+        Self { cert }
+    }
+
     /// Joins what two copies of one certificate say.
     ///
     /// # Errors
@@ -181,6 +188,11 @@ impl PublicCertificate for Certificate {
         self.cert.keys().any(|key| policy::aging(key.key()))
     }
 
+    /// Never: what is renewed keeps its fingerprint, and another one may be anybody's.
+    fn renews_or_is_renewed_by(&self, _other: &Self) -> bool {
+        false
+    }
+
     fn expires(&self, at: Timestamp) -> Option<Timestamp> {
         let strict = policy::strict(at);
         let own = self
@@ -205,17 +217,23 @@ pub(super) fn addresses(cert: &Cert, at: Timestamp) -> Vec<Address> {
     let Ok(valid) = cert.with_policy(&strict, policy::system_time(at)) else { return Vec::new() };
     let mut addresses: Vec<Address> = Vec::new();
     for user_id in valid.userids().revoked(false) {
-        let user_id = user_id.userid();
-        let email = match plain_email(user_id.value()) {
-            Some(email) => Some(email),
-            None => user_id.email().ok().flatten(),
-        };
-        let address = email.and_then(|text| Address::parse(text).ok());
+        let address = email(user_id.userid().value());
         if let Some(address) = address.filter(|address| !addresses.contains(address)) {
             addresses.push(address);
         }
     }
     addresses
+}
+
+/// The address of a user ID.
+fn email(user_id: &[u8]) -> Option<Address> {
+    match plain_email(user_id) {
+        Some(email) => Address::parse(email).ok(),
+        None => {
+            let user_id = openpgp::packet::UserID::from(user_id);
+            user_id.email().ok().flatten().and_then(|text| Address::parse(text).ok())
+        }
+    }
 }
 
 /// The address of a user ID that can be read in one way only: `Name <user@host>` or `user@host`, of letters, digits

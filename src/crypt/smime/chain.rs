@@ -29,7 +29,7 @@ pub use fault::ChainFault;
 pub use revocation::Revocation;
 
 /// 112 bits: no SHA-1 and no MD5 in signatures, no RSA under 2048.
-const LEVEL: i32 = 2;
+pub(super) const LEVEL: i32 = 2;
 /// The longest path.
 const DEEPEST: i32 = 16;
 /// The most certificates out of a message that are looked through.
@@ -147,9 +147,15 @@ impl Authorities {
         Ok(Judged { revocation: self.revocation(&path, at)?, anchor })
     }
 
+    /// Who issued a certificate, by its validated path; none if it has no such path, or is an anchor itself.
+    pub(super) fn issuer(&self, leaf: &Certificate, at: Timestamp) -> Option<Certificate> {
+        let between: Vec<&X509> = self.0.intermediates.iter().collect();
+        self.path(leaf, &between, at).ok()?.into_iter().nth(1)
+    }
+
     /// The validated path, the leaf first and the anchor last.
     fn path(&self, leaf: &Certificate, between: &[&X509], at: Timestamp) -> Result<Vec<Certificate>, ChainFault> {
-        self.verify(&leaf.x509, between.iter().copied(), Some(at), X509VerifyFlags::empty(), |context, good| {
+        let outcome = |context: &X509StoreContextRef, good: bool| {
             let chain = || context.chain().into_iter().flatten();
             if !good {
                 let at_fault = chain().nth(context.error_depth() as usize).map(X509Ref::to_owned);
@@ -158,55 +164,31 @@ impl Authorities {
             let issuers = chain().skip(1).map(|x509| Certificate::from_x509(x509.to_owned()));
             let path: Result<Vec<_>, _> = std::iter::once(Ok(leaf.clone())).chain(issuers).collect();
             path.map_err(|_| ChainFault::Untrusted("a certificate of its chain cannot be read".to_owned()))
-        })
-        .unwrap_or_else(|_| Err(ChainFault::Untrusted("the crypto library cannot judge its chain".to_owned())))
-    }
-
-    /// Lets libcrypto verify, at a time or at none, and gives what is made of the outcome.
-    fn verify<'a, T>(
-        &self,
-        leaf: &X509Ref,
-        between: impl Iterator<Item = &'a X509>,
-        at: Option<Timestamp>,
-        flags: X509VerifyFlags,
-        outcome: impl FnOnce(&X509StoreContextRef, bool) -> T,
-    ) -> Result<T, ErrorStack> {
-        let store = self.store()?;
-        let mut untrusted = Stack::new()?;
-        for x509 in between {
-            untrusted.push(x509.clone())?;
-        }
-        X509StoreContext::new()?.init(&store, leaf, &untrusted, |context| {
-            if let Some(param) = ffi::verify_param(context) {
-                param.set_flags(flags | X509VerifyFlags::PARTIAL_CHAIN)?;
-                param.set_auth_level(LEVEL);
-                param.set_depth(DEEPEST);
-                match at {
-                    Some(at) => param.set_time(at.as_second()),
-                    // Or the clock would be asked.
-                    None => param.set_flags(X509VerifyFlags::NO_CHECK_TIME)?,
-                }
-            } else {
-                context.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
-                return Ok(outcome(context, false));
-            }
-            let good = context.verify_cert()? && context.error() == X509VerifyResult::OK;
-            Ok(outcome(context, good))
-        })
+        };
+        let between = between.iter().copied();
+        self.store()
+            .and_then(|store| verify(&store, &leaf.x509, between, Some(at), X509VerifyFlags::empty(), outcome))
+            .unwrap_or_else(|_| Err(ChainFault::Untrusted("the crypto library cannot judge its chain".to_owned())))
     }
 
     fn store(&self) -> Result<Arc<X509Store>, ErrorStack> {
         if let Some(store) = self.0.store.get() {
             return Ok(store.clone());
         }
+        let store = self.store_with(self.0.revocations.iter().map(|list| &**list))?;
+        Ok(self.0.store.get_or_init(|| Arc::new(store)).clone())
+    }
+
+    /// The anchors with some lists.
+    fn store_with<'a>(&self, lists: impl Iterator<Item = &'a X509Crl>) -> Result<X509Store, ErrorStack> {
         let mut builder = X509StoreBuilder::new()?;
         for anchor in &self.0.anchors {
             builder.add_cert(anchor.clone())?;
         }
-        for list in &self.0.revocations {
+        for list in lists {
             ffi::store_add_crl(&mut builder, list)?;
         }
-        Ok(self.0.store.get_or_init(|| Arc::new(builder.build())).clone())
+        Ok(builder.build())
     }
 
     fn change(&mut self) -> &mut Held {
@@ -214,6 +196,38 @@ impl Authorities {
         held.store = OnceLock::new();
         held
     }
+}
+
+/// Lets libcrypto verify, at a time or at none, and gives what is made of the outcome.
+fn verify<'a, T>(
+    store: &X509Store,
+    leaf: &X509Ref,
+    between: impl Iterator<Item = &'a X509>,
+    at: Option<Timestamp>,
+    flags: X509VerifyFlags,
+    outcome: impl FnOnce(&X509StoreContextRef, bool) -> T,
+) -> Result<T, ErrorStack> {
+    let mut untrusted = Stack::new()?;
+    for x509 in between {
+        untrusted.push(x509.clone())?;
+    }
+    X509StoreContext::new()?.init(store, leaf, &untrusted, |context| {
+        if let Some(param) = ffi::verify_param(context) {
+            param.set_flags(flags | X509VerifyFlags::PARTIAL_CHAIN)?;
+            param.set_auth_level(LEVEL);
+            param.set_depth(DEEPEST);
+            match at {
+                Some(at) => param.set_time(at.as_second()),
+                // Or the clock would be asked.
+                None => param.set_flags(X509VerifyFlags::NO_CHECK_TIME)?,
+            }
+        } else {
+            context.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
+            return Ok(outcome(context, false));
+        }
+        let good = context.verify_cert()? && context.error() == X509VerifyResult::OK;
+        Ok(outcome(context, good))
+    })
 }
 
 const FOR_MAIL: &str = "its extended key usage does not allow mail";

@@ -3,3 +3,4 @@
 pub(super) mod authority;
 mod certificates;
 mod chains;
+mod ocsp;

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use mail_builder::writer::Writer;
 use zeroize::Zeroizing;
 
-use super::{ComposeError, Sink, parts::LONGEST_LINE};
+use super::{ComposeError, Sink, Uniques, parts::LONGEST_LINE};
 use crate::mail::{DraftError, Field};
 
 /// Parameters of the root's Content-Type that only the one who seals may set.
@@ -13,8 +13,41 @@ const MARKS: &[&str] = &["hp", "protected-headers"];
 /// How many bytes one line of base64 carries (RFC 2045, 6.8).
 const BASE64_LINE: usize = 57;
 
-/// Writes the Content fields of the root and the body.
-pub(super) fn write(fields: &[Field], body: &[u8], payload: &mut Sink) -> Result<(), ComposeError> {
+/// Writes the Content fields of the root and the body. What is a cryptographic layer itself is put into a multipart:
+/// as the root it would belong to the envelope, where its fields protect nothing (RFC 9787, 4.2), and its signature
+/// would stand beside ours.
+pub(super) fn write(
+    fields: &[Field],
+    body: &[u8],
+    uniques: &mut Uniques,
+    payload: &mut Sink,
+) -> Result<(), ComposeError> {
+    if !one(fields, "Content-Type")?.is_some_and(|field| is_layer(field.value())) {
+        return write_part(fields, body, marked, payload);
+    }
+    let boundary = uniques.boundary();
+    let root = marked(&format!("multipart/mixed; boundary=\"{boundary}\""));
+    payload.write(Field::encoded("Content-Type", root).folded().as_bytes());
+    payload.write(format!("\r\n--{boundary}\r\n").as_bytes());
+    write_part(fields, body, str::to_owned, payload)?;
+    payload.write(format!("\r\n--{boundary}--\r\n").as_bytes());
+    Ok(())
+}
+
+/// Whether a Content-Type is that of a layer: signed or encrypted in either suite.
+fn is_layer(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let layers = ["multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"];
+    layers.contains(&essence.as_str())
+}
+
+/// Writes the Content fields and the body of an entity, its Content-Type changed.
+fn write_part(
+    fields: &[Field],
+    body: &[u8],
+    content_type_of: impl FnOnce(&str) -> String,
+    payload: &mut Sink,
+) -> Result<(), ComposeError> {
     let content_type = one(fields, "Content-Type")?.map_or("text/plain", Field::value);
     let encoding = one(fields, "Content-Transfer-Encoding")?.map_or("7bit", Field::value).to_ascii_lowercase();
     let media_type = content_type.trim_start().to_ascii_lowercase();
@@ -24,7 +57,7 @@ pub(super) fn write(fields: &[Field], body: &[u8], payload: &mut Sink) -> Result
     if let Some(at) = memchr::memchr(0, body).filter(|_| !encode) {
         return Err(ComposeError::Nul(at));
     }
-    payload.write(Field::encoded("Content-Type", marked(content_type)).folded().as_bytes());
+    payload.write(Field::encoded("Content-Type", content_type_of(content_type)).folded().as_bytes());
     for field in fields.iter().filter(|field| !field.is("Content-Type")) {
         if !(encode && field.is("Content-Transfer-Encoding")) {
             payload.write(field.folded().as_bytes());

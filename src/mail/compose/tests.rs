@@ -282,6 +282,22 @@ fn an_entity_is_kept_byte_for_byte() {
 }
 
 #[test]
+fn a_layer_is_not_the_root() {
+    let body = "--b\r\n\r\nhello \r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n";
+    for content_type in ["multipart/signed; boundary=b; protocol=x", "Application/X-PKCS7-mime; smime-type=signed-data"]
+    {
+        let message = format!("From: a@x.test\nSubject: s\nContent-Type: {content_type}\n\n{body}");
+        let (payload, _) = composed(&entity(message.as_bytes()));
+        let message = MessageParser::new().parse(payload.as_bytes()).unwrap();
+        let root = message.content_type().unwrap();
+        assert_eq!((root.ctype(), root.subtype()), ("multipart", Some("mixed")), "{payload}");
+        assert_eq!(root.attribute("hp"), Some("cipher"));
+        // What its signature covers is kept to the byte, and it bears no mark.
+        assert!(payload.contains(&format!("\r\nContent-Type: {content_type}\r\n\r\n{body}\r\n--")), "{payload}");
+    }
+}
+
+#[test]
 fn a_leaf_that_is_not_seven_bit_is_encoded() {
     for (encoding, body, expected) in [
         ("8bit", &b"h\xc3\xa4llo\n"[..], &b"h\xc3\xa4llo\r\n"[..]),

@@ -1,6 +1,6 @@
 //! What sealpost writes, read by others and by itself.
 
-use super::{HEAD, IN, authority, der, home, read, seal};
+use super::{ENTITY, HEAD, IN, authority, der, home, read, seal};
 use crate::support::{Algorithm, Gpgsm, Wish, s_nail};
 
 #[test]
@@ -183,4 +183,20 @@ fn what_is_sealed_already_passes_unchanged_and_only_to_its_recipients() {
     let signed = openssl.sign(&alice, &HEAD, b"Content-Type: text/plain\r\n\r\nhello\r\n");
     let passed = pass("bob@example.test", &signed);
     assert!(passed.exit != 0 || !passed.text().contains("hello"), "{passed:?}");
+}
+
+#[test]
+fn what_is_signed_already_keeps_its_subject_and_gets_a_signature_that_holds() {
+    let (authority, openssl) = authority();
+    let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
+    let home = home(&authority.pem(), Some(&alice), &[&bob], "");
+    let head = ["-from", "alice@example.test", "-to", "bob@example.test", "-subject", "Secret plans"];
+    let signed = openssl.sign(&alice, &head, ENTITY);
+    let sealed = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(signed).run().expect(0).stdout;
+    let read = read(&bob, &authority.pem(), &sealed, &[]).expect(0).json();
+    assert_eq!(read["signature"]["state"], "good", "{read}");
+    assert_eq!(read["headers"]["subject"]["value"], "Secret plans");
+    assert_eq!(read["headers"]["subject"]["protection"], "signed-and-encrypted");
+    assert_eq!(read["body"]["text"], "hello\n");
+    assert_eq!(read["warnings"][0]["kind"], "errant-layer");
 }

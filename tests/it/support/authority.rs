@@ -52,6 +52,7 @@ pub struct Wish<'a> {
     algorithm: Algorithm,
     days: std::ops::Range<i64>,
     purpose: Purpose,
+    responder: Option<&'a str>,
 }
 
 /// The key of a certificate.
@@ -76,6 +77,8 @@ pub enum Purpose {
     Mail,
     /// A server: not mail.
     Server,
+    /// To answer for its issuer whether certificates were revoked.
+    Responder,
     /// Nothing in particular.
     Unsaid,
 }
@@ -83,7 +86,7 @@ pub enum Purpose {
 impl<'a> Wish<'a> {
     /// A good certificate for mail: P-256, from ten days ago for a month.
     pub fn new(address: &'a str) -> Self {
-        Self { address, algorithm: Algorithm::P256, days: -10..30, purpose: Purpose::Mail }
+        Self { address, algorithm: Algorithm::P256, days: -10..30, purpose: Purpose::Mail, responder: None }
     }
 
     /// With another key.
@@ -101,6 +104,12 @@ impl<'a> Wish<'a> {
     /// For another purpose.
     pub fn purpose(mut self, purpose: Purpose) -> Self {
         self.purpose = purpose;
+        self
+    }
+
+    /// Names a responder that says whether it was revoked.
+    pub fn responder(mut self, url: &'a str) -> Self {
+        self.responder = Some(url);
         self
     }
 
@@ -127,9 +136,16 @@ impl<'a> Wish<'a> {
         let purpose = match self.purpose {
             Purpose::Mail => Some(ExtendedKeyUsage::new().email_protection().build().unwrap()),
             Purpose::Server => Some(ExtendedKeyUsage::new().server_auth().build().unwrap()),
+            Purpose::Responder => Some(ExtendedKeyUsage::new().other("OCSPSigning").build().unwrap()),
             Purpose::Unsaid => None,
         };
         purpose.into_iter().for_each(|purpose| builder.append_extension(purpose).unwrap());
+        if let Some(url) = self.responder {
+            let access = format!("OCSP;URI:{url}");
+            #[allow(deprecated, reason = "there is no other way to this extension")]
+            let access = openssl::x509::X509Extension::new_nid(None, None, openssl::nid::Nid::INFO_ACCESS, &access);
+            builder.append_extension(access.unwrap()).unwrap();
+        }
         let by = issuer.map_or(key, |issuer| &issuer.key);
         builder.sign(by, digest(by)).unwrap();
         builder.build()
@@ -192,6 +208,11 @@ impl Authority {
     /// The root.
     pub fn root(&self) -> &X509 {
         &self.root.certificate
+    }
+
+    /// The authority that issues.
+    pub fn issuer(&self) -> &Mailbox {
+        &self.middle
     }
 
     /// A certificate as wished.
@@ -293,7 +314,17 @@ fn digest(key: &PKey<Private>) -> MessageDigest {
 /// A line of the database of `openssl ca` (its manual, "index.txt").
 fn revoked_line(certificate: &X509) -> String {
     let serial = certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap().to_string();
-    format!("R\t{}\t{}\t{serial}\tunknown\t/CN=revoked\n", stamp(10), stamp(-1))
+    format!("R\t{}\t{}\t{serial}\tunknown\t/CN={serial}\n", stamp(10), stamp(-1))
+}
+
+/// The database of an authority that issued some certificates, and revoked some yesterday.
+pub fn database(issued: &[&Mailbox], revoked: &[&Mailbox]) -> String {
+    let revoked = revoked.iter().map(|one| revoked_line(&one.certificate));
+    let valid = issued.iter().map(|one| {
+        let serial = one.certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap().to_string();
+        format!("V\t{}\t\t{serial}\tunknown\t/CN={serial}\n", stamp(10))
+    });
+    revoked.chain(valid).collect()
 }
 
 /// A time so many days from now, as YYMMDDHHMMSSZ.

@@ -259,6 +259,16 @@ impl Conversation {
         self.until(b"\r\n").map(|line| String::from_utf8_lossy(&line[..line.len() - 2]).into_owned())
     }
 
+    /// Reads so many bytes.
+    pub fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.unread.len() < count {
+            if self.read()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.unread.drain(..count).collect())
+    }
+
     fn run(mut self, script: Vec<Step>) -> io::Result<()> {
         self.tcp.set_nodelay(true)?;
         self.tcp.set_read_timeout(Some(LONGEST))?;
@@ -280,12 +290,7 @@ impl Conversation {
                 }
                 Step::Line => drop(self.line()?),
                 Step::Message => drop(self.until(b"\r\n.\r\n")?),
-                Step::Bytes(count) => {
-                    while self.unread.len() < count {
-                        self.read()?;
-                    }
-                    self.unread.drain(..count);
-                }
+                Step::Bytes(count) => drop(self.bytes(count)?),
                 Step::Tls => {
                     // What lies here unread came in clear.
                     self.unread.clear();

@@ -13,6 +13,7 @@ mod mail_server;
 mod openssl_cms;
 pub mod people;
 mod process;
+mod responder;
 pub mod s_nail;
 mod sqop;
 
@@ -24,9 +25,15 @@ pub use home::Home;
 pub use mail_server::{Door, MailServer, curl};
 pub use openssl_cms::OpensslCms;
 pub use process::{Outcome, run};
+pub use responder::{Books, How, Responder};
 pub use sqop::Sqop;
 
 /// The folder of the package.
 pub fn package() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The time so many days from now, as `--at` takes it.
+pub fn days_from_now(days: i64) -> String {
+    jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + days * 24 * 60 * 60).unwrap().to_string()
 }

@@ -3,7 +3,10 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use openssl::x509::{CrlStatus, X509CrlRef, X509VerifyResult, verify::X509VerifyFlags};
+use openssl::{
+    error::ErrorStack,
+    x509::{CrlStatus, X509Crl, X509CrlRef, X509VerifyResult, store::X509Store, verify::X509VerifyFlags},
+};
 
 use super::{Authorities, ChainFault};
 use crate::crypt::smime::{Certificate, certificate::timestamp};
@@ -27,8 +30,8 @@ impl Authorities {
     pub(super) fn revocation(&self, path: &[Certificate], at: Timestamp) -> Result<Revocation, ChainFault> {
         let mut all = Revocation::Good;
         for (index, pair) in path.windows(2).enumerate() {
-            let [one, issuer] = pair else { continue };
-            match self.revocation_of(one, issuer, path, at) {
+            let [one, _issuer] = pair else { continue };
+            match self.revocation_of(one, path, at) {
                 Ok(Revocation::Good) => {}
                 Ok(Revocation::Unknown) => all = Revocation::Unknown,
                 Err(fault) if index == 0 => return Err(fault),
@@ -39,13 +42,7 @@ impl Authorities {
         Ok(if path.len() < 2 { Revocation::Unknown } else { all })
     }
 
-    fn revocation_of(
-        &self,
-        one: &Certificate,
-        issuer: &Certificate,
-        path: &[Certificate],
-        at: Timestamp,
-    ) -> Result<Revocation, ChainFault> {
+    fn revocation_of(&self, one: &Certificate, path: &[Certificate], at: Timestamp) -> Result<Revocation, ChainFault> {
         let name = one.x509.issuer_name();
         let named = |list: &X509CrlRef| matches!(list.issuer_name().try_cmp(name), Ok(Ordering::Equal));
         let lists: Vec<_> = self.0.revocations.iter().filter(|list| named(list)).collect();
@@ -57,21 +54,32 @@ impl Authorities {
             CrlStatus::Revoked(entry) => Some(timestamp(entry.revocation_date())),
             CrlStatus::NotRevoked | CrlStatus::RemoveFromCrl(_) => None,
         };
-        if lists.iter().any(|list| entry(list).is_some()) && self.look_up(one, path, None) == Some(REVOKED) {
-            let key = issuer.x509.public_key().ok();
-            let signed = |list: &X509CrlRef| key.as_ref().is_some_and(|key| list.verify(key).unwrap_or(false));
-            let since = lists.iter().filter(|list| signed(list)).filter_map(|list| entry(list)).min().flatten();
-            if since.is_none_or(|since| since <= at) {
-                return Err(ChainFault::Revoked(since));
-            }
+        // Each by itself: libcrypto asks the newest only, whoever signed it.
+        let said = lists.iter().filter_map(|list| entry(list).filter(|_| self.says_revoked(list, one, path)));
+        if let Some(since) = said.min()
+            && since.is_none_or(|since| since <= at)
+        {
+            return Err(ChainFault::Revoked(since));
         }
-        let good = self.look_up(one, path, Some(at)) == Some(X509VerifyResult::OK.as_raw());
+        let found = self.store().and_then(|store| look_up(&store, one, path, Some(at)));
+        let good = found.is_ok_and(|found| found == X509VerifyResult::OK.as_raw());
         Ok(if good { Revocation::Good } else { Revocation::Unknown })
     }
 
-    /// libcrypto's result for one certificate of the path with its lists.
-    fn look_up(&self, one: &Certificate, path: &[Certificate], at: Option<Timestamp>) -> Option<i32> {
-        let path = path.iter().map(|certificate| &certificate.x509);
-        self.verify(&one.x509, path, at, X509VerifyFlags::CRL_CHECK, |context, _| context.error().as_raw()).ok()
+    /// Whether a list, were there no other, revokes a certificate of the path.
+    fn says_revoked(&self, list: &X509Crl, one: &Certificate, path: &[Certificate]) -> bool {
+        let store = self.store_with(std::iter::once(list));
+        store.and_then(|store| look_up(&store, one, path, None)).is_ok_and(|found| found == REVOKED)
     }
+}
+
+/// libcrypto's result for one certificate of the path with the lists of a store.
+fn look_up(
+    store: &X509Store,
+    one: &Certificate,
+    path: &[Certificate],
+    at: Option<Timestamp>,
+) -> Result<i32, ErrorStack> {
+    let path = path.iter().map(|certificate| &certificate.x509);
+    super::verify(store, &one.x509, path, at, X509VerifyFlags::CRL_CHECK, |context, _| context.error().as_raw())
 }

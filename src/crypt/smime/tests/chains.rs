@@ -220,6 +220,12 @@ fn revocation_has_three_results() {
     assert_eq!(judged(&[&root, &old, &list(&ca.between, 1, 9, &[(7, days(1))])]), Ok(Revocation::Good), "good then");
     let forged = Identity { key: ec(), ..ca.between.clone() };
     assert_eq!(judged(&[&root, &list(&forged, -9, 9, &[(7, days(-3))])]), Ok(Revocation::Unknown), "forged");
+    let revoking = list(&ca.between, -9, 9, &[(7, days(-3))]);
+    for (other, why) in [(&ca.between, "a newer list that is silent"), (&forged, "a newer list that is forged")] {
+        let silent = list(other, -1, 9, &[]);
+        assert_eq!(judged(&[&root, &silent, &revoking]), revoked(-3), "{why}");
+        assert_eq!(judged(&[&root, &revoking, &silent]), revoked(-3), "{why}");
+    }
     let above = judged(&[&list(&ca.root, -9, 9, &[(7, days(-3))])]).unwrap_err();
     assert_eq!(above.to_string(), "of CN=Between in its chain: it was revoked on 2026-02-26");
 }

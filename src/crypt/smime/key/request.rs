@@ -29,7 +29,7 @@ use x509_cert::{
     request::{CertReq, ExtensionReq},
 };
 
-use super::{Certificate, CertificateError, Key, KeyError, key::Secret, pem};
+use super::super::{Certificate, CertificateError, Key, KeyError, asn1::pem, key::Secret};
 use crate::{
     crypt::Fingerprint,
     mail::{Address, Mailbox},

@@ -1,0 +1,302 @@
+//! `sealpost cert find`: the store, then the sources; nothing is kept unasked, and nothing in place of what is known.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{CertificateJson, Judging};
+use crate::{
+    cli::{
+        composition::{self, Place},
+        exit::Kind,
+        failure::{Failure, RecipientReason},
+        grammar::CertFind,
+        printable::Printable,
+        sources,
+        voice::Voice,
+    },
+    crypt::{PublicCertificate, Suite, pgp::Certificate, pgp::Pgp},
+    flow::{
+        find::{self, Compared, Known, Looked},
+        send::trust_of,
+    },
+    keystore::{
+        Outcome,
+        find::{Question, Source},
+    },
+    mail::Address,
+};
+
+/// What became of one address.
+#[derive(Serialize)]
+pub struct ResultJson {
+    pub address: String,
+    /// `stored`, `known`, `found`, `kept`, `conflict`, `unusable`, `not-found` or `failed`.
+    pub status: &'static str,
+    /// Who had it.
+    pub source: Option<&'static str>,
+    /// What that makes of it.
+    pub trust: Option<&'static str>,
+    pub certificates: Vec<CertificateJson>,
+    /// For a conflict: what is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownJson>,
+    /// The sources that had nothing.
+    pub tried: Vec<TriedJson>,
+}
+
+/// A certificate that is known for the address.
+#[derive(Serialize)]
+pub struct KnownJson {
+    pub fingerprint: String,
+    /// Since when at the latest; none where a pin alone is known.
+    pub since: Option<String>,
+    pub pinned: bool,
+}
+
+/// A source that had nothing.
+#[derive(Serialize)]
+pub struct TriedJson {
+    pub source: &'static str,
+    /// `nothing` or `failed`.
+    pub outcome: &'static str,
+    pub detail: String,
+}
+
+pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let whom = addresses(&arguments.addresses)?;
+    let judging = Judging::new(place, at)?;
+    let config = place.config()?;
+    let mut known = Vec::with_capacity(whom.len());
+    for address in &whom {
+        known.push(known_for(address, place, at)?);
+    }
+    let mut results: Vec<Option<(ResultJson, Option<(Kind, String)>)>> = whom.iter().map(|_| None).collect();
+    let mut questions = Vec::new();
+    let mut places = Vec::new();
+    for (index, (address, known)) in whom.iter().zip(&known).enumerate() {
+        let usable: Vec<_> = known.stored.iter().filter(|one| Pgp::check(one, &(), at).is_ok()).collect();
+        if arguments.source.is_none() && !usable.is_empty() {
+            let shown = usable.iter().map(|one| judging.openpgp(one)).collect();
+            results[index] = Some((ResultJson::new(address, "stored", shown), None));
+        } else {
+            questions.push(Question { address: address.clone(), known: None });
+            places.push(index);
+        }
+    }
+    place.warn(voice);
+    if !questions.is_empty() {
+        let sources = sources::sources(config.find(), arguments.source)?;
+        let mut answers = Vec::with_capacity(questions.len());
+        let runtime = composition::runtime()?;
+        let tell = |place: usize, looked: Looked| answers.push((place, looked));
+        runtime.block_on(find::ask(questions, &sources, sources::patience(config.find()), tell));
+        // A name look-up that hangs must not hold the exit up.
+        runtime.shutdown_background();
+        for (question, looked) in answers {
+            let index = places[question];
+            let finding = Finding { address: &whom[index], known: &known[index], place, judging: &judging, at };
+            results[index] = Some(finding.result(looked, arguments.import)?);
+        }
+    }
+    finish(results.into_iter().flatten().collect(), arguments, voice)
+}
+
+/// Reads addresses, each once.
+pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Failure> {
+    let mut whom: Vec<Address> = Vec::new();
+    for text in texts {
+        let address = Address::parse(text).map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
+        if !whom.contains(&address) {
+            whom.push(address);
+        }
+    }
+    Ok(whom)
+}
+
+/// What is known for an address: its pins and, of the store, what counts for it.
+pub fn known_for(address: &Address, place: &Place, at: Timestamp) -> Result<Known, Failure> {
+    let pins = place.recipients()?.fingerprints_for(address).to_vec();
+    let mut stored = Vec::new();
+    if pins.is_empty() {
+        stored = place.keystore.certificates_for(address, at)?;
+    }
+    for pin in &pins {
+        stored.extend(place.keystore.certificate(pin)?);
+    }
+    Ok(Known { stored, pins })
+}
+
+/// One answer, to be compared with what is known.
+struct Finding<'a> {
+    address: &'a Address,
+    known: &'a Known,
+    place: &'a Place,
+    judging: &'a Judging,
+    at: Timestamp,
+}
+
+impl Finding<'_> {
+    /// What to show, and what is wrong.
+    fn result(&self, looked: Looked, import: bool) -> Result<(ResultJson, Option<(Kind, String)>), Failure> {
+        let kind = sources::kind(&looked);
+        let reason = sources::reason(&looked);
+        let tried = looked.tried.iter().map(|(source, error)| TriedJson {
+            source: source.word(),
+            outcome: if error.is_nothing() { "nothing" } else { "failed" },
+            detail: error.to_string(),
+        });
+        let tried: Vec<_> = tried.collect();
+        let Some((source, found)) = looked.found else {
+            let status = if kind == Kind::Recipients { "not-found" } else { "failed" };
+            let result = ResultJson { tried, ..ResultJson::new(self.address, status, Vec::new()) };
+            return Ok((result, Some((kind, reason))));
+        };
+        let shown = |all: &[Certificate]| all.iter().map(|one| self.judging.openpgp(one)).collect::<Vec<_>>();
+        let Compared { same, new, conflicting, useless } = find::compare(self.known, found, self.at);
+        let mut failure = None;
+        let mut known = Vec::new();
+        let (status, certificates) = if !conflicting.is_empty() {
+            known = known_json(self.known, self.address, self.place)?;
+            failure = Some((Kind::Recipients, conflict(source, &conflicting, &known)));
+            ("conflict", shown(&conflicting))
+        } else if let Some(new) = new {
+            let mut shown = self.judging.openpgp(&new);
+            if import {
+                shown.outcome = Some(self.keep(&new, source)?);
+            }
+            (if import { "kept" } else { "found" }, vec![shown])
+        } else if !same.is_empty() {
+            let mut all = shown(&same);
+            for (one, shown) in same.iter().zip(&mut all).filter(|_| import) {
+                shown.outcome = Some(self.keep(one, source)?);
+            }
+            ("known", all)
+        } else {
+            let why = useless.iter().filter_map(|one| Pgp::check(one, &(), self.at).err());
+            let why: Vec<_> = why.map(|reason| reason.to_string()).collect();
+            failure = Some((Kind::Recipients, format!("what {source} has is not usable: {}", why.join("; "))));
+            ("unusable", shown(&useless))
+        };
+        let trust = Some(trust_of(source).word());
+        let result = ResultJson {
+            source: Some(source.word()),
+            trust,
+            known,
+            tried,
+            ..ResultJson::new(self.address, status, certificates)
+        };
+        Ok((result, failure))
+    }
+
+    fn keep(&self, certificate: &Certificate, source: Source) -> Result<&'static str, Failure> {
+        let now = Timestamp::now();
+        Ok(match self.place.keystore.insert_found(certificate, self.address, source, now)? {
+            Outcome::New => "new",
+            Outcome::Merged => "merged",
+            Outcome::Unchanged => "unchanged",
+        })
+    }
+}
+
+/// What is known for an address, and since when.
+pub fn known_json(known: &Known, address: &Address, place: &Place) -> Result<Vec<KnownJson>, Failure> {
+    let stored: Vec<_> = known.stored.iter().map(|one| one.fingerprint()).collect();
+    let absent = known.pins.iter().filter(|pin| !stored.contains(pin)).cloned().collect::<Vec<_>>();
+    let mut all = Vec::new();
+    for fingerprint in stored.into_iter().chain(absent) {
+        let since = place.keystore.known_since(&fingerprint, address)?.map(|since| since.to_string());
+        let pinned = known.pins.contains(&fingerprint);
+        all.push(KnownJson { fingerprint: fingerprint.to_string(), since, pinned });
+    }
+    Ok(all)
+}
+
+/// A conflict in words: both, and since when the known one is known.
+pub fn conflict(source: Source, found: &[Certificate], known: &[KnownJson]) -> String {
+    let found: Vec<_> = found.iter().map(|one| one.fingerprint().to_string()).collect();
+    let found = found.join(" and ");
+    if known.is_empty() {
+        return format!("{source} has several certificates, and nothing says which: {found}");
+    }
+    let known = known.iter().map(|one| {
+        let pinned = if one.pinned { "pinned" } else { "known" };
+        let since = one.since.as_deref().map(|since| format!(" since {}", &since[..10])).unwrap_or_default();
+        format!("{} is {pinned}{since}", one.fingerprint)
+    });
+    format!("{source} has certificate {found}, but {}; nothing was replaced", known.collect::<Vec<_>>().join(", "))
+}
+
+fn finish(
+    results: Vec<(ResultJson, Option<(Kind, String)>)>,
+    arguments: &CertFind,
+    voice: Voice,
+) -> Result<u8, Failure> {
+    let (results, failures): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    if voice.json {
+        voice.object(&serde_json::json!({ "version": 1, "results": results }))?;
+    } else {
+        let words: String = results.iter().map(ResultJson::words).collect();
+        voice.data(words.as_bytes())?;
+    }
+    let failed: Vec<_> = results.iter().zip(failures).filter_map(|(one, failed)| Some((one, failed?))).collect();
+    let Some(kind) = worst(failed.iter().map(|(_, (kind, _))| *kind)) else {
+        let found: Vec<_> = results.iter().filter(|one| one.status == "found").collect();
+        if !found.is_empty() {
+            let whom: Vec<_> = found.iter().map(|one| one.address.as_str()).collect();
+            let source =
+                arguments.source.map(|source| format!(" --source {}", Source::from(source))).unwrap_or_default();
+            voice.say(format_args!(
+                "nothing was kept; to keep it: sealpost cert find{source} --import {}",
+                whom.join(" ")
+            ));
+        }
+        return Ok(0);
+    };
+    let names: Vec<_> = failed.iter().map(|(one, _)| one.address.clone()).collect();
+    let text = format!("no certificate was found that can be taken for {}", names.join(", "));
+    let mut failure = Failure::new(kind, text);
+    for (result, (_, reason)) in failed {
+        // To accept another one is to part with the one that is known.
+        for known in result.known.iter().filter(|known| !known.pinned) {
+            failure = failure.hint(["sealpost", "cert", "remove", &known.fingerprint]);
+        }
+        failure.recipients.push(RecipientReason { address: result.address.clone(), reason });
+    }
+    Err(if failure.hints.is_empty() { failure.hint(["sealpost", "cert", "import", "-"]) } else { failure })
+}
+
+/// Of several failures the one that decides: what needs a person, before what another try may cure.
+pub fn worst(kinds: impl Iterator<Item = Kind>) -> Option<Kind> {
+    kinds.min_by_key(|kind| match kind {
+        Kind::Recipients => 0,
+        Kind::Temporary => 2,
+        _ => 1,
+    })
+}
+
+impl ResultJson {
+    fn new(address: &Address, status: &'static str, certificates: Vec<CertificateJson>) -> Self {
+        let address = address.to_string();
+        Self { address, status, source: None, trust: None, certificates, known: Vec::new(), tried: Vec::new() }
+    }
+
+    fn words(&self) -> String {
+        let source = self.source.map(|source| format!(", by {source}")).unwrap_or_default();
+        let trust = self.trust.map(|trust| format!(" ({trust})")).unwrap_or_default();
+        let mut out = format!("{}: {}{source}{trust}\n", Printable(&self.address), self.status);
+        for certificate in &self.certificates {
+            for line in certificate.words().lines() {
+                out += &format!("  {line}\n");
+            }
+        }
+        for known in &self.known {
+            let since = known.since.as_deref().unwrap_or("an unknown time");
+            let pinned = if known.pinned { ", pinned" } else { "" };
+            out += &format!("  known since  {since}: {}{pinned}\n", known.fingerprint);
+        }
+        for tried in &self.tried {
+            out += &format!("  {}: {}\n", tried.source, Printable(&tried.detail));
+        }
+        out
+    }
+}

@@ -1,0 +1,84 @@
+//! From settings to the sources of certificates, and what a failure to find means.
+
+use std::sync::Arc;
+
+use super::{exit::Kind, failure::Failure, grammar::SourceArgument};
+use crate::{
+    config::FindSettings,
+    flow::find::{Looked, Patience},
+    keystore::find::{FindError, Finds, Hkps, Source, Vks, Wkd},
+    net::{
+        http::{Client, HttpError, Reach},
+        tls::ContextError,
+    },
+};
+
+impl From<SourceArgument> for Source {
+    fn from(argument: SourceArgument) -> Self {
+        match argument {
+            SourceArgument::Wkd => Self::Wkd,
+            SourceArgument::Vks => Self::Vks,
+            SourceArgument::Hkps => Self::Hkps,
+        }
+    }
+}
+
+/// The sources to ask, in order: the one that was named, else those of the settings.
+pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<Vec<Arc<dyn Finds>>, Failure> {
+    let reach = if settings.private { Reach::Private } else { Reach::Public };
+    let mut client = Client::new(reach).placing(settings.hosts.clone());
+    if let Some(file) = &settings.ca_file {
+        client = client.believing(file).map_err(|error| no_context(&error))?;
+    }
+    let order = only.map_or_else(|| settings.order.clone(), |only| vec![only.into()]);
+    let made = order.into_iter().map(|source| -> Result<Arc<dyn Finds>, Failure> {
+        Ok(match source {
+            Source::Wkd => Arc::new(Wkd::new(client.clone())),
+            Source::Vks => Arc::new(Vks::new(client.clone(), &settings.vks)),
+            Source::Hkps => match &settings.hkps {
+                Some(server) => Arc::new(Hkps::new(client.clone(), server)),
+                None => return Err(Failure::new(Kind::Config, "no keyserver of HKP is set: give hkps in [find]")),
+            },
+        })
+    });
+    let made: Vec<_> = made.collect::<Result<_, _>>()?;
+    if made.is_empty() {
+        return Err(Failure::new(Kind::Config, "no source is set: find.order is empty")
+            .hint(["sealpost", "cert", "find", "--help"]));
+    }
+    Ok(made)
+}
+
+/// How long each source may take by the settings.
+pub fn patience(settings: &FindSettings) -> Patience {
+    Patience { each: settings.timeout, all: None }
+}
+
+/// A failure of a source as its kind: what is worth another try, and what is not what it is to be.
+pub fn kind(looked: &Looked) -> Kind {
+    match looked.failure() {
+        None if looked.tried.is_empty() => Kind::Temporary,
+        None => Kind::Recipients,
+        Some(error) if error.is_temporary() => Kind::Temporary,
+        Some(FindError::Http(HttpError::Tls { .. })) => Kind::Tls,
+        Some(FindError::Http(HttpError::Context(_))) => Kind::System,
+        Some(_) => Kind::Protocol,
+    }
+}
+
+/// Why nothing was found, in words: what each source said.
+pub fn reason(looked: &Looked) -> String {
+    if looked.tried.is_empty() {
+        return "the time was over before a source could be asked".to_owned();
+    }
+    let said = looked.tried.iter().map(|(source, error)| format!("{source}: {error}"));
+    said.collect::<Vec<_>>().join("; ")
+}
+
+fn no_context(error: &ContextError) -> Failure {
+    let kind = match error {
+        ContextError::CaFile { error, .. } if error.kind() == std::io::ErrorKind::NotFound => Kind::NoInput,
+        _ => Kind::Config,
+    };
+    Failure::new(kind, error.to_string())
+}

@@ -1,0 +1,152 @@
+//! Where certificates are looked for: the table `[find]` of config.toml.
+
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use url::{Host, Url};
+
+use super::{ConfigError, ValueError, document::Section, submission::parse_duration};
+use crate::keystore::find::{PATIENCE, Source};
+
+/// The settings of looking up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindSettings {
+    /// Which sources are asked, the first that has something being the last.
+    pub order: Vec<Source>,
+    /// The keyserver that checks addresses.
+    pub vks: String,
+    /// The keyserver of HKP; there is none by default.
+    pub hkps: Option<String>,
+    /// PEM file of authorities that servers may be of, besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether hosts in one's own network are asked.
+    pub private: bool,
+    /// Whether `send` asks for what is new of a certificate that has run out or soon will.
+    pub on_send: bool,
+    /// How long one source may take.
+    pub timeout: Duration,
+    /// Where hosts are, in place of what a resolver says.
+    pub hosts: HashMap<String, SocketAddr>,
+}
+
+const KEYS: [&str; 8] = ["order", "vks", "hkps", "ca_file", "private", "on_send", "timeout", "hosts"];
+
+impl Default for FindSettings {
+    fn default() -> Self {
+        Self {
+            order: vec![Source::Wkd, Source::Vks],
+            vks: "https://keys.openpgp.org".to_owned(),
+            hkps: None,
+            ca_file: None,
+            private: false,
+            on_send: false,
+            timeout: PATIENCE,
+            hosts: HashMap::new(),
+        }
+    }
+}
+
+impl FindSettings {
+    pub(super) fn from_root(root: &Section<'_>) -> Result<Self, ConfigError> {
+        let standard = Self::default();
+        let Some(section) = root.section("find", &KEYS)? else { return Ok(standard) };
+        let hkps = section.typed("hkps", parse_server)?;
+        let order = match section.list("order")? {
+            None => standard.order,
+            Some(entries) => {
+                let mut order = Vec::new();
+                for entry in &entries {
+                    let source = entry.typed(|text| match Source::parse(text) {
+                        Some(Source::Hkps) if hkps.is_none() => Err(ValueError::NoServer("hkps")),
+                        Some(source) if order.contains(&source) => Err(ValueError::Twice),
+                        Some(source) => Ok(source),
+                        None => Err(ValueError::Source(text.to_owned())),
+                    })?;
+                    order.push(source);
+                }
+                order
+            }
+        };
+        let mut hosts = HashMap::new();
+        for (name, entry) in section.named("hosts")? {
+            let name = match Host::parse(name) {
+                Ok(Host::Domain(name)) => name,
+                _ => return Err(entry.bad_value(ValueError::Host(name.to_owned()))),
+            };
+            let place = entry.typed(|text| text.parse().map_err(|_| ValueError::SocketAddress(text.to_owned())))?;
+            if hosts.insert(name, place).is_some() {
+                return Err(entry.bad_value(ValueError::Twice));
+            }
+        }
+        Ok(Self {
+            order,
+            vks: section.typed("vks", parse_server)?.unwrap_or(standard.vks),
+            hkps,
+            ca_file: section.path("ca_file")?,
+            private: section.flag("private")?.unwrap_or_default(),
+            on_send: section.flag("on_send")?.unwrap_or_default(),
+            timeout: section.typed("timeout", parse_duration)?.unwrap_or(standard.timeout),
+            hosts,
+        })
+    }
+}
+
+/// The URL of a keyserver: `https`, a host, perhaps a port, and nothing else.
+fn parse_server(text: &str) -> Result<String, ValueError> {
+    let url = Url::parse(text).ok().filter(|url| {
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let anonymous = url.username().is_empty() && url.password().is_none();
+        url.scheme() == "https" && url.host().is_some() && bare && anonymous
+    });
+    // What should be a URL may hold a password.
+    url.map(|url| url.as_str().trim_end_matches('/').to_owned()).ok_or(ValueError::Server)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::Config;
+    use super::*;
+
+    fn read(text: &str) -> Result<FindSettings, String> {
+        let config = Config::from_text(&format!("[find]\n{text}"));
+        config.map(|config| config.find().clone()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_stays_as_it_is() {
+        assert_eq!(Config::from_text("").unwrap().find(), &FindSettings::default());
+        assert_eq!(read("").unwrap(), FindSettings::default());
+        let set = read(
+            "order = [\"hkps\", \"wkd\"]\nhkps = \"https://Keys.example.org:8443/\"\nprivate = true\non_send = true\n\
+             timeout = \"3s\"\n[find.hosts]\n\"OpenPGPkey.example.org\" = \"127.0.0.1:8443\"\n",
+        )
+        .unwrap();
+        assert_eq!(set.order, [Source::Hkps, Source::Wkd]);
+        assert_eq!(set.hkps.as_deref(), Some("https://keys.example.org:8443"));
+        assert!(set.private && set.on_send && set.timeout == Duration::from_secs(3));
+        assert_eq!(set.hosts, HashMap::from([("openpgpkey.example.org".to_owned(), ([127, 0, 0, 1], 8443).into())]));
+        assert_eq!(read("order = []").unwrap().order, []);
+    }
+
+    #[test]
+    fn what_is_wrong_is_an_error_with_its_line() {
+        for (text, said) in [
+            ("odrer = []", "find.odrer is not a known key"),
+            ("order = [\"dane\"]", "\"dane\" is not a source"),
+            ("order = [\"wkd\", \"wkd\"]", "it stands there twice"),
+            ("order = [\"hkps\"]", "no server is set"),
+            ("vks = \"http://keys.openpgp.org\"", "https://"),
+            ("vks = \"https://u:secret@keys.openpgp.org\"", "https://"),
+            ("hkps = \"https://keys.example.org/path\"", "https://"),
+            ("hkps = \"keys.example.org\"", "https://"),
+            ("timeout = \"0s\"", "is not a time"),
+            ("private = 1", "true or false"),
+            ("hosts = { \"a.example\" = \"127.0.0.1\" }", "is not an address and a port"),
+            ("hosts = { \"127.0.0.1\" = \"127.0.0.1:1\" }", "is not a host name"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains("line 2") && error.contains(said) && !error.contains("secret"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Asks sources for certificates, several questions at a time, and compares what they give with what is known.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    crypt::{Fingerprint, PublicCertificate, Suite, pgp::Certificate, pgp::Pgp},
+    keystore::find::{FindError, Finds, Question, Source},
+};
+
+/// The most questions at a time.
+const MOST_AT_ONCE: usize = 8;
+
+/// What became of a question.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What the first source that has something gives.
+    pub found: Option<(Source, Vec<Certificate>)>,
+    /// The sources that were asked before, and why they give nothing.
+    pub tried: Vec<(Source, FindError)>,
+}
+
+/// How long asking may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For one source and question.
+    pub each: Duration,
+    /// For all of it.
+    pub all: Option<Duration>,
+}
+
+/// Asks the sources in turn, each question for itself, and tells what became of each as soon as it is known: the
+/// question's place in the list, and the answer. A question that was not asked in time is told of as such: nothing
+/// found, and nobody tried.
+pub async fn ask(
+    questions: Vec<Question>,
+    sources: &[Arc<dyn Finds>],
+    patience: Patience,
+    mut tell: impl FnMut(usize, Looked),
+) {
+    let end = patience.all.map(|all| Instant::now() + all);
+    let mut waiting: VecDeque<_> = questions.into_iter().enumerate().collect();
+    let mut running: JoinSet<(usize, Looked)> = JoinSet::new();
+    loop {
+        while running.len() < MOST_AT_ONCE
+            && end.is_none_or(|end| Instant::now() < end)
+            && let Some((place, question)) = waiting.pop_front()
+        {
+            let sources = sources.to_vec();
+            running.spawn(async move { (place, look(&question, &sources, patience.each, end).await) });
+        }
+        match running.join_next().await {
+            Some(Ok((place, looked))) => tell(place, looked),
+            Some(Err(_)) => {}
+            None => break,
+        }
+    }
+    for (place, _) in waiting {
+        tell(place, Looked::default());
+    }
+}
+
+async fn look(question: &Question, sources: &[Arc<dyn Finds>], each: Duration, end: Option<Instant>) -> Looked {
+    let mut looked = Looked::default();
+    for source in sources {
+        let own = Instant::now() + each;
+        let deadline = end.map_or(own, |end| own.min(end));
+        // The source keeps the deadline by itself; this is for one that does not.
+        let late = || FindError::Http(crate::net::http::HttpError::Deadline(source.source().to_string()));
+        let asked = timeout_at(deadline + GRACE, source.find(question, deadline)).await;
+        match asked.unwrap_or_else(|_| Err(late())) {
+            Ok(found) => return Looked { found: Some((source.source(), found)), ..looked },
+            Err(error) => looked.tried.push((source.source(), error)),
+        }
+    }
+    looked
+}
+
+const GRACE: Duration = Duration::from_millis(100);
+
+impl Looked {
+    /// The failure that kept a source from answering, if nothing was found; none if all said that they have nothing.
+    pub fn failure(&self) -> Option<&FindError> {
+        if self.found.is_some() {
+            return None;
+        }
+        self.tried.iter().map(|(_, error)| error).find(|error| !error.is_nothing())
+    }
+}
+
+/// What is known for an address, before anything is looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The certificates of the store for it.
+    pub stored: Vec<Certificate>,
+    /// The only ones that are allowed for it; empty if any usable one is.
+    pub pins: Vec<Fingerprint>,
+}
+
+/// What was found, against what is known.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// More of what is known already, or what is pinned.
+    pub same: Vec<Certificate>,
+    /// Usable ones that nothing speaks against: one at most.
+    pub new: Option<Certificate>,
+    /// Usable ones that are not known, where others are, or are not the only ones.
+    pub conflicting: Vec<Certificate>,
+    /// Not usable, and not known.
+    pub useless: Vec<Certificate>,
+}
+
+/// Compares. Where something is known for the address, whatever else is found is in conflict with it, by whatever
+/// source; two that are found at once are in conflict with each other.
+pub fn compare(known: &Known, found: Vec<Certificate>, at: Timestamp) -> Compared {
+    let mut compared = Compared::default();
+    let mut fresh = Vec::new();
+    for certificate in found {
+        let fingerprint = certificate.fingerprint();
+        let stored = known.stored.iter().any(|one| one.fingerprint() == fingerprint);
+        if known.pins.contains(&fingerprint) || (stored && known.pins.is_empty()) {
+            compared.same.push(certificate);
+        } else if Pgp::check(&certificate, &(), at).is_err() {
+            compared.useless.push(certificate);
+        } else {
+            fresh.push(certificate);
+        }
+    }
+    let alone = known.stored.is_empty() && known.pins.is_empty() && compared.same.is_empty() && fresh.len() == 1;
+    if alone {
+        compared.new = fresh.pop();
+    } else {
+        compared.conflicting = fresh;
+    }
+    compared
+}
+
+/// What an update changed in a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Unchanged,
+    /// It lasts longer.
+    Extended,
+    /// It is revoked now.
+    Revoked,
+    /// Something else.
+    Updated,
+}
+
+/// Compares a certificate before and after an update.
+pub fn change(before: &Certificate, after: &Certificate, at: Timestamp) -> Change {
+    // One that never expires lasts longest.
+    let end = |one: &Certificate| one.expires(at).unwrap_or(Timestamp::MAX);
+    let usable = |one: &Certificate| Pgp::check(one, &(), at).is_ok();
+    let revoked = |one: &Certificate| one.revoked(at).is_some();
+    if revoked(after) && !revoked(before) {
+        Change::Revoked
+    } else if usable(after) && (!usable(before) || end(after) > end(before)) {
+        Change::Extended
+    } else if before.to_bytes() == after.to_bytes() {
+        Change::Unchanged
+    } else {
+        Change::Updated
+    }
+}

@@ -1,0 +1,201 @@
+//! Certificates that others publish: adapters to Web Key Directories and keyservers behind one trait.
+//!
+//! Looking up tells whoever is asked, and whoever sees the connection, whom one writes to. Only `https` is spoken, each
+//! answer is bounded in time, size and redirects, and of what comes only that counts which was asked for: certificates
+//! reduced to the user IDs of the one address. Nothing here is kept, and nothing decides what is believed.
+
+mod keyserver;
+pub(in crate::keystore) mod wkd;
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    crypt::{
+        Fingerprint, PublicCertificate,
+        pgp::{Certificate, CertificateError},
+    },
+    mail::Address,
+    net::http::{Client, HttpError, Limits, Request},
+};
+
+pub use keyserver::{Hkps, Vks};
+pub use wkd::Wkd;
+
+/// The largest answer, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// The most certificates in one answer.
+const MOST: usize = 16;
+
+/// How long one source may take, unless the settings say otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A kind of source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The Web Key Directory of the address's own domain (draft-koch-openpgp-webkey-service).
+    Wkd,
+    /// A keyserver that checks addresses by mail: the API of keys.openpgp.org, version 1.
+    Vks,
+    /// A keyserver that checks nothing (draft-gallagher-openpgp-hkp), by TLS.
+    Hkps,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// For whom.
+    pub address: Address,
+    /// For what is new of this one; sources that go by addresses are asked for the address.
+    pub known: Option<Fingerprint>,
+}
+
+/// Why a source gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// It has none; whom it was asked at.
+    #[error("{0} has no certificate")]
+    Nothing(String),
+    /// It gave certificates, and none is the one that was asked for.
+    #[error("what {0} gave does not name the address")]
+    Foreign(String),
+    /// What it gave is no certificate.
+    #[error("{host} gave something else: {error}")]
+    Broken {
+        /// Who.
+        host: String,
+        /// What.
+        error: CertificateError,
+    },
+    /// More certificates than anybody has.
+    #[error("{0} gave more than 16 certificates")]
+    TooMany(String),
+    /// It answered with a status that is neither a certificate nor none.
+    #[error("{host} answered with status {status}")]
+    Status {
+        /// Who.
+        host: String,
+        /// Of HTTP.
+        status: u16,
+    },
+    /// The domain of the address is an address literal, or the host cannot stand in a URL.
+    #[error("{0} is no domain that is asked")]
+    Domain(String),
+    /// There is no answer.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+/// What becomes of a question, once it is asked.
+pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Vec<Certificate>, FindError>> + Send + 'a>>;
+
+/// A source of certificates.
+pub trait Finds: Send + Sync {
+    /// Which kind.
+    fn source(&self) -> Source;
+
+    /// Asks. What it gives names the address and nobody else, or is the known one, perhaps without any user ID; at
+    /// least one.
+    fn find<'a>(&'a self, question: &'a Question, deadline: Instant) -> Finding<'a>;
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Wkd, Self::Vks, Self::Hkps];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Wkd => "wkd",
+            Self::Vks => "vks",
+            Self::Hkps => "hkps",
+        }
+    }
+
+    /// Reads its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.word() == word)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FindError {
+    /// Whether the source works and has nothing to give.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing(_) | Self::Foreign(_) | Self::Domain(_))
+    }
+
+    /// Whether another try may go better, with nothing changed: no connection, no answer in time, a failing server.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Http(error) => {
+                matches!(error, HttpError::Unresolved { .. } | HttpError::Refused { .. } | HttpError::Deadline(_))
+            }
+            Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
+            _ => false,
+        }
+    }
+}
+
+/// Asks for one URL, and gives what of the answer was asked for.
+async fn ask(
+    client: &Client,
+    url: &str,
+    host: &str,
+    question: &Question,
+    deadline: Instant,
+) -> Result<Vec<Certificate>, FindError> {
+    let host = || host.to_owned();
+    let request = Request { url, accept: "application/pgp-keys, application/octet-stream", post: None };
+    let answer = client.ask(&request, Limits { deadline, body: LARGEST }).await?;
+    match answer.status {
+        200 => {}
+        404 | 410 => return Err(FindError::Nothing(host())),
+        status => return Err(FindError::Status { host: host(), status }),
+    }
+    let given = match Certificate::parse_all(&answer.body) {
+        Ok(given) => given,
+        Err(CertificateError::Empty) => return Err(FindError::Nothing(host())),
+        Err(error) => return Err(FindError::Broken { host: host(), error }),
+    };
+    if given.len() > MOST {
+        return Err(FindError::TooMany(host()));
+    }
+    let limited = given.into_iter().filter_map(|certificate| question.limit(certificate));
+    let limited: Vec<_> = limited.collect();
+    if limited.is_empty() { Err(FindError::Foreign(host())) } else { Ok(limited) }
+}
+
+impl Question {
+    /// What of a certificate was asked for: it alone with the user IDs of the address; none if it has none and is not
+    /// the known one.
+    fn limit(&self, certificate: Certificate) -> Option<Certificate> {
+        let known = self.known.as_ref() == Some(&certificate.fingerprint());
+        let limited = certificate.limited_to(&self.address);
+        (known || !limited.user_ids().is_empty()).then_some(limited)
+    }
+}
+
+/// A text in a URL's path or query (RFC 3986, 2.1): all but the unreserved characters is written as its octets.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
