@@ -16,7 +16,6 @@ const VERBS: [&[&str]; 15] = [
     &["key", "export"],
     &["key", "extend"],
     &["key", "rotate"],
-    &["key", "revoke"],
     &["key", "change-passphrase"],
     &["key", "publish"],
     &["key", "backup"],
@@ -24,6 +23,7 @@ const VERBS: [&[&str]; 15] = [
     &["cert", "import"],
     &["cert", "export"],
     &["cert", "check"],
+    &["key", "revoke"],
 ];
 
 #[test]
