@@ -65,7 +65,7 @@ fn everything_comes_back_as_it_was_and_a_second_time_changes_nothing() {
     for name in after.keys() {
         assert_eq!(fs::metadata(new.state().join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
-    let again = restore(&new, &backup(&home_again(&home))).expect(0);
+    let again = restore(&new, &backup(home_again(&home))).expect(0);
     assert!(outcomes(&again).values().all(|outcome| outcome == "unchanged"), "{again:?}");
     assert_eq!(files(&new.state()), after);
     // It works there.
@@ -111,9 +111,8 @@ fn a_certificate_that_was_found_comes_back_as_found() {
     let fingerprint =
         certificate["certificates"].as_array().unwrap().iter().find(of_bob).unwrap()["fingerprint"].clone();
     let fingerprint = fingerprint.as_str().unwrap();
-    let origins = format!(
-        "{{\"version\":1,\"known\":[{{\"address\":\"carol@example.test\",\"source\":\"wkd\",\"since\":\"2026-01-01T00:00:00Z\"}}]}}"
-    );
+    let origins =
+        r#"{"version":1,"known":[{"address":"carol@example.test","source":"wkd","since":"2026-01-01T00:00:00Z"}]}"#;
     fs::create_dir(home.state().join("origins")).unwrap();
     fs::write(home.state().join(format!("origins/{fingerprint}.json")), origins).unwrap();
     let trust = |home: &Home| {
