@@ -95,11 +95,11 @@ impl From<StoreError> for Failure {
             StoreError::Read { .. } => Self::new(Kind::Io, text),
             StoreError::Write { .. } => Self::new(Kind::CannotCreate, text),
             StoreError::Exists { .. } => Self::new(Kind::CannotCreate, text),
-            StoreError::KeyExists { fingerprint, .. } => {
-                Self::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()])
-            }
             StoreError::Occupied { path, .. } => {
                 Self::new(Kind::CannotCreate, text).hint(["rm", &path.display().to_string()])
+            }
+            StoreError::KeyExists { fingerprint, .. } => {
+                Self::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()])
             }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }

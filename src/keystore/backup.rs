@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     Keystore, Origin, Outcome, StoreError,
     disk::{self, Lock},
+    origins::are_origins,
 };
 use crate::crypt::{
     Fingerprint, PublicCertificate,
@@ -33,6 +34,8 @@ pub enum Piece {
     Waiting(smime::Waiting),
     /// A certificate.
     Certificate(Box<Certificate>),
+    /// Where one was found. It comes back before its certificate, which would count as imported without it.
+    Origins(Fingerprint, Vec<u8>),
     /// One for S/MIME.
     X509(smime::Certificate, Origin),
 }
@@ -41,6 +44,7 @@ const CERTIFICATES: &str = "pgp.cert.d/";
 const X509: &str = "x509/";
 const CANDIDATES: &str = "x509/candidates/";
 const KEYS: &str = "keys/";
+const ORIGINS: &str = "origins/";
 
 impl Keystore {
     /// Every file of keys, revocation certificates, waiting requests and certificates, read as it is.
@@ -56,10 +60,14 @@ impl Keystore {
                 files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
             }
         }
-        for certificate in self.all_stored()? {
-            let (fingerprint, bytes) = certificate;
-            files.push((format!("{CERTIFICATES}{fingerprint}.pgp"), bytes));
+        for fingerprint in disk::named(&self.origins, ".json")? {
+            let path = self.origins_path(&fingerprint);
+            if let Some(file) = disk::open(&path)? {
+                files.push((format!("{ORIGINS}{fingerprint}.json"), disk::read(&path, file)?));
+            }
         }
+        let certificates = self.all_stored()?.into_iter();
+        files.extend(certificates.map(|(name, bytes)| (format!("{CERTIFICATES}{name}"), bytes)));
         for (folder, prefix) in [(self.x509.clone(), X509), (self.x509.join("candidates"), CANDIDATES)] {
             for fingerprint in disk::named(&folder, ".pem")? {
                 let path = folder.join(format!("{fingerprint}.pem"));
@@ -82,12 +90,28 @@ impl Keystore {
             Piece::SmimeKey(key) => self.store_smime_key(key),
             Piece::Waiting(waiting) => self.store_waiting(waiting),
             Piece::Certificate(certificate) => self.insert(certificate),
+            Piece::Origins(fingerprint, bytes) => self.restore_origins(fingerprint, bytes),
             Piece::X509(certificate, origin) => self.insert_x509(certificate, *origin),
         };
         match restored {
             Err(StoreError::KeyExists { .. } | StoreError::Exists { .. }) => Ok(None),
             restored => restored.map(Some),
         }
+    }
+
+    /// A certificate that is here already is known here as it is.
+    fn restore_origins(&self, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Outcome, StoreError> {
+        let path = self.origins_path(fingerprint);
+        if let Some(file) = disk::open(&path)?
+            && **disk::read(&path, file)? == *bytes
+        {
+            return Ok(Outcome::Unchanged);
+        }
+        if self.certificate(fingerprint)?.is_some() {
+            return Err(StoreError::Exists { path });
+        }
+        disk::make_private(&self.origins)?;
+        disk::write_new(&path, [bytes]).map(|()| Outcome::New)
     }
 
     fn restore_revocation(&self, fingerprint: &Fingerprint, text: &str) -> Result<Outcome, StoreError> {
@@ -116,6 +140,7 @@ impl Piece {
             }
             (KEYS, "pem") => Self::SmimeKey(only(smime::Key::parse_all(bytes).ok()?).filter(smime::Key::is_locked)?),
             (KEYS, "request.pem") => Self::Waiting(smime::Waiting::parse(bytes).ok()?),
+            (ORIGINS, "json") if are_origins(bytes) => Self::Origins(fingerprint.clone(), bytes.to_vec()),
             (CERTIFICATES, "pgp") => Self::Certificate(Box::new(only(Certificate::parse_all(bytes).ok()?)?)),
             (X509, "pem") => Self::X509(only(smime::Certificate::parse_stored(bytes).ok()?)?, Origin::Imported),
             (CANDIDATES, "pem") => Self::X509(only(smime::Certificate::parse_stored(bytes).ok()?)?, Origin::Candidate),
@@ -127,10 +152,15 @@ impl Piece {
             Self::Waiting(waiting) => Some(waiting.id()),
             Self::Certificate(certificate) => Some(certificate.fingerprint()),
             Self::X509(certificate, _) => Some(certificate.fingerprint()),
-            Self::Revocation(fingerprint, _) => Some(fingerprint.clone()),
+            Self::Revocation(fingerprint, _) | Self::Origins(fingerprint, _) => Some(fingerprint.clone()),
         };
         (is? == fingerprint).then_some(piece)
     }
+}
+
+/// Whether a file says where a certificate was found: these come back first.
+pub fn comes_first(name: &str) -> bool {
+    name.starts_with(ORIGINS)
 }
 
 fn only<T>(mut all: Vec<T>) -> Option<T> {

@@ -9,7 +9,7 @@ use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    Keystore, Origin, Outcome, StoreError,
+    Keystore, Origin, Outcome, StoreError, StoredFile,
     disk::{self, Lock},
     mention::Mention,
 };
@@ -105,12 +105,11 @@ impl Keystore {
     }
 
     /// All of them as they are stored, read and not parsed.
-    #[allow(clippy::type_complexity, reason = "a fingerprint and the bytes")]
-    pub(super) fn all_stored(&self) -> Result<Vec<(Fingerprint, Zeroizing<Vec<u8>>)>, StoreError> {
+    pub(super) fn all_stored(&self) -> Result<Vec<StoredFile>, StoreError> {
         let mut all = Vec::new();
         for fingerprint in self.fingerprints()? {
             let bytes = self.stored(&fingerprint)?;
-            all.extend(bytes.map(|bytes| (fingerprint, bytes)));
+            all.extend(bytes.map(|bytes| (format!("{fingerprint}.pgp"), bytes)));
         }
         Ok(all)
     }

@@ -23,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use backup::{Piece, StoredFile};
+pub use backup::{Piece, StoredFile, comes_first};
 pub use disk::{Lock, make_private, overwrite, write as replace, write_new};
 pub use error::StoreError;
 pub use origins::Provenance;

@@ -105,9 +105,14 @@ impl Keystore {
         disk::write(&path, &bytes)
     }
 
-    fn origins_path(&self, fingerprint: &Fingerprint) -> PathBuf {
+    pub(super) fn origins_path(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.origins.join(format!("{fingerprint}.json"))
     }
+}
+
+/// Whether some bytes are a file of origins.
+pub(super) fn are_origins(bytes: &[u8]) -> bool {
+    serde_json::from_slice(bytes).is_ok_and(|File { version, .. }| version == 1)
 }
 
 mod text {

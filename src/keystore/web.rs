@@ -10,12 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{StoreError, disk};
+use super::{
+    StoreError, disk,
+    find::wkd::{hash, url},
+};
 use crate::{
-    crypt::{
-        PublicCertificate,
-        pgp::{Certificate, directory_name},
-    },
+    crypt::{PublicCertificate, pgp::Certificate},
     mail::Address,
 };
 
@@ -35,7 +35,7 @@ pub struct Published {
 /// # Errors
 /// Another certificate lies there ([`StoreError::Occupied`]), or something else; then nothing is written.
 pub fn publish(root: &Path, certificate: &Certificate, address: &Address) -> Result<Published, StoreError> {
-    let (name, domain) = (directory_name(address), address.domain());
+    let (name, domain) = (hash(address.local()), address.domain());
     let well_known = root.join(".well-known/openpgpkey");
     let folders = [well_known.join(domain), well_known];
     let files = folders.clone().map(|folder| folder.join("hu").join(&name));
@@ -43,7 +43,7 @@ pub fn publish(root: &Path, certificate: &Certificate, address: &Address) -> Res
     for file in &files {
         joined = join(joined, file)?;
     }
-    let bytes = joined.only_for(address).ok_or(crate::crypt::pgp::CertificateError::Broken)?.to_bytes();
+    let bytes = joined.limited_to(address).to_bytes();
     for (folder, file) in folders.iter().zip(&files) {
         make_public(&folder.join("hu"))?;
         let policy = folder.join("policy");
@@ -52,17 +52,7 @@ pub fn publish(root: &Path, certificate: &Certificate, address: &Address) -> Res
         }
         write_public(file, &bytes)?;
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let local: String = address
-        .local()
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect();
-    let query = format!("{name}?l={local}");
-    let urls = [
-        format!("https://openpgpkey.{domain}/.well-known/openpgpkey/{domain}/hu/{query}"),
-        format!("https://{domain}/.well-known/openpgpkey/hu/{query}"),
-    ];
+    let urls = [true, false].map(|advanced| url(address, advanced));
     Ok(Published { address: address.clone(), files, urls })
 }
 

@@ -18,8 +18,7 @@ fn full() -> Home {
     home
 }
 
-/// The files below a folder but locks, each with its bytes.
-/// All that a backup holds; since when a certificate is known begins anew.
+/// The files below a folder but locks and what can be lost, each with its bytes.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
@@ -102,6 +101,36 @@ fn what_differs_stays_and_is_named() {
     assert_eq!(outcomes.values().filter(|outcome| *outcome == "unchanged").count(), outcomes.len() - 2, "{outcomes:?}");
     assert!(restored.error()["text"].as_str().unwrap().contains("2 of"), "{restored:?}");
     assert_eq!(files(&home.state()), before);
+}
+
+#[test]
+fn a_certificate_that_was_found_comes_back_as_found() {
+    let home = full();
+    let certificate = home.sealpost(["cert", "list", "--json"]).run().expect(0).json();
+    let of_bob = |one: &&serde_json::Value| one["addresses"][0] == "carol@example.test";
+    let fingerprint =
+        certificate["certificates"].as_array().unwrap().iter().find(of_bob).unwrap()["fingerprint"].clone();
+    let fingerprint = fingerprint.as_str().unwrap();
+    let origins =
+        r#"{"version":1,"known":[{"address":"carol@example.test","source":"wkd","since":"2026-01-01T00:00:00Z"}]}"#;
+    fs::create_dir(home.state().join("origins")).unwrap();
+    fs::write(home.state().join(format!("origins/{fingerprint}.json")), origins).unwrap();
+    let trust = |home: &Home| {
+        let message = "From: alice@example.test\nTo: carol@example.test\n\nhello\n";
+        let plan = home.sealpost(["seal", "-n", "--json", "--passphrase", "file:pw"]).stdin(message).run();
+        plan.expect(0).json()["messages"][0]["recipients"][0]["trust"].as_str().unwrap().to_owned()
+    };
+    assert_ne!(trust(&home), "imported");
+    let whole = backup(&home);
+    let new = Home::new();
+    restore(&new, &whole).expect(0);
+    new.file("ca.pem", people::specimen("ca.pem"));
+    assert_eq!(trust(&new), trust(&home));
+    // Where it was imported by hand it stays so.
+    let other = full();
+    let restored = restore(&other, &whole).expect(73);
+    assert_eq!(outcomes(&restored)[&format!("origins/{fingerprint}.json")], "differs");
+    assert_eq!(trust(&other), "imported");
 }
 
 #[test]

@@ -11,7 +11,6 @@ mod read;
 mod seal;
 mod sealed_file;
 mod verify;
-mod wkd;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +28,6 @@ pub use life::{ChangeError, Reason, Revocation};
 pub use lock::UnlockError;
 pub use read::{Decrypted, Layers, Reader, recipients_of};
 pub use sealed_file::{FileError, is_sealed_file, open_file, seal_file};
-pub use wkd::directory_name;
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

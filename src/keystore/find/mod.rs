@@ -5,7 +5,7 @@
 //! reduced to the user IDs of the one address. Nothing here is kept, and nothing decides what is believed.
 
 mod keyserver;
-mod wkd;
+pub(in crate::keystore) mod wkd;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 

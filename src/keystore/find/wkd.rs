@@ -47,7 +47,7 @@ impl Finds for Wkd {
 }
 
 /// The URL of an address by the advanced or the direct method.
-fn url(address: &Address, advanced: bool) -> String {
+pub(in crate::keystore) fn url(address: &Address, advanced: bool) -> String {
     let (domain, local) = (address.domain(), address.local());
     // The name is kept as it is written, the hash is that of its lower-case form.
     let (hash, local) = (hash(local), escaped(local));

@@ -18,7 +18,7 @@ use crate::{
         voice::Voice,
     },
     crypt::pgp::open_file,
-    keystore::{Outcome, Piece, StoredFile, make_private, write_new},
+    keystore::{Outcome, Piece, StoredFile, comes_first, make_private, write_new},
 };
 
 /// The most that a backup holds, unpacked.
@@ -39,9 +39,10 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
     let source = composition::source(arguments.lock.passphrase.as_deref())?;
     let passphrase = composition::passphrase_of("the backup", source.as_ref())?;
     let archive = open_file(bytes, &passphrase, LIMIT, at)?;
-    let files = unpack(&archive)
+    let mut files = unpack(&archive)
         .map_err(|error| Failure::new(Kind::Malformed, format!("the backup holds something else: {error}")))?;
 
+    files.sort_by_key(|(name, _)| !comes_first(name));
     let mut restored = Vec::new();
     for (name, bytes) in &files {
         restored.push(Restored { file: name, outcome: restore(name, bytes, place)? });
