@@ -45,6 +45,8 @@ pub const ALL: &[Example] = &[
     ),
     example("key export", "A backup; the key stays locked", "sealpost key export alice@example.org --output alice.key"),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
+    example("cert find", "See what an address's own domain publishes", "sealpost cert find mary@example.org"),
+    example("cert find", "Keep it, and write to it", "sealpost cert find --import mary@example.org"),
     example("cert export", "For those who write to you", "sealpost cert export alice@example.org > alice.asc"),
 ];
 

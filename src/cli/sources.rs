@@ -43,9 +43,8 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
     });
     let made: Vec<_> = made.collect::<Result<_, _>>()?;
     if made.is_empty() {
-        return Err(Failure::new(Kind::Config, "no source is set: find.order is empty").hint([
-            "sealpost", "cert", "find", "--help",
-        ]));
+        return Err(Failure::new(Kind::Config, "no source is set: find.order is empty")
+            .hint(["sealpost", "cert", "find", "--help"]));
     }
     Ok(made)
 }

@@ -8,6 +8,7 @@ mod cert;
 mod cli;
 mod corpus;
 mod examples;
+mod find;
 mod forgotten;
 mod key;
 mod key_smime;

@@ -178,7 +178,13 @@ impl Finding<'_> {
             ("unusable", shown(&useless))
         };
         let trust = Some(Trust::of(source).word());
-        let result = ResultJson { source: Some(source.word()), trust, known, tried, ..ResultJson::new(self.address, status, certificates) };
+        let result = ResultJson {
+            source: Some(source.word()),
+            trust,
+            known,
+            tried,
+            ..ResultJson::new(self.address, status, certificates)
+        };
         Ok((result, failure))
     }
 
@@ -237,8 +243,12 @@ fn finish(
         let found: Vec<_> = results.iter().filter(|one| one.status == "found").collect();
         if !found.is_empty() {
             let whom: Vec<_> = found.iter().map(|one| one.address.as_str()).collect();
-            let source = arguments.source.map(|source| format!(" --source {}", Source::from(source))).unwrap_or_default();
-            voice.say(format_args!("nothing was kept; to keep it: sealpost cert find{source} --import {}", whom.join(" ")));
+            let source =
+                arguments.source.map(|source| format!(" --source {}", Source::from(source))).unwrap_or_default();
+            voice.say(format_args!(
+                "nothing was kept; to keep it: sealpost cert find{source} --import {}",
+                whom.join(" ")
+            ));
         }
         return Ok(0);
     };

@@ -136,10 +136,9 @@ impl FindError {
     /// Whether another try may go better, with nothing changed: no connection, no answer in time, a failing server.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Http(error) => matches!(
-                error,
-                HttpError::Unresolved { .. } | HttpError::Refused { .. } | HttpError::Deadline(_)
-            ),
+            Self::Http(error) => {
+                matches!(error, HttpError::Unresolved { .. } | HttpError::Refused { .. } | HttpError::Deadline(_))
+            }
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             _ => false,
         }
@@ -197,6 +196,3 @@ fn escaped(text: &str) -> String {
     }
     out
 }
-
-#[cfg(test)]
-mod tests;
