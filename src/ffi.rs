@@ -4,7 +4,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    ffi::{CStr, c_char, c_int},
+    ffi::{CStr, c_char, c_int, c_long},
     os::fd::AsFd,
     ptr,
     sync::OnceLock,
@@ -25,6 +25,22 @@ unsafe extern "C" {
     fn _exit(status: c_int) -> !;
     fn SSL_get0_group_name(ssl: *mut openssl_sys::SSL) -> *const c_char;
     fn X509_STORE_add_crl(store: *mut openssl_sys::X509_STORE, crl: *mut openssl_sys::X509_CRL) -> c_int;
+    fn d2i_X509_ALGOR(
+        algorithm: *mut *mut openssl_sys::X509_ALGOR,
+        der: *mut *const u8,
+        length: c_long,
+    ) -> *mut openssl_sys::X509_ALGOR;
+    fn X509_ALGOR_free(algorithm: *mut openssl_sys::X509_ALGOR);
+    fn PKCS12_pbe_crypt(
+        algorithm: *const openssl_sys::X509_ALGOR,
+        passphrase: *const c_char,
+        length: c_int,
+        input: *const u8,
+        input_length: c_int,
+        output: *mut *mut u8,
+        output_length: *mut c_int,
+        encrypt: c_int,
+    ) -> *mut u8;
     fn X509_STORE_CTX_get0_param(context: *mut openssl_sys::X509_STORE_CTX) -> *mut openssl_sys::X509_VERIFY_PARAM;
 }
 
@@ -51,6 +67,58 @@ pub fn store_add_crl(store: &mut X509StoreBuilderRef, list: &X509CrlRef) -> Resu
     match unsafe { X509_STORE_add_crl(store.as_ptr(), list.as_ptr()) } {
         1 => Ok(()),
         _ => Err(ErrorStack::get()),
+    }
+}
+
+/// Decrypts what is locked with a passphrase, by an AlgorithmIdentifier in DER of PBES2, PBES1 or PKCS#12 (RFC 7292,
+/// C); `PKCS12_pbe_crypt`. In PKCS#12 no passphrase is another than the empty one.
+///
+/// # Errors
+/// What the library says.
+pub fn decrypt_by_passphrase(
+    algorithm: &[u8],
+    passphrase: Option<&str>,
+    data: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+    let lengths = (c_long::try_from(algorithm.len()), c_int::try_from(data.len()));
+    let passphrase_length = c_int::try_from(passphrase.map_or(0, str::len));
+    let ((Ok(algorithm_length), Ok(length)), Ok(passphrase_length)) = (lengths, passphrase_length) else {
+        return Err(ErrorStack::get());
+    };
+    let passphrase = passphrase.map_or(ptr::null(), |text| text.as_ptr().cast());
+    let mut der = algorithm.as_ptr();
+    // SAFETY: the bytes are alive during the call, and as long as is said.
+    let algorithm = unsafe { d2i_X509_ALGOR(ptr::null_mut(), &raw mut der, algorithm_length) };
+    if algorithm.is_null() {
+        return Err(ErrorStack::get());
+    }
+    let (mut out, mut out_length) = (ptr::null_mut(), 0);
+    // SAFETY: all of these are alive during the call and as long as is said; the passphrase may be null. On success
+    // the library gives memory of its own, with its length.
+    let given = unsafe {
+        PKCS12_pbe_crypt(
+            algorithm,
+            passphrase,
+            passphrase_length,
+            data.as_ptr(),
+            length,
+            &raw mut out,
+            &raw mut out_length,
+            0,
+        )
+    };
+    // SAFETY: it was made above, and is not used again.
+    unsafe { X509_ALGOR_free(algorithm) };
+    let (false, Ok(out_length)) = (given.is_null(), usize::try_from(out_length)) else {
+        return Err(ErrorStack::get());
+    };
+    // SAFETY: the library says that so many bytes are there; they are copied, wiped, and given back once.
+    unsafe {
+        let bytes = std::slice::from_raw_parts_mut(given, out_length);
+        let copy = Zeroizing::new(bytes.to_vec());
+        zeroize::Zeroize::zeroize(bytes);
+        openssl_sys::OPENSSL_free(given.cast());
+        Ok(copy)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{self, Account, Config, Environment, Home, Overrides, SmimeSettings},
     crypt::{
-        Fingerprint, PublicCertificate, Strength, pgp, random_passphrase,
+        Fingerprint, PublicCertificate, Strength, Trust, pgp, random_passphrase,
         smime::{self, Authorities},
     },
     keystore::Keystore,
@@ -41,10 +41,39 @@ impl Place {
         Ok(Self { home, keystore })
     }
 
-    /// The passphrase source for keys of the store: that of the flag, else of the account.
-    pub fn passphrase(&self, global: &Global, flag: Option<&str>) -> Result<Option<Source>, Failure> {
+    /// The passphrase sources for keys of the store, and for those of S/MIME where it is another: that of the flag, else
+    /// of the account.
+    pub fn passphrases(
+        &self,
+        global: &Global,
+        flag: Option<&str>,
+    ) -> Result<(Option<Source>, Option<Source>), Failure> {
         let flags =
             Overrides { account: global.account.clone(), passphrase: flag.map(str::to_owned), ..Overrides::default() };
+        let config = Config::read(&self.home.config)?;
+        let account = Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?;
+        Ok((account.passphrase, account.smime_passphrase))
+    }
+
+    /// How a recipient's certificate is to be known at least, by the account.
+    pub fn trust(&self, global: &Global) -> Result<Option<Trust>, Failure> {
+        let flags = Overrides { account: global.account.clone(), ..Overrides::default() };
+        Ok(Account::resolve(self.config()?, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.trust)
+    }
+
+    /// The same for a key: of the account that writes as one of its addresses.
+    pub fn passphrase_for(
+        &self,
+        global: &Global,
+        flag: Option<&str>,
+        addresses: &[Address],
+    ) -> Result<Option<Source>, Failure> {
+        let flags = Overrides {
+            account: global.account.clone(),
+            from: addresses.first().map(ToString::to_string),
+            passphrase: flag.map(str::to_owned),
+            ..Overrides::default()
+        };
         let config = Config::read(&self.home.config)?;
         Ok(Account::resolve(config, &Overrides::from_environment(ENVIRONMENT)?, &flags)?.passphrase)
     }
@@ -131,11 +160,12 @@ impl Place {
 /// The anchors and revocation lists that config.toml names.
 pub fn anchors(settings: &SmimeSettings) -> Result<Authorities, Failure> {
     let mut authorities = Authorities::default();
+    let named = |setting: &str, failure: Failure| Failure { text: format!("{setting}: {}", failure.text), ..failure };
     for path in &settings.trust_anchors {
-        read_into(path, |bytes| authorities.add_anchors(bytes))?;
+        read_into(path, |bytes| authorities.add_anchors(bytes)).map_err(|why| named("smime.trust_anchors", why))?;
     }
     for path in &settings.crl {
-        read_into(path, |bytes| authorities.add_revocations(bytes))?;
+        read_into(path, |bytes| authorities.add_revocations(bytes)).map_err(|why| named("smime.crl", why))?;
     }
     if settings.system_roots {
         let bundle = openssl_probe::probe().cert_file.ok_or_else(|| {
@@ -265,6 +295,20 @@ pub fn passphrase_of(key: &str, source: Option<&Source>) -> Result<Zeroizing<Str
     }
 }
 
+/// A stored key for S/MIME, unlocked.
+pub fn unlocked_smime(
+    key: &smime::Key,
+    place: &Place,
+    global: &Global,
+    flag: Option<&str>,
+    at: Timestamp,
+) -> Result<smime::Key, Failure> {
+    let addresses = key.certificate().map(|certificate| certificate.addresses(at)).unwrap_or_default();
+    let source = place.passphrase_for(global, flag, &addresses)?;
+    let name = key.fingerprint().map(|fingerprint| format!("key {fingerprint}")).unwrap_or_default();
+    Ok(key.unlock(&passphrase_of(&name, source.as_ref())?)?)
+}
+
 /// A key of either suite.
 pub enum AnyKey {
     OpenPgp(Box<pgp::Key>),
@@ -296,7 +340,7 @@ pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyKey, Fai
 }
 
 impl AnyKey {
-    fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         match self {
             Self::OpenPgp(key) => key.fingerprint().to_string(),
             Self::Smime(key) => key.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default(),

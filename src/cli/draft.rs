@@ -44,7 +44,8 @@ impl Mailboxes {
     }
 }
 
-fn mailboxes(texts: &[String], flag: &str, groups: &config::Recipients) -> Result<Vec<Mailbox>, Failure> {
+/// Mailboxes, with commas between them or not, and the members of groups.
+pub fn mailboxes(texts: &[String], flag: &str, groups: &config::Recipients) -> Result<Vec<Mailbox>, Failure> {
     let mut all = Vec::new();
     for piece in texts.iter().flat_map(|text| split_at_commas(text)).map(str::trim).filter(|piece| !piece.is_empty()) {
         if piece.starts_with('@') {

@@ -44,10 +44,43 @@ pub const ALL: &[Example] = &[
         "sealpost key make kim@example.org --new-passphrase file:kim-passphrase",
     ),
     example("key export", "A backup; the key stays locked", "sealpost key export alice@example.org --output alice.key"),
+    example("key extend", "Two years more", "sealpost key extend alice@example.org"),
+    example("key rotate", "New subkeys for two years", "sealpost key rotate alice@example.org"),
+    example(
+        "key change-passphrase",
+        "Let nobody know the passphrase",
+        "sealpost key change-passphrase alice@example.org --new-passphrase file:alice-passphrase",
+    ),
+    example(
+        "key backup",
+        "Everything in one file, under a passphrase to be kept elsewhere",
+        "sealpost key backup --output sealpost.backup --new-passphrase file:backup-passphrase",
+    ),
+    example(
+        "key import",
+        "What a backup holds, on another machine",
+        "sealpost --home elsewhere key import sealpost.backup --passphrase file:backup-passphrase",
+    ),
+    example(
+        "key publish",
+        "For a web server whose root is public",
+        "sealpost key publish alice@example.org --wkd public && find public -type f",
+    ),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
     example("cert find", "See what an address's own domain publishes", "sealpost cert find mary@example.org"),
     example("cert find", "Keep it, and write to it", "sealpost cert find --import mary@example.org"),
     example("cert export", "For those who write to you", "sealpost cert export alice@example.org > alice.asc"),
+    example(
+        "cert check",
+        "From cron: speaks up, and exits with 67, only when somebody is not well",
+        "sealpost cert check --within 14d --quiet",
+    ),
+    example("cert check", "For a monitoring system", "sealpost cert check --prometheus sealpost.prom > /dev/null"),
+    example(
+        "key revoke",
+        "Give a key up, and tell the others",
+        "sealpost key revoke kim@example.org --reason retired --passphrase file:kim-passphrase && sealpost cert export kim@example.org > kim.asc",
+    ),
 ];
 
 /// The grammar with its examples below each verb's help.

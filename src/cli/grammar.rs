@@ -268,6 +268,111 @@ pub enum Key {
     Show(Named),
     /// Write a key, locked with its passphrase
     Export(Export),
+    /// Give a key a later expiry
+    Extend(Extend),
+    /// Declare that a key is not to be used any more; this cannot be undone
+    Revoke(Revoke),
+    /// Make new subkeys; the old ones still open old mail
+    Rotate(Rotate),
+    /// Write everything into one file under a passphrase; `key import` brings it back
+    Backup(Backup),
+    /// Lock a key with another passphrase
+    ChangePassphrase(ChangePassphrase),
+    /// Lay a certificate out for a web server, where other people's programs look it up
+    Publish(Publish),
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Write to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+#[derive(Debug, Args)]
+pub struct ChangePassphrase {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Where the present passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// Make a random passphrase and keep it there: file:PATH or keyring:NAME
+    #[arg(long, value_name = "file:PATH|keyring:NAME", conflicts_with = "to_passphrase")]
+    pub new_passphrase: Option<String>,
+    /// Where the other passphrase comes from
+    #[arg(long, value_name = "SOURCE", required_unless_present = "new_passphrase")]
+    pub to_passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// The folder that a web server gives out as its root: a Web Key Directory is made or updated below it
+    #[arg(long, value_name = "DIR")]
+    pub wkd: PathBuf,
+}
+
+/// Why a key is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReasonArgument {
+    /// Nothing is said; to nobody does what it signed count any more
+    Unspecified,
+    /// Somebody else may have it; to nobody does what it signed count any more
+    Compromised,
+    /// Another key takes its place
+    Superseded,
+    /// It is no longer used
+    Retired,
+}
+
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Why; without a reason the revocation certificate that was made with the key serves, and no passphrase is needed
+    #[arg(long, value_enum, default_value = "unspecified")]
+    pub reason: ReasonArgument,
+    /// What else everybody is told
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Revoke the old subkeys as superseded, instead of letting them expire
+    #[arg(long)]
+    pub revoke_old: bool,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Extend {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// From now on for so long (90d, 6w, 18m, 2y), or until this day
+    #[arg(long = "for", value_name = "TIME|DATE", default_value = "2y")]
+    pub period: String,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// S/MIME: write a request for a new certificate of the same key to this file
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
 }
 
 /// Which readers a key is for.
@@ -326,7 +431,7 @@ pub struct Lock {
 
 #[derive(Debug, Args)]
 pub struct KeyImport {
-    /// OpenPGP, PKCS#12, PKCS#8 or PEM, or the certificate that a key waits for; - is stdin
+    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup; - is stdin
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
     #[command(flatten)]
@@ -361,13 +466,50 @@ pub enum Cert {
     /// Look for the certificate of an address: in the store, then where others publish theirs
     Find(CertFind),
     /// List the certificates
-    List,
+    List(CertList),
     /// Show all of one certificate, and whether and why it is usable
     Show(Named),
     /// Write a certificate
     Export(Export),
     /// Forget a certificate
     Remove(Named),
+    /// Look whether everybody can be written to, and for how long; exit 0 only if all is well
+    Check(CertCheck),
+    /// Pin a certificate, whose fingerprint was compared with its owner's word, for its address in recipients.toml
+    Verify(CertVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct CertList {
+    /// List instead whom of recipients.toml no usable certificate is there for
+    #[arg(long)]
+    pub missing: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CertVerify {
+    /// The full fingerprint, as its owner says it
+    #[arg(value_name = "FINGERPRINT")]
+    pub fingerprint: String,
+    /// For which address, if the certificate names several
+    #[arg(value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// Accept it in place of another one that is pinned
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CertCheck {
+    /// Whom, or @group of recipients.toml; without any, everybody of recipients.toml, or of the store if that names nobody
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<String>,
+    /// How long a certificate is to be usable still, in days
+    #[arg(long, value_name = "30d", default_value = "30d")]
+    pub within: String,
+    /// Write the result for a Prometheus node exporter's textfile collector too
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
 }
 
 /// Where to look for certificates.

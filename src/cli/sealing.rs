@@ -1,6 +1,7 @@
 //! What `send` and `seal` share: whose certificates, who signs, the plan, and the sealed messages.
 
 mod certificates;
+mod cures;
 mod drift;
 mod revocation;
 mod signers;
@@ -21,11 +22,15 @@ use crate::{
         PublicCertificate, Sealed, Suite, SuiteName,
         smime::{ContentEncryption, Form, Smime},
     },
-    flow::send::{self, Addressee, Assigned, Group, Missing},
+    flow::{
+        check::days_left,
+        send::{self, Addressee, Assigned, Group, Missing, Terms},
+    },
     mail::{Address, Draft, MessageId},
 };
-use certificates::Certificates;
 
+pub use certificates::Certificates;
+pub use cures::cures;
 pub use drift::expect;
 
 /// All that is decided before anything secret is read.
@@ -60,13 +65,14 @@ pub fn decide<'a>(
         grammar::SuiteArgument::Openpgp => SuiteName::OpenPgp,
         grammar::SuiteArgument::Smime => SuiteName::Smime,
     }));
-    let assigned = send::assign(&addresses, &mut source, suite, at).map_err(|missing| refused(&missing))?;
+    let terms = Terms { only: suite, lowest: account.trust };
+    let assigned = send::assign(&addresses, &mut source, terms, at).map_err(|missing| refused(&missing, place))?;
     let warnings = assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
     });
     let mut warnings: Vec<_> = warnings.collect();
-    warnings.extend(revocation::check(&assigned, &source, &smime, at)?);
+    warnings.extend(revocation::check(&assigned, &source, &smime, place, at)?);
     let groups = send::group(draft, assigned, |recipients| form(recipients, account, known, &smime));
     Ok(Decided { groups, warnings, arguments, place, known, at })
 }
@@ -126,7 +132,7 @@ fn warning<S: Suite>(assigned: &Assigned<S>) -> Option<WarningJson> {
     })
 }
 
-fn refused(missing: &[Missing]) -> Failure {
+fn refused(missing: &[Missing], place: &Place) -> Failure {
     let names: Vec<_> = missing.iter().map(|one| one.address.to_string()).collect();
     let mut failure =
         Failure::new(Kind::Recipients, format!("nothing was sent: no usable certificate for {}", names.join(", ")));
@@ -134,7 +140,8 @@ fn refused(missing: &[Missing]) -> Failure {
         .iter()
         .map(|one| RecipientReason { address: one.address.to_string(), reason: one.reason.to_string() })
         .collect();
-    failure.hint(["sealpost", "cert", "import", "-"])
+    failure.hints = cures(missing.iter().map(|one| (one.address.to_string(), Some(&one.reason))), place);
+    failure
 }
 
 impl Decided<'_> {
@@ -205,7 +212,7 @@ fn recipient<S: Suite>(assigned: &Assigned<S>, at: Timestamp) -> RecipientJson {
     RecipientJson {
         address: assigned.recipient.address().to_string(),
         fingerprint: certificate.fingerprint().to_string(),
-        days_left: certificate.expires(at).map(|expiry| (expiry.as_second() - at.as_second()).div_euclid(86_400)),
+        days_left: days_left(certificate, at),
         trust: assigned.trust.word(),
     }
 }

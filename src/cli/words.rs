@@ -9,10 +9,10 @@ use super::{
     receipt::AttemptJson,
 };
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, EditError},
     crypt::{
         OpenError, SealError,
-        pgp::{CertificateError, KeyError, UnlockError},
+        pgp::{CertificateError, ChangeError, FileError, KeyError, UnlockError},
         smime,
     },
     flow::{open::save::SaveError, send::SealFailure},
@@ -29,6 +29,15 @@ impl From<ConfigError> for Failure {
         let kind = if error.is_usage() { Kind::Usage } else { Kind::Config };
         let nearest = error.nearest().map(|known| format!("; did you mean {known}?")).unwrap_or_default();
         Self::new(kind, format!("{error}{nearest}"))
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Config(error) => error.into(),
+            EditError::Shape(..) => Self::new(Kind::Config, error.to_string()),
+        }
     }
 }
 
@@ -89,6 +98,9 @@ impl From<StoreError> for Failure {
             StoreError::KeyExists { fingerprint, .. } => {
                 Self::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()])
             }
+            StoreError::Occupied { path, .. } => {
+                Self::new(Kind::CannotCreate, text).hint(["rm", &path.display().to_string()])
+            }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
             | StoreError::DamagedOrigins { .. }
@@ -134,7 +146,7 @@ impl From<smime::KeyError> for Failure {
     fn from(error: smime::KeyError) -> Self {
         let kind = match error {
             smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
-            smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
+            smime::KeyError::Locked | smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
             smime::KeyError::NoCertificate => Kind::Malformed,
         };
         Self::new(kind, error.to_string())
@@ -171,6 +183,30 @@ impl From<KeyError> for Failure {
 impl From<UnlockError> for Failure {
     fn from(error: UnlockError) -> Self {
         Self::new(Kind::Permission, error.to_string())
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let kind = match error {
+            FileError::WrongPassphrase => Kind::Permission,
+            FileError::Damaged => Kind::Malformed,
+            FileError::TooLarge(_) => Kind::Limit,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Unusable(reason) => {
+                Self::new(Kind::Permission, format!("the key cannot be changed: {reason}"))
+            }
+            ChangeError::Unlock(error) => error.into(),
+            ChangeError::Key(error) => error.into(),
+            ChangeError::NoRevocation(_) => Self::new(Kind::Malformed, error.to_string()),
+        }
     }
 }
 

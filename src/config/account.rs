@@ -5,6 +5,7 @@ use super::{
     layer::{Layer, Place},
 };
 use crate::{
+    crypt::Trust,
     mail::{Mailbox, protect::HeaderPolicy},
     secret::Source,
     submit::Port,
@@ -21,12 +22,16 @@ pub struct Account {
     pub sign: bool,
     /// The passphrase of the signing key.
     pub passphrase: Option<Source>,
+    /// The passphrase of S/MIME keys, where it is another.
+    pub smime_passphrase: Option<Source>,
     /// Which fields servers see.
     pub header_policy: HeaderPolicy,
     /// Whether to write legacy display elements.
     pub legacy_display: bool,
     /// Whether S/MIME recipients are to get AES-GCM.
     pub gcm: bool,
+    /// How a recipient's certificate is to be known at least.
+    pub trust: Option<Trust>,
     /// How mail is handed to its server.
     pub submission: Submission,
 }
@@ -54,9 +59,11 @@ impl Account {
             from: layer.from,
             sign: layer.sign.unwrap_or(true),
             passphrase: layer.passphrase,
+            smime_passphrase: layer.smime_passphrase,
             header_policy: layer.header_policy.unwrap_or_default(),
             legacy_display: layer.legacy_display.unwrap_or_default(),
             gcm: layer.gcm.unwrap_or_default(),
+            trust: layer.trust,
             submission: Submission {
                 host: layer.host,
                 ports: layer.ports.unwrap_or_else(|| Port::DEFAULT.to_vec()),

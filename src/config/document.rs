@@ -156,6 +156,9 @@ impl<'d> Entry<'d> {
 
     fn path(&self) -> Result<PathBuf, ConfigError> {
         let beside = |text: &str| self.document.path.parent().map(|folder| folder.join(text));
+        if self.value.get_ref().as_str().is_none() {
+            return Err(self.wrong_type("a path"));
+        }
         self.typed(|text| match beside(text) {
             _ if text.is_empty() => Err(ValueError::Empty),
             Some(path) if path.exists() => Ok(path),

@@ -163,6 +163,9 @@ pub enum ValueError {
     /// Not a header confidentiality policy.
     #[error("{0:?} is not a header policy: it is baseline or shy")]
     HeaderPolicy(String),
+    /// Not a level of trust.
+    #[error("{0:?} is not a level of trust: it is candidate, imported, found or pinned")]
+    Trust(String),
     /// Not a form of S/MIME signatures.
     #[error("{0:?} is not a form of signature: it is detached or opaque")]
     SignatureForm(String),
@@ -195,7 +198,7 @@ pub enum ValueError {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line, key } => write!(f, "{}, line {line}: {}", path.display(), key.escape_debug()),
+            Self::File { path, line, key } => write!(f, "{}, line {line}: {}", path.display(), key),
             Self::Environment(name) | Self::Flag(name) => f.write_str(name),
         }
     }

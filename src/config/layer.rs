@@ -8,6 +8,7 @@ use super::{
     submission::{parse_auth, parse_duration, parse_host, parse_user},
 };
 use crate::{
+    crypt::Trust,
     mail::{Mailbox, protect::HeaderPolicy},
     secret::Source,
     submit::{Auth, Port},
@@ -53,9 +54,11 @@ pub(super) struct Layer {
     pub(super) from: Option<Mailbox>,
     pub(super) sign: Option<bool>,
     pub(super) passphrase: Option<Source>,
+    pub(super) smime_passphrase: Option<Source>,
     pub(super) header_policy: Option<HeaderPolicy>,
     pub(super) legacy_display: Option<bool>,
     pub(super) gcm: Option<bool>,
+    pub(super) trust: Option<Trust>,
     pub(super) host: Option<String>,
     pub(super) ports: Option<Vec<Port>>,
     pub(super) user: Option<String>,
@@ -138,9 +141,12 @@ impl Layer {
             from: account.typed("from", parse_mailbox)?,
             sign: account.flag("sign")?,
             passphrase: account.typed("passphrase", parse_source)?,
+            smime_passphrase: account.typed("smime_passphrase", parse_source)?,
             header_policy: account.typed("header_policy", parse_policy)?,
             legacy_display: account.flag("legacy_display")?,
             gcm: account.flag("gcm")?,
+            trust: account
+                .typed("trust", |text| Trust::parse(text).ok_or_else(|| ValueError::Trust(text.to_owned())))?,
             ..Self::default()
         };
         if let Some(submission) = account.section("submission", &SERVER_KEYS)? {
@@ -176,17 +182,21 @@ impl Layer {
         Ok(())
     }
 
-    /// This layer over a lower one. A password or a token here hides both below: the login is chosen in one place.
+    /// This layer over a lower one. A password or a token here hides both below: the login is chosen in one place. So
+    /// does a passphrase that of S/MIME.
     pub(super) fn over(self, lower: Self) -> Self {
         let login_here = self.password.is_some() || self.token.is_some();
         let (password, token) = if login_here { (self.password, self.token) } else { (lower.password, lower.token) };
+        let smime_below = lower.smime_passphrase.filter(|_| self.passphrase.is_none());
         Self {
             from: self.from.or(lower.from),
             sign: self.sign.or(lower.sign),
+            smime_passphrase: self.smime_passphrase.or(smime_below),
             passphrase: self.passphrase.or(lower.passphrase),
             header_policy: self.header_policy.or(lower.header_policy),
             legacy_display: self.legacy_display.or(lower.legacy_display),
             gcm: self.gcm.or(lower.gcm),
+            trust: self.trust.or(lower.trust),
             host: self.host.or(lower.host),
             ports: self.ports.or(lower.ports),
             user: self.user.or(lower.user),
@@ -202,8 +212,18 @@ impl Layer {
 }
 
 /// The keys of an account.
-pub(super) const ACCOUNT_KEYS: [&str; 8] =
-    ["from", "sign", "passphrase", "header_policy", "legacy_display", "gcm", "submission", "imap"];
+pub(super) const ACCOUNT_KEYS: [&str; 10] = [
+    "from",
+    "sign",
+    "passphrase",
+    "smime_passphrase",
+    "header_policy",
+    "legacy_display",
+    "gcm",
+    "trust",
+    "submission",
+    "imap",
+];
 
 const SERVER_KEYS: [&str; 10] =
     ["host", "ports", "user", "auth", "password", "token", "ca_file", "client_cert", "client_key", "timeout"];

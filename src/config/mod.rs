@@ -21,7 +21,7 @@ pub use file::Config;
 pub use find::FindSettings;
 pub use home::Home;
 pub use layer::Overrides;
-pub use recipients::{Pin, Recipients};
+pub use recipients::{EditError, Pin, Recipients, pin};
 pub use smime::SmimeSettings;
 pub use submission::Submission;
 

@@ -1,7 +1,9 @@
 //! recipients.toml: pins, preferences and groups, kept in git by its users.
 
+mod edit;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
 };
 
@@ -14,6 +16,8 @@ use crate::{
     crypt::{Fingerprint, SuiteName},
     mail::{Address, AddressError, Mailbox},
 };
+
+pub use edit::{EditError, pin};
 
 /// What is laid down for an address, or for all addresses of a domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,6 +123,26 @@ impl Recipients {
     /// Whether a certificate is pinned for anybody, a domain or an address.
     pub fn pins(&self, fingerprint: &Fingerprint) -> bool {
         self.addresses.values().chain(self.domains.values()).any(|pin| pin.fingerprints.contains(fingerprint))
+    }
+
+    /// Everybody who has an entry or is a member of a group, each once, in order.
+    pub fn everybody(&self) -> Vec<Address> {
+        let members = self.groups.values().flatten().filter_map(|member| match member {
+            Member::Address(address) => Some(address),
+            Member::Group(_) => None,
+        });
+        self.addresses.keys().chain(members).collect::<BTreeSet<_>>().into_iter().cloned().collect()
+    }
+
+    /// The domains for which a certificate is pinned, each with an address that its pins count for.
+    pub fn pinned_domains(&self) -> Vec<(&str, Address)> {
+        let pinned = self.domains.iter().filter(|(_, pin)| !pin.fingerprints.is_empty());
+        let anybody = |domain: &str| {
+            let locals = std::iter::once("anybody".to_owned()).chain((1..).map(|number| format!("anybody-{number}")));
+            let addresses = locals.map_while(|local| Address::parse(&format!("{local}@{domain}")).ok());
+            addresses.into_iter().find(|address| !self.addresses.contains_key(address))
+        };
+        pinned.filter_map(|(domain, _)| Some((domain.as_str(), anybody(domain)?))).collect()
     }
 
     /// The names of all groups.

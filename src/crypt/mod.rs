@@ -3,7 +3,6 @@
 //! Neither files, network, environment, clock nor printing; the time comes in as an argument, randomness is the
 //! crypto library's own. OpenPGP lives in [`pgp`] only, CMS and X.509 in [`smime`].
 
-mod beside;
 mod fact;
 mod look;
 pub mod open;
@@ -12,6 +11,7 @@ pub mod pgp;
 mod recipients;
 mod sealed;
 pub mod smime;
+mod trust;
 mod unusable;
 mod wire;
 
@@ -25,6 +25,7 @@ pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownRe
 pub use passphrase::{Strength, random_passphrase};
 pub use recipients::{Binding, Recipient, Recipients, Usable};
 pub use sealed::{SealError, Sealed};
+pub use trust::Trust;
 pub use unusable::Unusable;
 
 /// Which family of standards: OpenPGP (RFC 9580, RFC 3156) or S/MIME (RFC 8551).
@@ -114,6 +115,8 @@ pub trait PublicCertificate: Clone {
     fn algorithms(&self) -> String;
     /// Whether a key of it is weaker than is advised, though it still counts (warning `weak-key`).
     fn weak_key(&self) -> bool;
+    /// Whether the two themselves show that they are one owner's, one renewing the other.
+    fn renews_or_is_renewed_by(&self, other: &Self) -> bool;
     /// When it stops being of use for encryption, as seen at a time; none if never.
     fn expires(&self, at: Timestamp) -> Option<Timestamp>;
 }

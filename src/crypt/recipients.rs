@@ -78,7 +78,17 @@ impl<S: Suite> Recipient<S> {
     }
 }
 
-/// At least one recipient, all of one suite.
+/// At least one recipient, all of one suite; a certificate of the other does not go in:
+///
+/// ```compile_fail
+/// # use sealpost::crypt::{Recipient, Recipients, pgp::Pgp, smime::Smime};
+/// fn mix(recipient: Recipient<Smime>) -> Option<Recipients<Pgp>> { Recipients::<Pgp>::new(vec![recipient]) }
+/// ```
+///
+/// ```
+/// # use sealpost::crypt::{Recipient, Recipients, pgp::Pgp, smime::Smime};
+/// fn alone(recipient: Recipient<Smime>) -> Option<Recipients<Smime>> { Recipients::<Smime>::new(vec![recipient]) }
+/// ```
 pub struct Recipients<S: Suite>(Vec<Recipient<S>>);
 
 impl<S: Suite> Recipients<S> {

@@ -78,6 +78,23 @@ pub enum Unusable {
     },
 }
 
+impl Unusable {
+    /// Of which certificate or key.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        match self {
+            Self::Expired { fingerprint, .. }
+            | Self::Revoked { fingerprint, .. }
+            | Self::NotYetValid { fingerprint, .. }
+            | Self::Weak { fingerprint, .. }
+            | Self::CannotEncrypt { fingerprint }
+            | Self::CannotSign { fingerprint }
+            | Self::Untrusted { fingerprint, .. }
+            | Self::WrongUsage { fingerprint, .. }
+            | Self::Misnamed { fingerprint, .. } => fingerprint,
+        }
+    }
+}
+
 fn day(at: &Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }

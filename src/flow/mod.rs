@@ -1,5 +1,6 @@
 //! Layer 5: one file for each job, a straight line over the adapters.
 
+pub mod check;
 pub mod find;
 pub mod open;
 pub mod revocation;

@@ -12,8 +12,10 @@ use crate::{
     submit::{self, Accepted, Attempt, Secrets, Session, Settings},
 };
 
+pub use crate::crypt::Trust;
 pub use assign::{
-    Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Trust, assign,
+    Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Rival, Terms, assign,
+    trust_known, trust_of,
 };
 pub use group::{Group, group};
 

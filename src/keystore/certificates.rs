@@ -9,7 +9,7 @@ use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    Keystore, Outcome, StoreError,
+    Keystore, Origin, Outcome, StoreError,
     disk::{self, Lock},
     mention::Mention,
 };
@@ -41,6 +41,28 @@ impl Keystore {
         }
     }
 
+    /// All addresses that a certificate names, validly at a time or not; of X.509 those taken by hand alone, and none of
+    /// authorities.
+    pub fn addresses(&self, at: Timestamp) -> Result<Vec<Address>, StoreError> {
+        let mut found = Vec::new();
+        for certificate in self.all_certificates()? {
+            let named = certificate.addresses(at);
+            // One of which nothing counts is to be told of, and not to be passed over.
+            if named.is_empty() {
+                found.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
+            }
+            found.extend(named);
+        }
+        for (certificate, origin) in self.all_x509()? {
+            if origin == Origin::Imported && !certificate.is_authority() {
+                found.extend(certificate.addresses(at));
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
     /// Stores a certificate, joined with what is there of it.
     pub fn insert(&self, certificate: &Certificate) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
@@ -56,6 +78,7 @@ impl Keystore {
             }
         };
         if outcome != Outcome::Unchanged {
+            self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
             disk::write(&path, &merged)?;
         }
         Ok(outcome)
@@ -81,16 +104,31 @@ impl Keystore {
         Ok(Timestamp::try_from(changed).ok())
     }
 
-    /// Reads all files and parses those that a look at their bytes lets through.
-    fn scan(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Certificate>, StoreError> {
+    /// All of them as they are stored, read and not parsed.
+    #[allow(clippy::type_complexity, reason = "a fingerprint and the bytes")]
+    pub(super) fn all_stored(&self) -> Result<Vec<(Fingerprint, Zeroizing<Vec<u8>>)>, StoreError> {
+        let mut all = Vec::new();
+        for fingerprint in self.fingerprints()? {
+            let bytes = self.stored(&fingerprint)?;
+            all.extend(bytes.map(|bytes| (fingerprint, bytes)));
+        }
+        Ok(all)
+    }
+
+    fn fingerprints(&self) -> Result<Vec<Fingerprint>, StoreError> {
         let mut fingerprints = Vec::new();
         for name in self.directory()?.fingerprints() {
             let name = name.map_err(|error| StoreError::of_directory(&self.certificates, error))?;
             fingerprints.extend(Fingerprint::parse(&name));
         }
         fingerprints.sort();
+        Ok(fingerprints)
+    }
+
+    /// Reads all files and parses those that a look at their bytes lets through.
+    fn scan(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Certificate>, StoreError> {
         let mut found = Vec::new();
-        for fingerprint in fingerprints {
+        for fingerprint in self.fingerprints()? {
             let read = self.stored(&fingerprint).and_then(|bytes| match bytes {
                 Some(bytes) if wanted(&bytes) => self.parse(&fingerprint, &bytes).map(Some),
                 _ => Ok(None),
@@ -120,6 +158,12 @@ impl Keystore {
         }
     }
 
+    /// Where a certificate of either suite may lie.
+    pub(super) fn files_of(&self, fingerprint: &Fingerprint) -> Vec<PathBuf> {
+        let x509 = [Origin::Imported, Origin::Candidate].map(|origin| self.x509_path(fingerprint, origin));
+        self.path(fingerprint).into_iter().chain(x509).collect()
+    }
+
     fn directory(&self) -> Result<CertD, StoreError> {
         CertD::with_base_dir(&self.certificates).map_err(|error| StoreError::of_directory(&self.certificates, error))
     }
@@ -132,8 +176,10 @@ impl Keystore {
 
 /// Whether a user ID says so, whoever vouches for it.
 fn claims(certificate: &Certificate, address: &Address) -> bool {
-    certificate.user_ids().iter().any(|user_id| {
-        let spec = user_id.rsplit_once('<').map_or(user_id.as_str(), |(_, rest)| rest.trim_end_matches('>'));
-        Address::parse(spec.trim()).is_ok_and(|named| named == *address)
-    })
+    certificate.user_ids().iter().any(|user_id| claimed(user_id).is_some_and(|named| named == *address))
+}
+
+fn claimed(user_id: &str) -> Option<Address> {
+    let spec = user_id.rsplit_once('<').map_or(user_id, |(_, rest)| rest.trim_end_matches('>'));
+    Address::parse(spec.trim()).ok()
 }

@@ -6,7 +6,7 @@ use std::{
     io,
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -19,13 +19,16 @@ use crate::crypt::Fingerprint;
 const LIMIT: u64 = 16 << 20;
 
 /// An exclusive lock, held until dropped; the kernel drops it when the process ends in any way.
-pub(super) struct Lock {
+pub struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Waits for the lock of a folder, which is made if need be. The shared directory's is named `writelock`.
-    pub(super) fn take(folder: &Path, name: &str) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// The folder or the lock cannot be made.
+    pub fn take(folder: &Path, name: &str) -> Result<Self, StoreError> {
         make_private(folder)?;
         let path = folder.join(name);
         let file = OpenOptions::new()
@@ -71,12 +74,57 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     aside().map_err(StoreError::write(path))
 }
 
+/// Writes a file of the user's whole, beside their other files: aside, synced, renamed, the folder synced. A link stays
+/// one, what it leads to is written. The mode of a file that is there stays, unless `mode` says which it is to be; a
+/// new one has 0600 otherwise. The folder is not made.
+///
+/// # Errors
+/// What is there is no file; or any failure of the system.
+pub fn overwrite(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), StoreError> {
+    let aside = || -> io::Result<()> {
+        let there = match fs::metadata(path) {
+            Ok(there) => Some(there),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if there.as_ref().is_some_and(|there| !there.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
+        let target = end_of_links(path)?;
+        let mode = mode.or(there.map(|there| there.permissions().mode() & 0o7777)).unwrap_or(0o600);
+        let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder_of(&target))?;
+        file.write_all(bytes)?;
+        // Set apart from the making, which the umask would lessen.
+        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+        file.as_file().sync_all()?;
+        file.persist(&target).map_err(|error| error.error)?;
+        sync_folder_of(&target)
+    };
+    aside().map_err(StoreError::write(path))
+}
+
+/// What a path leads to, also where nothing is there yet.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut end = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        match fs::read_link(&end) {
+            Ok(next) => end = folder_of(&end).join(next),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+                return Ok(end);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many links"))
+}
+
 /// Writes a file that is not there yet, with mode 0600, durably; nobody ever sees half of it.
 ///
 /// # Errors
 /// [`StoreError::Exists`]; a link of that name counts.
 pub fn write_new<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let aside = || -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder)?;
         for piece in pieces {
@@ -151,7 +199,10 @@ pub(super) fn named(folder: &Path, suffix: &str) -> Result<Vec<Fingerprint>, Sto
     Ok(fingerprints)
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

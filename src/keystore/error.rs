@@ -88,6 +88,14 @@ pub enum StoreError {
         /// Where.
         path: PathBuf,
     },
+    /// Another certificate is given out under that name.
+    #[error("{} gives out another certificate, {fingerprint}, and is not overwritten", .path.display())]
+    Occupied {
+        /// Where.
+        path: PathBuf,
+        /// Of the one that is there.
+        fingerprint: Fingerprint,
+    },
     /// There is no such key to update.
     #[error("there is no key {0}")]
     NoKey(Fingerprint),

@@ -72,21 +72,38 @@ impl Keystore {
         Ok(Outcome::New)
     }
 
-    /// Replaces a stored key by a changed copy of it; what the stored one's certificate said besides is kept.
+    /// Changes a stored key under the lock, so that of two changes at once neither is lost; then the stored certificate
+    /// is joined with the key's. What a kill between the two leaves undone, the next change does.
     ///
     /// # Errors
-    /// The key is not locked, or not stored.
-    pub fn update(&self, key: &Key) -> Result<Outcome, StoreError> {
-        let fingerprint = key.fingerprint();
-        key.to_bytes()?;
-        let _lock = Lock::take(&self.keys, ".lock")?;
-        let there = self.key(&fingerprint)?.ok_or_else(|| StoreError::NoKey(fingerprint.clone()))?;
-        let merged = Zeroizing::new(key.clone().merge(there.certificate())?.to_bytes()?);
-        if *merged == there.to_bytes()? {
-            return Ok(Outcome::Unchanged);
-        }
-        disk::write(&self.key_path(&fingerprint), &merged)?;
-        Ok(Outcome::Merged)
+    /// There is no such key; the changed one is not locked, or another; whatever the change itself fails with.
+    pub fn change<E: From<StoreError>>(
+        &self,
+        fingerprint: &Fingerprint,
+        change: impl FnOnce(Key) -> Result<Key, E>,
+    ) -> Result<Key, E> {
+        let changed = {
+            let _lock = Lock::take(&self.keys, ".lock")?;
+            let there = self.key(fingerprint)?.ok_or_else(|| StoreError::NoKey(fingerprint.clone()))?;
+            let before = Zeroizing::new(there.to_bytes().map_err(StoreError::from)?);
+            let changed = change(there)?;
+            if changed.fingerprint() != *fingerprint {
+                return Err(StoreError::NoKey(fingerprint.clone()).into());
+            }
+            let bytes = Zeroizing::new(changed.to_bytes().map_err(StoreError::from)?);
+            if *bytes != *before {
+                disk::write(&self.key_path(fingerprint), &bytes)?;
+            }
+            changed
+        };
+        self.insert(&changed.certificate())?;
+        Ok(changed)
+    }
+
+    /// The revocation certificate that was made with a key, armored; none if it was moved elsewhere.
+    pub fn revocation(&self, fingerprint: &Fingerprint) -> Result<Option<String>, StoreError> {
+        let path = self.keys.join(format!("{fingerprint}.rev.asc"));
+        Ok(disk::read_private(&path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     fn key_path(&self, fingerprint: &Fingerprint) -> PathBuf {

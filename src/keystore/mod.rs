@@ -5,14 +5,17 @@
 //! under a lock, so neither a second process nor a kill at any moment leaves half a file. What is damaged is named,
 //! never passed over in silence. Whom a certificate is trusted for is not decided here.
 
+mod backup;
 mod certificates;
 mod disk;
 mod error;
 pub mod find;
 mod keys;
+mod known;
 mod mention;
 mod origins;
 mod smime_keys;
+mod web;
 mod x509;
 
 use std::{
@@ -20,9 +23,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use disk::{make_private, write as replace, write_new};
+pub use backup::{Piece, StoredFile};
+pub use disk::{Lock, make_private, overwrite, write as replace, write_new};
 pub use error::StoreError;
 pub use origins::Provenance;
+pub use web::{Published, publish};
 pub use x509::Origin;
 
 /// Certificates and keys at rest. Opening touches no file; folders are made when first written to.

@@ -50,17 +50,6 @@ impl Keystore {
         }
     }
 
-    /// Since when a certificate is known for an address: as it was found, else as its file was last changed, before
-    /// which it was imported.
-    pub fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Result<Option<Timestamp>, StoreError> {
-        let known = self.origins(fingerprint)?;
-        let of_address = known.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
-        match of_address.map(|one| one.since).min() {
-            Some(since) => Ok(Some(since)),
-            None => Ok(self.changed(fingerprint)?),
-        }
-    }
-
     /// Stores a certificate that was found for an address, joined with what is there of it, and remembers where.
     pub fn insert_found(
         &self,

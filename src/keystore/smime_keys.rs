@@ -65,6 +65,44 @@ impl Keystore {
         self.place_smime_key(key)
     }
 
+    /// Changes a stored key under the lock.
+    ///
+    /// # Errors
+    /// There is no such key; the changed one is not locked, or another; whatever the change itself fails with.
+    pub fn change_smime<E: From<StoreError>>(
+        &self,
+        fingerprint: &Fingerprint,
+        change: impl FnOnce(Key) -> Result<Key, E>,
+    ) -> Result<Key, E> {
+        let none = || StoreError::NoKey(fingerprint.clone());
+        let _lock = Lock::take(&self.keys, ".lock")?;
+        let changed = change(self.smime_key(fingerprint)?.ok_or_else(none)?)?;
+        if changed.fingerprint().as_ref() != Some(fingerprint) {
+            return Err(none().into());
+        }
+        disk::write(&self.smime_key_path(fingerprint), changed.to_pem().map_err(StoreError::from)?.as_bytes())?;
+        Ok(changed)
+    }
+
+    /// The same of one that waits for its certificate.
+    ///
+    /// # Errors
+    /// As [`Keystore::change_smime`].
+    pub fn change_waiting<E: From<StoreError>>(
+        &self,
+        id: &Fingerprint,
+        change: impl FnOnce(Waiting) -> Result<Waiting, E>,
+    ) -> Result<Waiting, E> {
+        let none = || StoreError::NoKey(id.clone());
+        let _lock = Lock::take(&self.keys, ".lock")?;
+        let changed = change(self.stored_waiting(id)?.ok_or_else(none)?)?;
+        if changed.id() != *id {
+            return Err(none().into());
+        }
+        disk::write(&self.waiting_path(id), changed.to_pem().map_err(StoreError::from)?.as_bytes())?;
+        Ok(changed)
+    }
+
     /// Stores a key that waits for its certificate.
     ///
     /// # Errors

@@ -166,12 +166,17 @@ fn keys_are_stored_locked_and_private() {
 fn a_key_can_be_locked_anew() {
     let (_folder, store) = store();
     let (open_key, _) = make("kim@example.org");
-    assert!(matches!(store.update(&locked(&open_key)), Err(StoreError::NoKey(_))));
+    let fingerprint = open_key.fingerprint();
+    let to = |key: &Key| {
+        let key = key.clone();
+        store.change::<StoreError>(&fingerprint, |_| Ok(key))
+    };
+    assert!(matches!(to(&locked(&open_key)), Err(StoreError::NoKey(_))));
     store.store_key(&locked(&open_key), None).unwrap();
     let other = Zeroizing::new("another".to_owned());
-    let relocked = open_key.lock(&other, Strength::Generated).unwrap();
-    assert_eq!(store.update(&relocked).unwrap(), Outcome::Merged);
-    assert!(matches!(store.update(&open_key), Err(StoreError::Key(_))));
+    to(&open_key.lock(&other, Strength::Generated).unwrap()).unwrap();
+    assert!(matches!(to(&open_key), Err(StoreError::Key(_))));
+    assert!(matches!(to(&locked(&make("lee@example.org").0)), Err(StoreError::NoKey(_))));
     assert!(store.key(&open_key.fingerprint()).unwrap().unwrap().unlock(&other).is_ok());
 }
 
@@ -267,7 +272,7 @@ fn child_rewrites_for_ever() {
     while start.elapsed() < Duration::from_secs(20) {
         store.remove(&certificate.fingerprint()).unwrap();
         store.insert(&certificate).unwrap();
-        store.update(&locked(&open_key)).unwrap();
+        store.change::<StoreError>(&open_key.fingerprint(), |_| Ok(locked(&open_key))).unwrap();
     }
 }
 

@@ -64,6 +64,7 @@ impl Keystore {
             None => self.stored_x509(&fingerprint, Origin::Candidate)?.map(|there| (there, Origin::Candidate)),
         };
         let Some((there, before)) = there else {
+            self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
             disk::write(&self.x509_path(&fingerprint, origin), certificate.to_stored().as_bytes())?;
             return Ok(Outcome::New);
         };
@@ -113,7 +114,7 @@ impl Keystore {
         }
     }
 
-    fn x509_path(&self, fingerprint: &Fingerprint, origin: Origin) -> PathBuf {
+    pub(super) fn x509_path(&self, fingerprint: &Fingerprint, origin: Origin) -> PathBuf {
         self.x509_folder(origin).join(format!("{fingerprint}.pem"))
     }
 

@@ -8,15 +8,24 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 8] = [
+const VERBS: [&[&str]; 16] = [
     &["send"],
     &["seal"],
     &["open"],
     &["key", "make"],
     &["key", "export"],
+    &["key", "extend"],
+    &["key", "rotate"],
+    &["key", "change-passphrase"],
+    &["key", "publish"],
+    &["key", "backup"],
+    &["key", "import"],
     &["cert", "import"],
     &["cert", "find"],
     &["cert", "export"],
+    &["cert", "check"],
+    // Last: what is revoked is not well.
+    &["key", "revoke"],
 ];
 
 #[test]

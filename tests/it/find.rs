@@ -123,6 +123,10 @@ fn each_source_in_its_turn() {
     assert_eq!(found["results"][0]["source"], "vks");
     assert_eq!(found["results"][0]["tried"][0]["outcome"], "nothing");
     let plan = ["send", "--from", "alice@example.test", "-t", "kim@example.test", "-n", "--json", "--host", "h"];
+    let little = scene.home.sealpost(plan).run().expect(67).error();
+    assert_eq!(little["hints"][0], serde_json::json!(["sealpost", "cert", "verify", fingerprint, "kim@example.test"]));
+    // An account may ask for less.
+    scene.set("[account.work]\nfrom = \"alice@example.test\"\ntrust = \"keyserver\"\n", &[ADVANCED, VKS, HKPS]);
     let trust = || {
         let plan = scene.home.sealpost(plan).run().expect(0).json();
         plan["messages"][0]["recipients"][0]["trust"].as_str().unwrap().to_owned()

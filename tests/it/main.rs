@@ -5,12 +5,17 @@
 
 mod canary;
 mod cert;
+mod cert_check;
+mod cert_conflict;
+mod cert_verify;
 mod cli;
 mod corpus;
 mod examples;
 mod find;
 mod forgotten;
 mod key;
+mod key_backup;
+mod key_life;
 mod key_smime;
 mod layers;
 mod licences;

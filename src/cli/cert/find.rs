@@ -17,7 +17,7 @@ use crate::{
     crypt::{PublicCertificate, Suite, pgp::Certificate, pgp::Pgp},
     flow::{
         find::{self, Compared, Known, Looked},
-        send::Trust,
+        send::trust_of,
     },
     keystore::{
         Outcome,
@@ -70,6 +70,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
     for address in &whom {
         known.push(known_for(address, place, at)?);
     }
+    #[allow(clippy::type_complexity, reason = "a result and what failed, in the order of the addresses")]
     let mut results: Vec<Option<(ResultJson, Option<(Kind, String)>)>> = whom.iter().map(|_| None).collect();
     let mut questions = Vec::new();
     let mut places = Vec::new();
@@ -177,7 +178,7 @@ impl Finding<'_> {
             failure = Some((Kind::Recipients, format!("what {source} has is not usable: {}", why.join("; "))));
             ("unusable", shown(&useless))
         };
-        let trust = Some(Trust::of(source).word());
+        let trust = Some(trust_of(source).word());
         let result = ResultJson {
             source: Some(source.word()),
             trust,

@@ -1,18 +1,20 @@
 //! `sealpost cert`: certificates of others.
 
+mod check;
 mod find;
 mod import;
 mod json;
 mod judging;
 mod list;
 mod remove;
+mod verify;
 
 use jiff::Timestamp;
 
 use super::{
     composition::{self, AnyCertificate, Place},
     failure::Failure,
-    grammar::{Cert, Global},
+    grammar::{Cert, CertList, Global},
     voice::Voice,
 };
 
@@ -23,8 +25,9 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
     let place = Place::open(global)?;
     match verb {
         Cert::Import { file } => import::run(&file, &place, at, voice),
+        Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
+        Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
         Cert::Find(arguments) => find::run(&arguments, &place, at, voice),
-        Cert::List => list::run(&place, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {
             let certificate = composition::certificate_named(&arguments.name, &place, at)?;
@@ -34,6 +37,8 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
             };
             composition::export(&text, "certificate", arguments.output.as_deref(), voice)
         }
+        Cert::Check(arguments) => check::run(&arguments, &place, global, at, voice),
+        Cert::Verify(arguments) => verify::run(&arguments, &place, at, voice),
         Cert::Remove(arguments) => remove::run(&arguments.name, &place, at, voice),
     }
 }

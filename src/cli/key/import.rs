@@ -1,5 +1,6 @@
 //! `sealpost key import`: takes keys from a file, and stores them locked.
 
+mod restore;
 mod smime;
 
 use jiff::Timestamp;
@@ -17,13 +18,16 @@ use crate::{
     },
     crypt::{
         SuiteName,
-        pgp::{CertificateError, Key},
+        pgp::{self, CertificateError, Key},
     },
     secret::{SecretError, Source},
 };
 
 pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(&arguments.file, "the key")?;
+    if pgp::is_sealed_file(&bytes) {
+        return restore::run(&bytes, arguments, place, at, voice);
+    }
     match SuiteName::of(&bytes) {
         SuiteName::OpenPgp => openpgp(&bytes, arguments, place, at, voice),
         SuiteName::Smime => smime::run(&bytes, arguments, place, at, voice),

@@ -24,6 +24,8 @@ pub struct Ring {
     authorities: smime::Authorities,
     pins: Vec<(Fingerprint, Vec<Address>)>,
     passphrase: Option<Source>,
+    /// Where that of S/MIME keys is another.
+    smime_passphrase: Option<Source>,
 }
 
 /// The keys of one suite.
@@ -99,9 +101,10 @@ impl Ring {
         let store = &place.keystore;
         let smime = store.all_x509()?.into_iter().map(|(certificate, _)| certificate).collect();
         let certificates = Known { openpgp: store.all_certificates()?, smime };
-        let passphrase = place.passphrase(global, arguments.passphrase.as_deref())?;
+        let (passphrase, smime_passphrase) = place.passphrases(global, arguments.passphrase.as_deref())?;
         let pins = place.recipients()?.pinned();
-        Ok(Self::new(store.keys()?, store.smime_keys()?, certificates, pins, passphrase))
+        let ring = Self::new(store.keys()?, store.smime_keys()?, certificates, pins, passphrase);
+        Ok(Self { smime_passphrase, ..ring })
     }
 
     fn new(
@@ -112,7 +115,8 @@ impl Ring {
         passphrase: Option<Source>,
     ) -> Self {
         let authorities = smime::Authorities::default();
-        Self { openpgp: Keys::new(openpgp), smime: Keys::new(smime), certificates, authorities, pins, passphrase }
+        let (openpgp, smime) = (Keys::new(openpgp), Keys::new(smime));
+        Self { openpgp, smime, certificates, authorities, pins, passphrase, smime_passphrase: None }
     }
 
     /// The public halves of the keys are at hand too.
@@ -142,7 +146,7 @@ impl Ring {
 
     /// Whether there is a passphrase for locked keys.
     pub fn has_passphrase(&self) -> bool {
-        self.passphrase.is_some()
+        self.passphrase.is_some() || self.smime_passphrase.is_some()
     }
 
     /// A key that is locked still.
@@ -155,7 +159,7 @@ impl Ring {
         self.openpgp.refusal(recipients).or_else(|| self.smime.refusal(recipients))
     }
 
-    /// Unlocks all locked keys with the one passphrase.
+    /// Unlocks all locked keys with the one passphrase, or those of S/MIME with theirs.
     ///
     /// # Errors
     /// That of the last key, if not one key could be unlocked.
@@ -163,7 +167,7 @@ impl Ring {
         if self.locked().is_none() {
             return Ok(());
         }
-        let Some(source) = &self.passphrase else {
+        let Some(source) = self.passphrase.as_ref().or(self.smime_passphrase.as_ref()) else {
             self.openpgp.ask()?;
             self.smime.ask()?;
             self.take_public_halves();
@@ -171,7 +175,10 @@ impl Ring {
         };
         let passphrase: Zeroizing<String> = source.read_or_empty()?;
         let openpgp = self.openpgp.unlock(&passphrase);
-        let smime = self.smime.unlock(&passphrase);
+        let smime = match &self.smime_passphrase {
+            Some(other) if self.passphrase.is_some() => self.smime.unlock(&other.read_or_empty()?),
+            _ => self.smime.unlock(&passphrase),
+        };
         if openpgp || smime {
             self.take_public_halves();
             return Ok(());

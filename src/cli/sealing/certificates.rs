@@ -12,7 +12,7 @@ use crate::{
         pgp::{self, Pgp},
         smime::{self, Authorities, Grounds, Smime},
     },
-    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust},
+    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust, trust_known},
     keystore::{Keystore, Origin, StoreError},
     mail::Address,
 };
@@ -59,7 +59,7 @@ impl Shelf for Pgp {
     ) -> Result<Vec<(pgp::Certificate, Trust)>, StoreError> {
         let trust = |one: pgp::Certificate| {
             let origins = store.origins(&one.fingerprint())?;
-            Ok((one, Trust::known(&origins, address)))
+            Ok((one, trust_known(&origins, address)))
         };
         store.certificates_for(address, at)?.into_iter().map(trust).collect()
     }
@@ -110,6 +110,16 @@ impl CertificateSource for Certificates<'_> {
         let found = self.found(address)?;
         let preferred = self.pins.pins_for(address).and_then(|pin| pin.suite);
         Ok(Candidates { preferred, ..found })
+    }
+
+    fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Option<Timestamp> {
+        self.place.keystore.known_since(fingerprint, address).ok().flatten()
+    }
+
+    /// One that cannot be read is not taken for one's own.
+    fn is_own(&self, fingerprint: &Fingerprint) -> bool {
+        let store = &self.place.keystore;
+        matches!(store.key(fingerprint), Ok(Some(_))) || matches!(store.smime_key(fingerprint), Ok(Some(_)))
     }
 }
 

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{Certificates, refused};
 use crate::{
-    cli::{failure::Failure, receipt::WarningJson, responders},
+    cli::{composition::Place, failure::Failure, receipt::WarningJson, responders},
     config::SmimeSettings,
     crypt::{
-        PublicCertificate, Unusable,
+        PublicCertificate, SuiteName, Unusable,
         smime::{Certificate, Unasked},
     },
     flow::{
@@ -22,6 +22,7 @@ pub fn check(
     assigned: &[Addressee],
     source: &Certificates<'_>,
     settings: &SmimeSettings,
+    place: &Place,
     at: Timestamp,
 ) -> Result<Vec<WarningJson>, Failure> {
     let of_smime = assigned.iter().filter_map(|addressee| match addressee {
@@ -39,7 +40,7 @@ pub fn check(
             Standing::Good | Standing::Unknown(Doubt::Unasked(Unasked::SelfSigned)) => {}
             Standing::Revoked(since) => {
                 let reason = Unusable::Revoked { fingerprint: certificate.fingerprint(), at: since };
-                let reason = MissingReason::Unusable(vec![reason]);
+                let reason = MissingReason::Unusable(vec![(SuiteName::Smime, reason)]);
                 revoked.push(Missing { address: (*address).clone(), reason });
             }
             Standing::Unknown(doubt) => warnings.push(WarningJson {
@@ -48,5 +49,5 @@ pub fn check(
             }),
         }
     }
-    if revoked.is_empty() { Ok(warnings) } else { Err(refused(&revoked)) }
+    if revoked.is_empty() { Ok(warnings) } else { Err(refused(&revoked, place)) }
 }

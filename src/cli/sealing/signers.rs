@@ -32,6 +32,8 @@ struct Search<'a> {
     account: &'a config::Account,
     /// Read once: a pipe does not give it twice.
     passphrase: OnceCell<Zeroizing<String>>,
+    /// Whether keys of both suites are needed.
+    both: bool,
     at: Timestamp,
 }
 
@@ -48,8 +50,9 @@ pub fn signers(
         return Ok(Signers::default());
     }
     let file = arguments.key.as_deref().map(KeyFile::read).transpose()?;
-    let search = Search { from, file, place, account, passphrase: OnceCell::new(), at };
     let needed = |suite| groups.iter().any(|group| group.suite() == suite);
+    let both = needed(SuiteName::OpenPgp) && needed(SuiteName::Smime);
+    let search = Search { from, file, place, account, passphrase: OnceCell::new(), both, at };
     Ok(Signers {
         openpgp: needed(SuiteName::OpenPgp).then(|| search.openpgp()).transpose()?,
         smime: needed(SuiteName::Smime).then(|| search.smime()).transpose()?,
@@ -77,7 +80,7 @@ impl Search<'_> {
         let passphrase = self.passphrase(&format!("key {}", key.fingerprint()))?;
         key.unlock_signer(passphrase, self.at).map_err(|error| match error {
             SignerError::Unusable(reason) => self.no_key(SuiteName::OpenPgp, &reason.to_string()),
-            SignerError::Unlock(error) => error.into(),
+            SignerError::Unlock(error) => self.wrong(error.into()),
         })
     }
 
@@ -107,7 +110,21 @@ impl Search<'_> {
             return Ok(key.clone());
         }
         let name = key.fingerprint().map_or("the key file".to_owned(), |fingerprint| format!("key {fingerprint}"));
-        Ok(key.unlock(self.passphrase(&name)?)?)
+        let unlocked = match &self.account.smime_passphrase {
+            Some(other) => key.unlock(&other.read()?),
+            None => key.unlock(self.passphrase(&name)?),
+        };
+        unlocked.map_err(|error| self.wrong(error.into()))
+    }
+
+    /// A passphrase that does not fit; of two keys it may be that of the other one.
+    fn wrong(&self, failure: Failure) -> Failure {
+        if !self.both || failure.kind != Kind::Permission || self.account.smime_passphrase.is_some() {
+            return failure;
+        }
+        let why = "the message goes out in both suites, and their two keys need one passphrase, or smime_passphrase in \
+                   the account of config.toml for the other";
+        Failure { text: format!("{}: {why}", failure.text), ..failure }
     }
 
     fn passphrase(&self, key: &str) -> Result<&Zeroizing<String>, Failure> {

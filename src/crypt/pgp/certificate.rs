@@ -188,6 +188,11 @@ impl PublicCertificate for Certificate {
         self.cert.keys().any(|key| policy::aging(key.key()))
     }
 
+    /// Never: what is renewed keeps its fingerprint, and another one may be anybody's.
+    fn renews_or_is_renewed_by(&self, _other: &Self) -> bool {
+        false
+    }
+
     fn expires(&self, at: Timestamp) -> Option<Timestamp> {
         let strict = policy::strict(at);
         let own = self

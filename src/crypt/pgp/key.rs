@@ -72,7 +72,7 @@ pub enum KeyError {
 }
 
 /// How long a new key is valid.
-const VALIDITY: Duration = Duration::from_secs(2 * 365 * 86_400);
+pub(super) const VALIDITY: Duration = Duration::from_secs(2 * 365 * 86_400);
 
 /// The features bit by which GnuPG announces packet 20, its own AEAD (draft-koch, 5.2.3.24).
 const GNUPG_OCB: usize = 1;
@@ -227,7 +227,7 @@ impl Key {
         self.self_signatures().any(asks_for_gnupg_ocb)
     }
 
-    fn self_signatures(&self) -> impl Iterator<Item = &Signature> {
+    pub(super) fn self_signatures(&self) -> impl Iterator<Item = &Signature> {
         let user_ids = self.cert.userids().flat_map(|user_id| user_id.bundle().self_signatures().collect::<Vec<_>>());
         self.cert.primary_key().bundle().self_signatures().chain(user_ids)
     }

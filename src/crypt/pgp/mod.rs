@@ -3,12 +3,15 @@
 mod armor;
 mod certificate;
 mod key;
+mod life;
 mod lock;
 mod look;
 mod policy;
 mod read;
 mod seal;
+mod sealed_file;
 mod verify;
+mod wkd;
 
 #[cfg(test)]
 mod tests;
@@ -22,8 +25,11 @@ use super::{
 
 pub use certificate::{Certificate, CertificateError, KeyDescription};
 pub use key::{Key, KeyError, Profile, Signer, SignerError};
+pub use life::{ChangeError, Reason, Revocation};
 pub use lock::UnlockError;
 pub use read::{Decrypted, Layers, Reader, recipients_of};
+pub use sealed_file::{FileError, is_sealed_file, open_file, seal_file};
+pub use wkd::directory_name;
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,6 @@ use super::{
 };
 use crate::crypt::{
     PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
-    beside::beside,
     look::Hidden,
     wire::{Base64Lines, Pieces, fold},
 };
@@ -35,9 +34,8 @@ pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
         sealing;
     // SEIPDv2 only when every recipient says that it reads it.
     let modern = recipients.iter().all(|recipient| recipient.usable().certificate().reads_seipdv2(at));
-    let sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);
-    let bytes = payload.payload().len();
-    let sink = beside(sink, bytes, |sink| encrypt(sink, modern, payload, recipients, signer, at))?;
+    let mut sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);
+    encrypt(&mut sink, modern, payload, recipients, signer, at)?;
     let pieces = sink.finish(boundary).map_err(|error| SealError::Library(error.to_string()))?;
     // The sender stands in From, so a copy to oneself hides nobody.
     let hidden: Vec<_> = unseen.iter().filter(|address| *address != envelope.from()).cloned().collect();
@@ -45,7 +43,7 @@ pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
 }
 
 fn encrypt(
-    sink: &mut (dyn Write + Send + Sync),
+    sink: &mut ArmorSink,
     modern: bool,
     payload: PayloadUse<'_>,
     recipients: &Recipients<Pgp>,

@@ -1,13 +1,16 @@
 //! The structures of CMS that are read (RFC 5652, RFC 5083, RFC 3274), borrowed from the message, their counts
 //! bounded.
 
+pub(super) mod ber;
+pub(super) mod der;
+pub(super) mod oid;
+pub(super) mod pem;
+pub(super) mod pull;
+
 use std::borrow::Cow;
 
-use super::{
-    ber::{Cursor, Element, Malformed, Octets, tag},
-    oid,
-};
 use crate::crypt::OpenError;
+use ber::{Cursor, Element, Malformed, Octets, tag};
 
 /// The most recipients, signers and certificates of one message.
 const MOST_RECIPIENTS: usize = 10_000;
@@ -116,6 +119,14 @@ pub(super) enum Identifier<'a> {
     KeyId(Cow<'a, [u8]>),
 }
 
+/// Whether bytes begin as a ContentInfo with something encrypted, be it damaged or cut off.
+pub(super) fn begins_encrypted(bytes: &[u8]) -> bool {
+    let content_type = Cursor::begun(bytes, tag::SEQUENCE).and_then(|mut info| info.next());
+    let content_type = content_type.and_then(|content_type| content_type.primitive(tag::OID));
+    let encrypted = [oid::ENVELOPED_DATA, oid::AUTH_ENVELOPED_DATA];
+    content_type.is_ok_and(|content_type| encrypted.iter().any(|oid| oid.as_bytes() == content_type))
+}
+
 impl<'a> Message<'a> {
     /// Reads a ContentInfo (RFC 5652, 3).
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self> {
@@ -125,7 +136,7 @@ impl<'a> Message<'a> {
         info.end()?;
         let body = content.next()?;
         content.end()?;
-        let is = |oid: &der::asn1::ObjectIdentifier| content_type == oid.as_bytes();
+        let is = |oid: &::der::asn1::ObjectIdentifier| content_type == oid.as_bytes();
         if is(&oid::ENVELOPED_DATA) {
             Enveloped::read(body, false).map(Self::Enveloped)
         } else if is(&oid::AUTH_ENVELOPED_DATA) {
@@ -231,7 +242,7 @@ impl<'a> Algorithm<'a> {
         Ok(Self { oid, parameters, raw })
     }
 
-    pub(super) fn is(&self, oid: &der::asn1::ObjectIdentifier) -> bool {
+    pub(super) fn is(&self, oid: &::der::asn1::ObjectIdentifier) -> bool {
         self.oid == oid.as_bytes()
     }
 }

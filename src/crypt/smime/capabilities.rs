@@ -6,9 +6,12 @@ use der::{AnyRef, Decode, Tag, Tagged, asn1::ObjectIdentifier};
 use jiff::Timestamp;
 
 use super::{
+    asn1::{
+        der::{algorithm, sequence},
+        oid,
+    },
     certificate::children,
-    der::{algorithm, sequence},
-    oid, wrap,
+    seal::wrap,
 };
 
 /// The most that are read.

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc};
 use jiff::Timestamp;
 use openssl::{
     pkey::{PKey, Public},
-    x509::X509,
+    x509::{X509, X509NameRef},
 };
 
 use self::{facts::Facts, limits::Limits};
@@ -269,6 +269,18 @@ impl PublicCertificate for Certificate {
     /// public authorities still certify.
     fn weak_key(&self) -> bool {
         self.rsa_bits().is_some_and(|bits| bits < 2048)
+    }
+
+    /// Where the key is the same, or the issuer and the subject are: the same authority vouches for the same name.
+    fn renews_or_is_renewed_by(&self, other: &Self) -> bool {
+        let same_key = match (self.public_key(), other.public_key()) {
+            (Some(one), Some(two)) => one.public_eq(two),
+            _ => false,
+        };
+        let same = |one: &X509NameRef, two: &X509NameRef| matches!(one.try_cmp(two), Ok(std::cmp::Ordering::Equal));
+        same_key
+            || (same(self.x509.issuer_name(), other.x509.issuer_name())
+                && same(self.x509.subject_name(), other.x509.subject_name()))
     }
 
     /// None for the last second of the year 9999, which says that there is no well-defined end (RFC 5280, 4.1.2.5).

@@ -9,7 +9,7 @@ use openssl::{
 };
 use zeroize::Zeroizing;
 
-use super::der::{OCTET_STRING, context, element, sequence};
+use super::asn1::der::{OCTET_STRING, context, element, sequence};
 
 /// How a shared secret becomes a key.
 pub(super) enum Derivation {

@@ -9,13 +9,15 @@ use openssl::{
 use zeroize::Zeroizing;
 
 use super::{
-    asn1::{Algorithm, Fault, Identifier},
-    ber::{Element, tag},
-    der::{self as write, OCTET_STRING, algorithm, context, element, sequence, small},
+    asn1::{
+        Algorithm, Fault, Identifier,
+        ber::{Element, tag},
+        der::{self as write, OCTET_STRING, algorithm, context, element, sequence, small},
+        oid,
+    },
     derivation::Derivation,
-    oid,
-    unwrap::{unwrapped, wrapping},
-    wrap::{ContentKey, Wrapped, aes_wrap},
+    read::unwrap::{unwrapped, wrapping},
+    seal::wrap::{ContentKey, Wrapped, aes_wrap},
 };
 use crate::ffi;
 

@@ -1,5 +1,10 @@
 //! Keys: reading PKCS#12, PEM and PKCS#8, writing PEM. What leaves here as bytes is locked.
 
+mod lock;
+mod pkcs12;
+mod request;
+mod scheme;
+
 use std::{collections::HashSet, fmt};
 
 use der::{Reader, SliceReader, Tag};
@@ -10,8 +15,11 @@ use openssl::{
 };
 use zeroize::Zeroizing;
 
-use super::{Certificate, CertificateError, identity, pem, pkcs12, policy};
+use super::{Certificate, CertificateError, asn1::pem, identity, policy};
 use crate::crypt::{Fingerprint, PublicCertificate, Unusable};
+
+pub use lock::UnlockError;
+pub use request::{Algorithm, Waiting};
 
 /// A secret key and, where they are known, its certificate and the chain behind it; locked or unlocked.
 #[derive(Clone)]
@@ -56,6 +64,9 @@ pub enum KeyError {
     /// A secret half without a passphrase must not be written.
     #[error("the key is not locked: it is written with a passphrase only")]
     NotLocked,
+    /// The secret half is needed, and it is locked.
+    #[error("the key is locked")]
+    Locked,
     /// It is locked in the form in which it came, which is not ours.
     #[error("the key is locked in a form that is not written here: it must be unlocked first")]
     Foreign,
@@ -95,6 +106,9 @@ impl Key {
     fn parse_pem(text: &str) -> Result<Vec<Self>, CertificateError> {
         let (mut keys, mut certificates) = (Vec::new(), Vec::new());
         for block in pem::blocks(text) {
+            if keys.len() > MOST || certificates.len() > MOST {
+                return Err(CertificateError::TooMany(MOST));
+            }
             let broken = || CertificateError::Broken;
             let der = block.der.as_deref();
             match block.label {

@@ -1,39 +1,25 @@
 //! S/MIME (RFC 8551, RFC 8550) over CMS (RFC 5652, 5083, 5084, 5753, 8418). CMS and X.509 live here only.
 //!
-//! Structures are read and written by memory-safe code (`der`, and of whole messages `ber` and `pull`, which copy
-//! no content); every primitive, and the path validation, is the openssl crate's.
+//! `asn1` reads and writes structures, memory-safe and without a copy of any content. `certificate`, `chain`, `policy`
+//! and `ocsp` say whose a certificate is and what it is worth; `key` holds the secret halves. `seal` writes messages,
+//! `look` looks at them once more, `read` opens and judges them. Every primitive, and the path validation, is the
+//! openssl crate's.
 
-mod algorithm;
 mod asn1;
-mod ber;
 mod capabilities;
 mod certificate;
 mod chain;
-mod decrypt;
-mod der;
 mod derivation;
 mod identity;
-mod inflate;
 mod kem;
 mod key;
-mod lock;
 mod look;
 mod ocsp;
-mod oid;
-mod pem;
-mod pkcs12;
 mod policy;
-mod pull;
 mod read;
-mod request;
-mod scheme;
 mod seal;
-mod sign;
 #[cfg(test)]
 mod tests;
-mod unwrap;
-mod verify;
-mod wrap;
 
 use jiff::Timestamp;
 
@@ -42,11 +28,9 @@ use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, 
 pub use capabilities::{Announced, Capabilities};
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
-pub use key::{Key, KeyError, Signer};
-pub use lock::UnlockError;
+pub use key::{Algorithm, Key, KeyError, Signer, UnlockError, Waiting};
 pub use ocsp::{AnswerFault, Inquiry, Status, Unasked};
 pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
-pub use request::{Algorithm, Waiting};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

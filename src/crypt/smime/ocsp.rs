@@ -22,11 +22,14 @@ use openssl::{
 };
 
 use super::{
-    Authorities, Certificate, algorithm,
-    asn1::{Algorithm, Fault},
-    ber::{Element, tag},
+    Authorities, Certificate,
+    asn1::{
+        Algorithm, Fault,
+        ber::{Element, tag},
+    },
     certificate::timestamp,
     chain::LEVEL,
+    read::algorithm,
 };
 use crate::{crypt::PublicCertificate, ffi};
 

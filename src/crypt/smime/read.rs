@@ -1,24 +1,32 @@
 //! Reading one CMS layer: decrypting, verifying, inflating. Nothing comes out of an authenticated layer before its
 //! tag is proven (RFC 5083, 2), and every failure below the list of recipients is the same.
 
+pub(super) mod algorithm;
+mod decrypt;
+mod inflate;
+pub(super) mod unwrap;
+mod verify;
+
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{
     Authorities, Certificate, Key,
-    asn1::{Enveloped, Fault, Message},
-    ber::{Octets, tag},
-    decrypt::{ContentCipher, Proof},
-    der::element,
-    inflate::inflate,
-    oid,
-    unwrap::{self, ContentKey},
-    verify::{self, Signatures},
+    asn1::{
+        Enveloped, Fault, Message, begins_encrypted,
+        ber::{Octets, tag},
+        der::element,
+        oid,
+    },
 };
 use crate::{
     crypt::{BadReason, Fingerprint, OpenError, SignatureFact},
     mail::Address,
 };
+use decrypt::{ContentCipher, Proof};
+use inflate::inflate;
+use unwrap::ContentKey;
+use verify::Signatures;
 
 /// Certificates that the user gave by full fingerprint, each for these addresses.
 pub type Pins = [(Fingerprint, Vec<Address>)];
@@ -83,6 +91,15 @@ impl Reader<'_> {
     /// # Errors
     /// Those of [`read`](Self::read).
     pub fn read_in_place(&self, message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
+        let encrypted = begins_encrypted(&message);
+        self.layer(message).map_err(|error| match error {
+            // Damaged or cut off is like any other failure.
+            OpenError::Malformed(_) if encrypted => OpenError::Undecryptable,
+            other => other,
+        })
+    }
+
+    fn layer(&self, message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
         // What is wanted of the structure is copied, so that the content can be moved.
         let step = match Message::read(&message)? {
             Message::Enveloped(enveloped) => Step::Decrypt(self.enveloped(&enveloped)?),

@@ -4,17 +4,18 @@
 //! while the cleartext goes away.
 
 mod envelope;
+mod sign;
 #[cfg(test)]
 pub(super) mod tests;
+pub(super) mod wrap;
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{ContentEncryption, Form, SignatureForm, Signer, Smime, sign};
+use super::{ContentEncryption, Form, SignatureForm, Signer, Smime};
 use crate::crypt::{
     PayloadUse, PublicCertificate, SealError, Sealed, Sealing, Unusable,
-    beside::beside,
     look::Hidden,
     wire::{Base64Lines, Pieces, base64_lines_len, fold},
 };
@@ -31,14 +32,12 @@ pub(super) fn seal(sealing: Sealing<'_, Smime>) -> Result<Sealed, SealError> {
     let recipient_infos = envelope::recipient_infos(recipients)?;
     let length = inside.len(payload.payload().len());
     let lines = Base64Lines::new(Pieces::new(head(outer, form.content).into_bytes()));
-    let encrypt = |sink: &mut (dyn Write + Send + Sync)| -> io::Result<()> {
-        let mut sink = recipient_infos.encrypt(form.content, length, sink)?;
+    let write = || -> io::Result<Vec<Vec<u8>>> {
+        let mut sink = recipient_infos.encrypt(form.content, length, lines)?;
         inside.write(payload, &mut sink)?;
-        sink.finish().map(drop)
+        Ok(sink.finish()?.finish()?.finish())
     };
-    let library = |error: io::Error| SealError::Library(error.to_string());
-    let lines = beside(lines, length, |sink| encrypt(sink).map_err(library))?;
-    let pieces = lines.finish().map_err(library)?.finish();
+    let pieces = write().map_err(|error| SealError::Library(error.to_string()))?;
     // The sender stands in From, so a copy to oneself hides nobody.
     let hidden: Vec<_> = unseen.iter().filter(|address| *address != envelope.from()).cloned().collect();
     Sealed::new(pieces, envelope, recipients, Hidden { subject: confidential_subject, addresses: &hidden })

@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn no_local_part_leaves_its_place_in_the_url() {
-        let address = Address::parse("a/../b?c=d#e&f%+@example.org").unwrap();
-        assert!(url(&address, true).ends_with("?l=a%2F..%2Fb%3Fc%3Dd%23e%26f%25%2B"), "{}", url(&address, true));
+        let address = Address::parse("a/b?c=d#e&f%+@example.org").unwrap();
+        assert!(url(&address, true).ends_with("?l=a%2Fb%3Fc%3Dd%23e%26f%25%2B"), "{}", url(&address, true));
         assert!(url(&Address::parse("j\u{fc}rgen@example.org").unwrap(), false).ends_with("?l=j%C3%BCrgen"));
     }
 }

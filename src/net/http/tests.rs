@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 /// The servers of the integration tests.
-#[allow(dead_code, unused_imports, missing_docs)]
+#[allow(dead_code, unused_imports, missing_docs, clippy::duplicate_mod)]
 #[path = "../../../tests/it/support"]
 mod support {
     mod ca;

@@ -121,6 +121,12 @@ fn a_signed_message_brings_candidates_and_never_replaces_what_is_verified() {
     let plan = super::seal(&new, &["-n", "--json"]).expect(0).json();
     assert_eq!(plan["messages"][0]["recipients"][0]["trust"], "candidate", "{plan}");
     assert_eq!(plan["messages"][0]["recipients"][0]["fingerprint"], bob.fingerprint());
+    // An account that wants somebody to have looked at it says so.
+    let strict = home(&authority.pem(), Some(&alice), &[], "[account.work]\ntrust = \"imported\"\n");
+    strict.sealpost(["cert", "import", "-"]).stdin(signed(&bob)).run().expect(0);
+    let refused = super::seal(&strict, &["-n", "--json"]).expect(67).error();
+    assert!(refused["recipients"][0]["reason"].as_str().unwrap().contains("known as candidate only"), "{refused}");
+    assert_eq!(refused["hints"][0][3], bob.fingerprint());
 
     let known = home(&authority.pem(), Some(&alice), &[&bob], "");
     known.sealpost(["cert", "import", "-"]).stdin(signed(&other)).run().expect(0);

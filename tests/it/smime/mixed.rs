@@ -131,6 +131,48 @@ fn which_suite_is_chosen() {
     }
 }
 
+#[test]
+fn two_keys_with_two_passphrases() {
+    let (server, ca) = MailServer::with_ca();
+    let home = sender(&ca);
+    std::fs::remove_dir_all(home.state().join("keys")).unwrap();
+    home.sealpost(["key", "import", "alice.key", "--passphrase", "file:pw"]).run().expect(0);
+    let import = ["key", "import", "alice.p12", "--passphrase", "file:pw", "--new-passphrase", "file:other"];
+    home.sealpost(import).run().expect(0);
+    let login = ["--user", MailServer::USER, "--password", "file:smtp-pw"];
+    let to = ["-t", "bob@example.test,carol@example.test"];
+    // The flag is for all keys: it says what would help.
+    let error = send(&home, &server.ports(), &[&to[..], &login].concat()).expect(77).error();
+    let text = error["text"].as_str().unwrap();
+    assert!(text.contains("wrong passphrase") && text.contains("smime_passphrase"), "{error}");
+
+    let config = home.state().join("config.toml");
+    let both =
+        "[account.a]\nfrom = \"alice@example.test\"\npassphrase = \"file:pw\"\nsmime_passphrase = \"file:other\"\n";
+    std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + both).unwrap();
+    let configured = |more: &[&str]| {
+        let server = ["send", "--json", "--host", "localhost", "--ports", &server.ports(), "--ca-file", "server.pem"];
+        home.sealpost(server.iter().chain(&to).chain(&login).chain(more)).stdin("hello\n").run()
+    };
+    let sent = configured(&[]).expect(0).json();
+    assert_eq!(sent["messages"].as_array().unwrap().len(), 2, "{sent}");
+    open_smime_as("bob", &server.delivered("bob", 1), &["--signed-by", "alice@example.test"]).expect(0);
+    open_as("carol", &server.delivered("carol", 1), &["--signed-by", "alice@example.test"]).expect(0);
+    // A flag wins over the file.
+    configured(&["--passphrase", "file:pw"]).expect(77);
+    // What comes is opened with either.
+    for suite in ["openpgp", "smime"] {
+        let seal = ["seal", "--quiet", "-t", "alice@example.test", "--suite", suite];
+        let sealed = home.sealpost(seal).stdin("From: alice@example.test\n\nhello\n").run().expect(0).stdout;
+        home.file("m.eml", sealed);
+        for file in ["m.eml", "-"] {
+            let message = std::fs::read(home.path("m.eml")).unwrap();
+            let read = home.sealpost(["open", "--json", file]).stdin(message).run().expect(0).json();
+            assert_eq!((&read["suite"], &read["signature"]["state"]), (&suite.into(), &"good".into()), "{read}");
+        }
+    }
+}
+
 /// A message taken, up to the next one.
 fn taken(reply: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = ["250 ok", "250 ok", "354 go"].into_iter().flat_map(answer).collect();

@@ -10,7 +10,7 @@ mod trusting;
 
 use std::fmt::Write;
 
-use crate::support::{Authority, Home, Mailbox, OpensslCms, Outcome};
+use crate::support::{Authority, Home, Mailbox, OpensslCms, Outcome, days_from_now as day};
 
 /// A MIME entity with a text.
 const ENTITY: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n";
@@ -86,9 +86,4 @@ fn read(own: &Mailbox, anchor: &[u8], message: &[u8], more: &[&str]) -> Outcome 
     home.file("m.eml", message);
     let arguments = ["open", "--json", "--key", "own.p12", "--passphrase", "file:pw", "--trust-anchor", "ca.pem"];
     home.sealpost(arguments.iter().chain(more).chain(&["m.eml"])).run()
-}
-
-/// The time so many days from now, as `--at` takes it.
-fn day(days: i64) -> String {
-    jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + days * 24 * 60 * 60).unwrap().to_string()
 }

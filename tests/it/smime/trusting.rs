@@ -102,3 +102,38 @@ fn the_systems_roots_count_only_where_they_are_asked_for() {
         home.sealpost(arguments).env("SSL_CERT_FILE", &roots).stdin(super::IN).run().expect(exit);
     }
 }
+
+#[test]
+fn each_reason_has_a_hint_that_works_or_none() {
+    let (authority, _openssl) = authority();
+    let bob = authority.mailbox("bob@example.test");
+    let home = Home::new();
+    home.file("bob.pem", bob.pem());
+    let plan = |more: &[&str]| {
+        let plan = ["send", "-n", "--json", "--from", "alice@example.test", "--host", "h", "-t", "bob@example.test"];
+        home.sealpost(plan.iter().chain(more)).run()
+    };
+    let import = serde_json::json!(["sealpost", "cert", "import", "-"]);
+    assert_eq!(plan(&[]).expect(67).error()["hints"], serde_json::json!([import]));
+    // Nothing vouches for it, and it is not in the store: there is nothing to be shown.
+    assert_eq!(plan(&["--cert", "bob.pem"]).expect(67).error()["hints"], serde_json::json!([import]));
+    home.sealpost(["cert", "import", "bob.pem"]).run().expect(0);
+    let error = plan(&["-t", "erin@example.test"]).expect(67).error();
+    assert_eq!(error["hints"], serde_json::json!([["sealpost", "cert", "show", bob.fingerprint()], import]), "{error}");
+    let shown = home.sealpost(["cert", "show", &bob.fingerprint()]).run().expect(0).text();
+    assert!(shown.contains("usable       no"), "{shown}");
+    // A setting is at fault: it is named, and no certificate would help.
+    for (setting, value, exit) in
+        [("trust_anchors", "[\"none.pem\"]", 67), ("crl", "[\"none.crl\"]", 67), ("trust_anchors", "[3]", 78)]
+    {
+        std::fs::write(home.state().join("config.toml"), format!("[smime]\n{setting} = {value}\n")).unwrap();
+        let error = plan(&[]).expect(exit).error();
+        assert_eq!(error["hints"], serde_json::json!([]), "{error}");
+        assert!(error.to_string().contains(&format!("smime.{setting}")), "{error}");
+    }
+    std::fs::write(home.state().join("config.toml"), "").unwrap();
+    let recipients = "[recipient.\"bob@example.test\"]\ngcm = 1\n";
+    std::fs::write(home.state().join("recipients.toml"), recipients).unwrap();
+    let error = plan(&[]).expect(78).error();
+    assert!(error["text"].as_str().unwrap().contains("recipient.\"bob@example.test\".gcm"), "{error}");
+}

@@ -65,12 +65,20 @@ impl Gpgsm {
     /// Takes an RSA key and its certificates. Version 2.2 crashes on others, and reads 3DES only.
     pub fn import_key(&self, own: &Mailbox) {
         self.file("key.pem", &[own.key_pem(), own.pem()].concat());
-        let mut openssl = Command::new("openssl");
-        openssl.args(["pkcs12", "-export", "-in", "key.pem", "-macalg", "sha1", "-passout", "file:passphrase"]);
-        openssl.args(["-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES"]).current_dir(self.home.path());
         self.file("passphrase", format!("{PASSPHRASE}\n").as_bytes());
-        let file = run(openssl, b"").expect(0).stdout;
-        self.run(&["--import"], &file).expect(0);
+        let export = || {
+            let mut openssl = Command::new("openssl");
+            openssl.args(["pkcs12", "-export", "-in", "key.pem", "-macalg", "sha1", "-passout", "file:passphrase"]);
+            openssl.args(["-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES"]).current_dir(self.home.path());
+            run(openssl, b"").expect(0).stdout
+        };
+        // Some files it reads wrongly, by the bytes of their ciphertext; another has others.
+        for _ in 0..4 {
+            if self.run(&["--import"], &export()).exit == 0 {
+                return;
+            }
+        }
+        self.run(&["--import"], &export()).expect(0);
     }
 
     /// Decrypts CMS, DER.

@@ -34,3 +34,8 @@ pub use sqop::Sqop;
 pub fn package() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// The time so many days from now, as `--at` takes it.
+pub fn days_from_now(days: i64) -> String {
+    jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + days * 24 * 60 * 60).unwrap().to_string()
+}

@@ -149,3 +149,4 @@ fn round_trip(folder: &Folder, open: &Key) {
 }
 
 mod foreign;
+mod hostile;

@@ -9,11 +9,12 @@ use crate::crypt::{
     Recipients,
     smime::{
         Certificate, Smime,
+        asn1::der::{self as write, OCTET_STRING, SEQUENCE, SET, context},
+        asn1::oid,
+        asn1::pull::Pull,
         certificate::KeyKind,
-        der::{self as write, OCTET_STRING, SEQUENCE, SET, context},
-        kem, oid,
-        pull::Pull,
-        wrap::issuer_and_serial,
+        kem,
+        seal::wrap::issuer_and_serial,
     },
 };
 

@@ -10,8 +10,8 @@ use std::io::Write;
 use crate::crypt::{
     SealError, Sealed,
     smime::{
-        der::{self, context, element, sequence},
-        pull::Pull,
+        asn1::der::{self, context, element, sequence},
+        asn1::pull::Pull,
         seal::tests::*,
     },
     wire::Base64Lines,

@@ -14,9 +14,11 @@ use zeroize::Zeroizing;
 
 use super::super::{
     ContentEncryption, Smime,
-    der::{self, OCTET_STRING, SEQUENCE, algorithm, context, element, sequence, set_of, small},
-    oid,
-    wrap::{self, ContentKey},
+    asn1::{
+        der::{self, OCTET_STRING, SEQUENCE, algorithm, context, element, sequence, set_of, small},
+        oid,
+    },
+    seal::wrap::{self, ContentKey},
 };
 use crate::crypt::{PublicCertificate, Recipients, SealError, Unusable};
 

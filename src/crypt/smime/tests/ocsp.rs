@@ -7,9 +7,9 @@ use openssl::{hash::MessageDigest, nid::Nid, sign::Signer};
 use super::authority::{Ca, Identity, Wish, days, now};
 use crate::crypt::smime::{
     AnswerFault, Authorities, Certificate, Inquiry, Status, Unasked,
+    asn1::der::{GENERALIZED_TIME, bit_string, context, element, oid, sequence},
+    asn1::oid::{ECDSA_SHA1, ECDSA_SHA256},
     certificate::children,
-    der::{GENERALIZED_TIME, bit_string, context, element, oid, sequence},
-    oid::{ECDSA_SHA1, ECDSA_SHA256},
 };
 
 const KIM: &str = "kim@example.org";

@@ -55,7 +55,7 @@ fn child_opens_and_looks_for_rc2() {
         assert!(key.unlock(&pass("wrong")).is_err());
         assert!(!has_rc2());
     }
-    let legacy = crate::crypt::smime::pkcs12::legacy().unwrap();
+    let legacy = crate::crypt::smime::key::pkcs12::legacy().unwrap();
     assert!(has_rc2(), "it would be seen");
     drop(legacy);
     assert!(!has_rc2());

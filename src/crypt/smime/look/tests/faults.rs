@@ -5,8 +5,9 @@ use openssl::nid::Nid;
 use super::*;
 use crate::crypt::smime::{
     ContentEncryption, Form,
-    der::{OCTET_STRING, algorithm, set_of, small},
-    oid, wrap,
+    asn1::der::{OCTET_STRING, algorithm, set_of, small},
+    asn1::oid,
+    seal::wrap,
 };
 
 fn form(content: ContentEncryption) -> Form {

@@ -4,9 +4,10 @@ use openssl::{cipher::Cipher as Aead, cipher_ctx::CipherCtx, nid::Nid};
 
 use super::*;
 use crate::crypt::smime::{
-    der::{SET, algorithm, context, element, oid as named, sequence, small},
+    asn1::der::{SET, algorithm, context, element, oid as named, sequence, small},
+    asn1::oid,
     identity::names_of,
-    oid, wrap,
+    seal::wrap,
 };
 use forge::{attribute, info, octets};
 
@@ -147,7 +148,7 @@ fn no_tag_but_the_whole_right_one_is_taken() {
         assert_eq!(outcome(&envelope.to(people::rsa())).unwrap_err(), OpenError::Undecryptable, "{number}");
     }
     let other = Envelope { kind: oid::SIGNED_DATA, ..Envelope::new() };
-    assert!(matches!(outcome(&other.to(people::rsa())), Err(OpenError::Malformed(_))));
+    assert_eq!(outcome(&other.to(people::rsa())).unwrap_err(), OpenError::Undecryptable);
 }
 
 #[test]
@@ -239,4 +240,19 @@ fn cbc_is_read_and_not_proven() {
     let mut other = whole;
     other[at] += 1;
     assert_eq!(read(alice, &other).err(), Some(OpenError::Undecryptable));
+}
+
+#[test]
+fn what_is_cut_off_is_like_any_other_failure() {
+    let rsa = people::rsa();
+    for cipher in [Cipher::aes_256_cbc(), Cipher::aes_256_gcm()] {
+        let whole = encrypt(rsa, ENTITY, cipher);
+        // ContentInfo, its length, and its type.
+        let begun = 4 + 2 + usize::from(whole[5]);
+        for length in begun..whole.len() {
+            let error = read(rsa, &whole[..length]).err().unwrap();
+            assert_eq!(error, OpenError::Undecryptable, "{length}");
+        }
+        assert!(matches!(read(rsa, &whole[..begun - 1]), Err(OpenError::Malformed(_))));
+    }
 }

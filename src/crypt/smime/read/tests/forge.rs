@@ -9,10 +9,10 @@ use openssl::{
 };
 
 use crate::crypt::smime::{
-    der::{OCTET_STRING, SET, UTC_TIME, algorithm, context, element, oid as named, sequence, set_of, small},
-    oid,
+    asn1::der::{OCTET_STRING, SET, UTC_TIME, algorithm, context, element, oid as named, sequence, set_of, small},
+    asn1::oid,
+    seal::wrap::issuer_and_serial,
     tests::authority::Identity,
-    wrap::issuer_and_serial,
 };
 
 /// What is signed, and how; what is not said is as it should be.

@@ -9,9 +9,9 @@ use crate::crypt::{
     PublicCertificate, UnknownReason,
     smime::{
         Capabilities,
-        der::{algorithm, element, sequence},
+        asn1::der::{algorithm, element, sequence},
+        asn1::oid,
         identity::names_of,
-        oid,
         tests::authority::{Ca, Identity, Wish, days, now, revocations, rsa},
     },
 };

@@ -11,15 +11,17 @@ use openssl::{
 };
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
-use super::{
+use super::super::{
     Capabilities, Certificate, Signer,
-    der::{self as write, OCTET_STRING, SEQUENCE, SET, algorithm, context, element, sequence, set_of, small},
-    oid,
-    wrap::issuer_and_serial,
+    asn1::{
+        der::{self as write, OCTET_STRING, SEQUENCE, SET, algorithm, context, element, sequence, set_of, small},
+        oid,
+    },
+    seal::wrap::issuer_and_serial,
 };
 
 /// A signature of some content, not yet in its place.
-pub(super) struct Signature {
+pub(in crate::crypt::smime) struct Signature {
     /// The name of its digest in multipart/signed (RFC 8551, 3.5.3.2).
     pub micalg: &'static str,
     digests: Vec<u8>,
@@ -28,7 +30,7 @@ pub(super) struct Signature {
 }
 
 /// Why nothing is signed.
-pub(super) enum Refusal {
+pub(in crate::crypt::smime) enum Refusal {
     /// The key is of no kind that signs here.
     Kind,
     Library(ErrorStack),
@@ -60,7 +62,7 @@ enum How {
 }
 
 /// Signs a content that comes in chunks.
-pub(super) fn sign<'a>(
+pub(in crate::crypt::smime) fn sign<'a>(
     signer: &Signer,
     content: impl Iterator<Item = &'a [u8]>,
     at: Timestamp,
@@ -93,12 +95,12 @@ pub(super) fn sign<'a>(
 
 impl Signature {
     /// SignedData without its content.
-    pub(super) fn detached(&self) -> Vec<u8> {
+    pub(in crate::crypt::smime) fn detached(&self) -> Vec<u8> {
         self.content_info(&sequence(&[&write::oid(oid::DATA)]), 0)
     }
 
     /// What stands before and behind a content of some bytes within SignedData.
-    pub(super) fn around(&self, content: usize) -> (Vec<u8>, Vec<u8>) {
+    pub(in crate::crypt::smime) fn around(&self, content: usize) -> (Vec<u8>, Vec<u8>) {
         let octets = write::begin(OCTET_STRING, &[], content);
         let explicit = write::begin(context(0), &[&octets], content);
         let encapsulated = write::begin(SEQUENCE, &[&write::oid(oid::DATA), &explicit], content);

@@ -9,29 +9,29 @@ use openssl::{
     sign::{RsaPssSaltlen, Verifier},
 };
 
-use super::{
-    asn1::Algorithm,
+use super::super::asn1::{
+    Algorithm,
     ber::{Cursor, Element, tag},
     oid,
 };
 
 /// The digests of one content, each counted once.
-pub(super) struct Digests<'a> {
+pub(in crate::crypt::smime) struct Digests<'a> {
     content: &'a [u8],
     counted: Vec<(Nid, Vec<u8>)>,
 }
 
 impl<'a> Digests<'a> {
-    pub(super) fn new(content: &'a [u8]) -> Self {
+    pub(in crate::crypt::smime) fn new(content: &'a [u8]) -> Self {
         Self { content, counted: Vec::new() }
     }
 
-    pub(super) fn content(&self) -> &'a [u8] {
+    pub(in crate::crypt::smime) fn content(&self) -> &'a [u8] {
         self.content
     }
 
     /// None if the algorithm is not known.
-    pub(super) fn of(&mut self, algorithm: &Algorithm<'_>) -> Option<&[u8]> {
+    pub(in crate::crypt::smime) fn of(&mut self, algorithm: &Algorithm<'_>) -> Option<&[u8]> {
         let digest = digest(algorithm.oid)?;
         let index = match self.counted.iter().position(|(known, _)| *known == digest.type_()) {
             Some(index) => index,
@@ -45,7 +45,7 @@ impl<'a> Digests<'a> {
 }
 
 /// A digest by the contents octets of its identifier.
-pub(super) fn digest(oid: &[u8]) -> Option<MessageDigest> {
+pub(in crate::crypt::smime) fn digest(oid: &[u8]) -> Option<MessageDigest> {
     let known = [
         (oid::MD5, MessageDigest::md5()),
         (oid::SHA1, MessageDigest::sha1()),
@@ -75,7 +75,7 @@ enum Scheme {
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn verify(
+pub(in crate::crypt::smime) fn verify(
     key: &PKeyRef<Public>,
     algorithm: &Algorithm<'_>,
     digest: &Algorithm<'_>,
@@ -210,7 +210,7 @@ const NAMED: [(der::asn1::ObjectIdentifier, Kind, Option<der::asn1::ObjectIdenti
 ];
 
 /// Whether a signature algorithm is known, and names by itself a digest that protects: neither MD5, SHA-1 nor DSA.
-pub(super) fn protects(algorithm: &Algorithm<'_>) -> bool {
+pub(in crate::crypt::smime) fn protects(algorithm: &Algorithm<'_>) -> bool {
     let good = |digest: MessageDigest| digest != MessageDigest::md5() && digest != MessageDigest::sha1();
     let Some((_, kind, fixed)) = NAMED.iter().find(|(oid, ..)| algorithm.is(oid)) else { return false };
     match (kind, fixed) {
@@ -222,7 +222,7 @@ pub(super) fn protects(algorithm: &Algorithm<'_>) -> bool {
 }
 
 /// What of a signature no longer protects, in words: MD5, SHA-1, DSA, RSA under 2048 bits, curves under 224.
-pub(super) fn weakness(key: &PKeyRef<Public>, digest: &Algorithm<'_>) -> Option<String> {
+pub(in crate::crypt::smime) fn weakness(key: &PKeyRef<Public>, digest: &Algorithm<'_>) -> Option<String> {
     if digest.is(&oid::MD5) {
         return Some("MD5".to_owned());
     }

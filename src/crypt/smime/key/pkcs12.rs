@@ -4,7 +4,7 @@
 //! every cost bounded before the passphrase is tried.
 
 use der::{
-    EncodingRules, Reader, Sequence, SliceReader, TagNumber,
+    Encode, EncodingRules, Reader, Sequence, SliceReader, TagNumber,
     asn1::{Any, AnyRef, ContextSpecific, ObjectIdentifier, OctetString, SetOfVec, UintRef},
 };
 use openssl::{
@@ -14,11 +14,14 @@ use openssl::{
 };
 use spki::AlgorithmIdentifierRef;
 
-use super::{
+use super::super::{
     Certificate, UnlockError,
-    key::MOST,
-    scheme::{Demand, EncryptedKey},
+    key::{
+        MOST,
+        scheme::{Demand, EncryptedKey},
+    },
 };
+use crate::ffi;
 
 /// Data and EncryptedData (RFC 5652, 4 and 8).
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
@@ -32,14 +35,14 @@ const MOST_BAGS: usize = 2 * MOST;
 const DEEPEST: usize = 4;
 
 /// What a file held.
-pub(super) struct Opened {
+pub(in crate::crypt::smime) struct Opened {
     pub key: PKey<Private>,
     /// Its own certificate and the others, in the order of the file.
     pub certificates: Vec<Certificate>,
 }
 
 /// Whether bytes are the beginning of a PKCS#12 file: version 3, then a ContentInfo.
-pub(super) fn is_pkcs12(bytes: &[u8]) -> bool {
+pub(in crate::crypt::smime) fn is_pkcs12(bytes: &[u8]) -> bool {
     let look = || -> der::Result<bool> {
         let mut reader = SliceReader::new_with_encoding_rules(bytes, EncodingRules::Ber)?;
         reader.sequence(|body| {
@@ -60,10 +63,13 @@ pub(super) fn is_pkcs12(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`UnlockError`]; algorithms and costs first, without a look at the passphrase.
-pub(super) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError> {
-    let asks = look(bytes)?;
+pub(in crate::crypt::smime) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError> {
+    let mut asks = look(bytes)?;
     let wrong = || UnlockError::WrongPassphrase("the PKCS#12 file".to_owned());
     if passphrase.contains('\0') {
+        return Err(wrong());
+    }
+    if !asks.look_within(passphrase)? {
         return Err(wrong());
     }
     let file = Pkcs12::from_der(bytes).map_err(|_| UnlockError::Broken)?;
@@ -87,7 +93,7 @@ pub(super) fn open(bytes: &[u8], passphrase: &str) -> Result<Opened, UnlockError
 }
 
 /// The algorithms that the library keeps apart, for as long as the value lives.
-pub(super) fn legacy() -> Result<Provider, UnlockError> {
+pub(in crate::crypt::smime) fn legacy() -> Result<Provider, UnlockError> {
     Provider::try_load(None, "legacy", true).map_err(|_| UnlockError::Algorithm("RC2, RC4 or DES".to_owned()))
 }
 
@@ -96,11 +102,13 @@ struct Asks {
     demand: Demand,
     mac: bool,
     bags: usize,
+    /// What is encrypted: the algorithm in DER, and the ciphertext.
+    hidden: Vec<(Vec<u8>, Vec<u8>)>,
     fault: Option<UnlockError>,
 }
 
 fn look(bytes: &[u8]) -> Result<Asks, UnlockError> {
-    let mut asks = Asks { demand: Demand::default(), mac: false, bags: 0, fault: None };
+    let mut asks = Asks { demand: Demand::default(), mac: false, bags: 0, hidden: Vec::new(), fault: None };
     let read = asks.file(bytes);
     match asks.fault.take() {
         Some(fault) => Err(fault),
@@ -131,6 +139,37 @@ impl Asks {
         })
     }
 
+    /// Adds what the bags ask for that are encrypted themselves, each of which the library would compute as it comes.
+    /// False if the passphrase does not open them.
+    fn look_within(&mut self, passphrase: &str) -> Result<bool, UnlockError> {
+        let _legacy = self.demand.legacy.then(legacy).transpose()?;
+        for (algorithm, content) in std::mem::take(&mut self.hidden) {
+            // Some write no passphrase as the empty one, others as none.
+            let tries = [Some(passphrase), None];
+            let count = if passphrase.is_empty() { 2 } else { 1 };
+            let mut garbage = false;
+            for passphrase in tries.into_iter().take(count) {
+                let Ok(clear) = ffi::decrypt_by_passphrase(&algorithm, passphrase, &content) else { continue };
+                // It may have a padding that fits.
+                garbage = clear.first() != Some(&0x30);
+                if garbage {
+                    continue;
+                }
+                let read = ber(&clear).and_then(|mut clear| clear.sequence(|bags| self.bags(bags, 0)));
+                match (self.fault.take(), read) {
+                    (Some(fault), _) => return Err(fault),
+                    // A stream cipher gives garbage that begins like a sequence, one time in 256.
+                    (None, Err(_)) => garbage = true,
+                    (None, Ok(())) => break,
+                }
+            }
+            if garbage {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// MacData (RFC 7292, 4).
     fn integrity<'a>(&mut self, mac: &mut SliceReader<'a>) -> der::Result<()> {
         let algorithm = mac.sequence(|digest| {
@@ -156,7 +195,10 @@ impl Asks {
             ENCRYPTED_DATA => {
                 let data = explicit::<EncryptedData<'a>>(safe)?;
                 let asked = self.demand.add(&data.info.algorithm);
-                self.note(asked)
+                self.note(asked)?;
+                let content = data.info.content.map(OctetString::into_bytes).unwrap_or_default();
+                self.hidden.push((data.info.algorithm.to_der()?, content.into()));
+                Ok(())
             }
             // public-key privacy (RFC 7292, 3.1): nobody makes it, the library passes over it
             _ => rest(safe),

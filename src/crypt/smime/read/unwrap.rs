@@ -18,14 +18,16 @@ use openssl::{
 };
 use zeroize::Zeroizing;
 
-use super::{
+use super::super::{
     Certificate, Key,
-    asn1::{Algorithm, Fault, Identifier},
-    ber::{Cursor, Element, tag},
+    asn1::{
+        Algorithm, Fault, Identifier,
+        ber::{Cursor, Element, tag},
+        oid,
+    },
     derivation::{Derivation, shared_info},
     kem::{self, Encapsulated},
     key::Secret,
-    oid,
 };
 use crate::crypt::{Fingerprint, OpenError, PublicCertificate};
 
@@ -33,14 +35,14 @@ use crate::crypt::{Fingerprint, OpenError, PublicCertificate};
 const MOST_TRIALS: usize = 16;
 
 /// What the content is encrypted with.
-pub(super) struct ContentKey {
+pub(in crate::crypt::smime) struct ContentKey {
     pub key: Zeroizing<Vec<u8>>,
     /// Whose key opened it.
     pub opened_by: Fingerprint,
 }
 
 /// Why no key comes out.
-pub(super) enum Failure {
+pub(in crate::crypt::smime) enum Failure {
     /// Not one of the keys is a recipient's; whom the message names.
     NoKey(Vec<String>),
     Fault(Fault),
@@ -76,7 +78,11 @@ enum Method<'a> {
 }
 
 /// Finds the content key, which is to have a length.
-pub(super) fn content_key(recipients: &[Element<'_>], keys: &[Key], length: usize) -> Result<ContentKey, Failure> {
+pub(in crate::crypt::smime) fn content_key(
+    recipients: &[Element<'_>],
+    keys: &[Key],
+    length: usize,
+) -> Result<ContentKey, Failure> {
     let (mut named, mut matched, mut trials) = (Vec::new(), None, 0);
     for recipient in recipients {
         for wrapped in wrapped_keys(recipient).map_err(Failure::Fault)? {
@@ -104,7 +110,7 @@ pub(super) fn content_key(recipients: &[Element<'_>], keys: &[Key], length: usiz
 }
 
 /// Whom the recipients are, in words.
-pub(super) fn names(recipients: &[Element<'_>]) -> Result<Vec<String>, Fault> {
+pub(in crate::crypt::smime) fn names(recipients: &[Element<'_>]) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     for recipient in recipients {
         names.extend(wrapped_keys(recipient)?.iter().map(|wrapped| wrapped.recipient.words()));
@@ -323,7 +329,7 @@ fn peer(secret: &PKey<Private>, originator: &Element<'_>) -> Option<PKey<Public>
 }
 
 /// What a key is wrapped with (RFC 3565, 2.3.2; RFC 3370, 4.3.1).
-pub(super) fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
+pub(in crate::crypt::smime) fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> {
     let known = [
         (oid::AES128_WRAP, Cipher::aes_128_wrap()),
         (oid::AES192_WRAP, Cipher::aes_192_wrap()),
@@ -333,7 +339,11 @@ pub(super) fn wrapping(algorithm: &Algorithm<'_>) -> Option<&'static CipherRef> 
 }
 
 /// RFC 3394.
-pub(super) fn unwrapped(cipher: &CipherRef, key: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+pub(in crate::crypt::smime) fn unwrapped(
+    cipher: &CipherRef,
+    key: &[u8],
+    wrapped: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
     context.decrypt_init(Some(cipher), Some(key), None)?;

@@ -9,7 +9,7 @@ const BROKEN: &str = "its CMS structure cannot be read";
 const MOST_DEPTH: usize = 64;
 
 /// The most octets of an element that is kept.
-pub(super) const MOST_KEPT: usize = 1 << 16;
+pub(in crate::crypt::smime) const MOST_KEPT: usize = 1 << 16;
 
 /// The first octets of an element.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ struct Header {
 }
 
 /// Elements one behind the other.
-pub(super) struct Pull<R> {
+pub(in crate::crypt::smime) struct Pull<R> {
     source: R,
     /// How many octets were consumed.
     at: usize,
@@ -34,12 +34,12 @@ pub(super) struct Pull<R> {
 
 impl<R: Read> Pull<R> {
     /// Begins to read.
-    pub(super) fn new(source: R) -> Self {
+    pub(in crate::crypt::smime) fn new(source: R) -> Self {
         Self { source, at: 0, next: None, entered: Vec::new() }
     }
 
     /// The tag of the next element; none at the end of the element that was entered.
-    pub(super) fn peek(&mut self) -> Result<Option<u8>, &'static str> {
+    pub(in crate::crypt::smime) fn peek(&mut self) -> Result<Option<u8>, &'static str> {
         if matches!(self.entered.last(), Some(Some(end)) if *end == self.at) {
             return Ok(None);
         }
@@ -50,7 +50,7 @@ impl<R: Read> Pull<R> {
 
     /// Enters the next element, which has this tag and is constructed; gives the length of its contents unless that
     /// is indefinite.
-    pub(super) fn enter(&mut self, tag: u8) -> Result<Option<usize>, &'static str> {
+    pub(in crate::crypt::smime) fn enter(&mut self, tag: u8) -> Result<Option<usize>, &'static str> {
         let header = self.take(tag)?;
         if self.entered.len() == MOST_DEPTH {
             return Err(BROKEN);
@@ -60,7 +60,7 @@ impl<R: Read> Pull<R> {
     }
 
     /// Leaves the element that was entered last, which must be at its end.
-    pub(super) fn leave(&mut self) -> Result<(), &'static str> {
+    pub(in crate::crypt::smime) fn leave(&mut self) -> Result<(), &'static str> {
         if self.peek()?.is_some() {
             return Err("its CMS structure holds something that is no part of it");
         }
@@ -71,7 +71,7 @@ impl<R: Read> Pull<R> {
     }
 
     /// The next element as it stands, which has this tag.
-    pub(super) fn element(&mut self, tag: u8) -> Result<Vec<u8>, &'static str> {
+    pub(in crate::crypt::smime) fn element(&mut self, tag: u8) -> Result<Vec<u8>, &'static str> {
         let mut kept = Vec::new();
         let mut depth = 0;
         loop {
@@ -93,7 +93,7 @@ impl<R: Read> Pull<R> {
     }
 
     /// The contents of the next element, which has this tag and a definite length.
-    pub(super) fn value(&mut self, tag: u8) -> Result<Vec<u8>, &'static str> {
+    pub(in crate::crypt::smime) fn value(&mut self, tag: u8) -> Result<Vec<u8>, &'static str> {
         let mut kept = Vec::new();
         let length = self.take(tag)?.length.ok_or(BROKEN)?;
         self.contents(length, &mut kept)?;
@@ -102,12 +102,12 @@ impl<R: Read> Pull<R> {
 
     /// Whether the next element has this tag and a definite length, which is given; its header is passed, its
     /// contents are left for [`Pull::pass`].
-    pub(super) fn open(&mut self, tag: u8) -> Result<usize, &'static str> {
+    pub(in crate::crypt::smime) fn open(&mut self, tag: u8) -> Result<usize, &'static str> {
         self.take(tag)?.length.ok_or(BROKEN)
     }
 
     /// Passes over contents.
-    pub(super) fn pass(&mut self, length: usize) -> Result<(), &'static str> {
+    pub(in crate::crypt::smime) fn pass(&mut self, length: usize) -> Result<(), &'static str> {
         let passed = std::io::copy(&mut self.source.by_ref().take(length as u64), &mut std::io::sink());
         if passed.map_err(|_| BROKEN)? != length as u64 {
             return Err(BROKEN);
@@ -117,7 +117,7 @@ impl<R: Read> Pull<R> {
     }
 
     /// That nothing follows.
-    pub(super) fn end(&mut self) -> Result<(), &'static str> {
+    pub(in crate::crypt::smime) fn end(&mut self) -> Result<(), &'static str> {
         match self.source.read(&mut [0]) {
             Ok(0) if self.next.is_none() && self.entered.is_empty() => Ok(()),
             _ => Err("something stands behind its CMS structure"),

@@ -7,18 +7,18 @@
 use std::{borrow::Cow, ops::Range};
 
 /// Universal tags, the constructed bit set where the type is always constructed.
-pub(super) mod tag {
-    pub(in super::super) const INTEGER: u8 = 0x02;
-    pub(in super::super) const BIT_STRING: u8 = 0x03;
-    pub(in super::super) const OCTET_STRING: u8 = 0x04;
-    pub(in super::super) const OID: u8 = 0x06;
-    pub(in super::super) const UTC_TIME: u8 = 0x17;
-    pub(in super::super) const GENERALIZED_TIME: u8 = 0x18;
-    pub(in super::super) const SEQUENCE: u8 = 0x30;
-    pub(in super::super) const SET: u8 = 0x31;
+pub(in crate::crypt::smime) mod tag {
+    pub(in crate::crypt::smime) const INTEGER: u8 = 0x02;
+    pub(in crate::crypt::smime) const BIT_STRING: u8 = 0x03;
+    pub(in crate::crypt::smime) const OCTET_STRING: u8 = 0x04;
+    pub(in crate::crypt::smime) const OID: u8 = 0x06;
+    pub(in crate::crypt::smime) const UTC_TIME: u8 = 0x17;
+    pub(in crate::crypt::smime) const GENERALIZED_TIME: u8 = 0x18;
+    pub(in crate::crypt::smime) const SEQUENCE: u8 = 0x30;
+    pub(in crate::crypt::smime) const SET: u8 = 0x31;
 
     /// Context-specific and constructed (X.690, 8.1.2).
-    pub(in super::super) const fn context(number: u8) -> u8 {
+    pub(in crate::crypt::smime) const fn context(number: u8) -> u8 {
         0xa0 | number
     }
 }
@@ -31,13 +31,13 @@ const MAX_DEPTH: usize = 32;
 
 /// What is no BER, or not the element that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(in crate::crypt::smime) struct Malformed;
 
 type Result<T> = std::result::Result<T, Malformed>;
 
 /// One element.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Element<'a> {
+pub(in crate::crypt::smime) struct Element<'a> {
     /// Class, constructed bit and number, which is below 31.
     pub tag: u8,
     /// Its contents, without the end marker of an indefinite length.
@@ -50,7 +50,7 @@ pub(super) struct Element<'a> {
 
 /// Elements one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor<'a> {
+pub(in crate::crypt::smime) struct Cursor<'a> {
     rest: &'a [u8],
     at: usize,
 }
@@ -113,24 +113,24 @@ fn indefinite(bytes: &[u8]) -> Result<usize> {
 
 impl<'a> Element<'a> {
     /// The one element that some bytes are; an end of line behind it is allowed.
-    pub(super) fn only(bytes: &'a [u8]) -> Result<Self> {
+    pub(in crate::crypt::smime) fn only(bytes: &'a [u8]) -> Result<Self> {
         let mut cursor = Cursor::new(bytes);
         let element = cursor.next()?;
         if cursor.rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) { Ok(element) } else { Err(Malformed) }
     }
 
     /// The elements in it, if it has a tag.
-    pub(super) fn inside(&self, tag: u8) -> Result<Cursor<'a>> {
+    pub(in crate::crypt::smime) fn inside(&self, tag: u8) -> Result<Cursor<'a>> {
         if self.tag == tag { Ok(Cursor { rest: self.contents, at: self.at }) } else { Err(Malformed) }
     }
 
     /// The contents of a primitive element, if it has a tag.
-    pub(super) fn primitive(&self, tag: u8) -> Result<&'a [u8]> {
+    pub(in crate::crypt::smime) fn primitive(&self, tag: u8) -> Result<&'a [u8]> {
         if self.tag == tag { Ok(self.contents) } else { Err(Malformed) }
     }
 
     /// The octets of a string, in one piece or in several, if it has a tag in its primitive form.
-    pub(super) fn octets(&self, tag: u8) -> Result<Cow<'a, [u8]>> {
+    pub(in crate::crypt::smime) fn octets(&self, tag: u8) -> Result<Cow<'a, [u8]>> {
         if self.tag == tag {
             return Ok(Cow::Borrowed(self.contents));
         }
@@ -146,22 +146,29 @@ impl<'a> Element<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::crypt::smime) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, at: 0 }
     }
 
     /// What is left.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(in crate::crypt::smime) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// Whether nothing is left.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::crypt::smime) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
+    /// The elements of the first element, whether or not all of it is there.
+    pub(in crate::crypt::smime) fn begun(bytes: &'a [u8], tag: u8) -> Result<Self> {
+        let header = Header::read(bytes)?;
+        let rest = bytes.get(header.len..).filter(|_| header.tag == tag).ok_or(Malformed)?;
+        Ok(Self { rest, at: header.len })
+    }
+
     /// The next element.
-    pub(super) fn next(&mut self) -> Result<Element<'a>> {
+    pub(in crate::crypt::smime) fn next(&mut self) -> Result<Element<'a>> {
         let header = Header::read(self.rest)?;
         let behind = self.rest.get(header.len..).ok_or(Malformed)?;
         let (len, marker) = match header.contents {
@@ -177,7 +184,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next element, if it has one of the tags.
-    pub(super) fn next_if(&mut self, tags: &[u8]) -> Result<Option<Element<'a>>> {
+    pub(in crate::crypt::smime) fn next_if(&mut self, tags: &[u8]) -> Result<Option<Element<'a>>> {
         match self.rest.first() {
             Some(tag) if tags.contains(tag) => self.next().map(Some),
             _ => Ok(None),
@@ -185,12 +192,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next element, which has a tag and elements in it.
-    pub(super) fn inside(&mut self, tag: u8) -> Result<Cursor<'a>> {
+    pub(in crate::crypt::smime) fn inside(&mut self, tag: u8) -> Result<Cursor<'a>> {
         self.next()?.inside(tag)
     }
 
     /// All the elements that are left, not more than a number of them.
-    pub(super) fn all(mut self, most: usize) -> Result<Option<Vec<Element<'a>>>> {
+    pub(in crate::crypt::smime) fn all(mut self, most: usize) -> Result<Option<Vec<Element<'a>>>> {
         let mut elements = Vec::new();
         while !self.is_empty() {
             if elements.len() == most {
@@ -202,7 +209,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Nothing may be left.
-    pub(super) fn end(&self) -> Result<()> {
+    pub(in crate::crypt::smime) fn end(&self) -> Result<()> {
         if self.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
@@ -259,14 +266,14 @@ impl Pieces {
 
 /// A string of octets that may be large: where it stands in a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Octets {
+pub(in crate::crypt::smime) struct Octets {
     contents: Range<usize>,
     constructed: bool,
 }
 
 impl Octets {
     /// The place of an element's octets, if it has a tag in its primitive form.
-    pub(super) fn of(element: &Element<'_>, tag: u8) -> Result<Self> {
+    pub(in crate::crypt::smime) fn of(element: &Element<'_>, tag: u8) -> Result<Self> {
         let constructed = element.tag == tag | CONSTRUCTED;
         if element.tag != tag && !constructed {
             return Err(Malformed);
@@ -279,7 +286,7 @@ impl Octets {
     }
 
     /// Joins the octets where they stand in the buffer that was read, and gives the range that they have then.
-    pub(super) fn join(&self, buffer: &mut [u8]) -> Result<Range<usize>> {
+    pub(in crate::crypt::smime) fn join(&self, buffer: &mut [u8]) -> Result<Range<usize>> {
         let contents = buffer.get_mut(self.contents.clone()).ok_or(Malformed)?;
         if !self.constructed {
             return Ok(self.contents.clone());

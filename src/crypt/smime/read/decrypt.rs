@@ -9,7 +9,7 @@ use openssl::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{asn1::Algorithm, ber::tag, oid};
+use super::super::asn1::{Algorithm, ber::tag, oid};
 
 /// How much is decrypted at once, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -19,7 +19,7 @@ const GCM_NONCE: usize = 12;
 const GCM_TAG: usize = 16;
 
 /// A content encryption algorithm that is read.
-pub(super) struct ContentCipher {
+pub(in crate::crypt::smime) struct ContentCipher {
     cipher: &'static CipherRef,
     nonce: Vec<u8>,
     /// Whether its blocks are too short for much mail (3DES; RFC 8551, B.2).
@@ -27,7 +27,7 @@ pub(super) struct ContentCipher {
 }
 
 /// What proves an AuthEnvelopedData.
-pub(super) struct Proof {
+pub(in crate::crypt::smime) struct Proof {
     /// The authenticated attributes as a SET OF (RFC 5083, 2.2); empty if there are none.
     pub attributes: Vec<u8>,
     pub tag: Vec<u8>,
@@ -35,7 +35,7 @@ pub(super) struct Proof {
 
 impl ContentCipher {
     /// Finds one of the kind that the structure asks for: with a tag in AuthEnvelopedData, in CBC mode otherwise.
-    pub(super) fn named(algorithm: &Algorithm<'_>, authenticated: bool) -> Option<Self> {
+    pub(in crate::crypt::smime) fn named(algorithm: &Algorithm<'_>, authenticated: bool) -> Option<Self> {
         let known = [
             (oid::AES128_CBC, Cipher::aes_128_cbc(), false),
             (oid::AES192_CBC, Cipher::aes_192_cbc(), false),
@@ -63,13 +63,13 @@ impl ContentCipher {
     }
 
     /// The length of its key, in bytes.
-    pub(super) fn key_length(&self) -> usize {
+    pub(in crate::crypt::smime) fn key_length(&self) -> usize {
         self.cipher.key_length()
     }
 
     /// Decrypts what stands at a range of a buffer, which holds the plaintext alone then. On failure the buffer is
     /// wiped.
-    pub(super) fn decrypt(
+    pub(in crate::crypt::smime) fn decrypt(
         &self,
         key: &[u8],
         buffer: &mut Zeroizing<Vec<u8>>,

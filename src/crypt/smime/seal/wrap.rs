@@ -16,27 +16,30 @@ use openssl::{
 };
 use zeroize::Zeroizing;
 
-use super::{
+use super::super::{
     Certificate,
+    asn1::{
+        der::{self as write, OCTET_STRING, SEQUENCE, algorithm, bit_string, context, element, sequence, small},
+        oid,
+        pull::Pull,
+    },
     certificate::KeyKind,
-    der::{self as write, OCTET_STRING, SEQUENCE, algorithm, bit_string, context, element, sequence, small},
     derivation::{Derivation, shared_info},
-    kem, oid,
-    pull::Pull,
+    kem,
 };
 
 /// A content key for AES-256.
-pub(super) type ContentKey = Zeroizing<[u8; 32]>;
+pub(in crate::crypt::smime) type ContentKey = Zeroizing<[u8; 32]>;
 
 /// One RecipientInfo.
-pub(super) struct Wrapped {
+pub(in crate::crypt::smime) struct Wrapped {
     pub der: Vec<u8>,
     /// Its version, on which that of the whole depends (RFC 5652, 6.1); 4 for one of another kind, which has none.
     pub version: u8,
 }
 
 /// Why a key is not wrapped.
-pub(super) enum Refusal {
+pub(in crate::crypt::smime) enum Refusal {
     /// The certificate's key is of no kind that can be encrypted to.
     Kind,
     Library(ErrorStack),
@@ -49,7 +52,7 @@ impl From<ErrorStack> for Refusal {
 }
 
 /// Wraps a content key for the holder of a certificate.
-pub(super) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrapped, Refusal> {
+pub(in crate::crypt::smime) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrapped, Refusal> {
     let name = issuer_and_serial(certificate).ok_or(Refusal::Kind)?;
     let theirs = certificate.public_key().ok_or(Refusal::Kind)?;
     match certificate.key_kind() {
@@ -62,7 +65,7 @@ pub(super) fn wrap(key: &ContentKey, certificate: &Certificate) -> Result<Wrappe
 }
 
 /// The IssuerAndSerialNumber of a certificate (RFC 5652, 10.2.4), its parts as they stand in it.
-pub(super) fn issuer_and_serial(certificate: &Certificate) -> Option<Vec<u8>> {
+pub(in crate::crypt::smime) fn issuer_and_serial(certificate: &Certificate) -> Option<Vec<u8>> {
     let der = certificate.x509.to_der().ok()?;
     let mut read = Pull::new(der.as_slice());
     let mut parts = || {
@@ -98,7 +101,7 @@ fn transport(key: &ContentKey, name: &[u8], theirs: &PKeyRef<Public>, oaep: bool
 }
 
 /// The AlgorithmIdentifier of OAEP with SHA-256 for both of its hashes and no label (RFC 4055, 4.1).
-pub(super) fn oaep_sha256() -> Vec<u8> {
+pub(in crate::crypt::smime) fn oaep_sha256() -> Vec<u8> {
     let hash = algorithm(oid::SHA256, write::NULL);
     let mask = algorithm(oid::MGF1, &hash);
     let parameters = sequence(&[&element(context(0), &[&hash]), &element(context(1), &[&mask])]);
@@ -164,7 +167,7 @@ impl Agreement {
 }
 
 /// RFC 3394.
-pub(super) fn aes_wrap(wrapping_key: &[u8], key: &ContentKey) -> Result<Vec<u8>, ErrorStack> {
+pub(in crate::crypt::smime) fn aes_wrap(wrapping_key: &[u8], key: &ContentKey) -> Result<Vec<u8>, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
     context.encrypt_init(Some(Cipher::aes_256_wrap()), Some(wrapping_key), None)?;

@@ -7,11 +7,15 @@ use zeroize::Zeroizing;
 
 use crate::crypt::OpenError;
 
+/// A content that is larger than this, in bytes, and more than so many times its stream, is no mail but a bomb.
+const LARGE: usize = 16 << 20;
+const MOST_TIMES: usize = 200;
+
 /// Inflates a zlib stream (RFC 1950), of which not more than `limit` bytes may come.
 ///
 /// # Errors
-/// [`OpenError::Limit`] for more, [`OpenError::Malformed`] for what is no zlib stream, or has anything behind it.
-pub(super) fn inflate(stream: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+/// [`OpenError::Limit`] for more, and for a bomb, [`OpenError::Malformed`] for what is no zlib stream, or has anything behind it.
+pub(in crate::crypt::smime) fn inflate(stream: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     const CHUNK: usize = 64 << 10;
     let mut decoder = ZlibDecoder::new(stream);
     let mut content = Zeroizing::new(Vec::new());
@@ -21,6 +25,9 @@ pub(super) fn inflate(stream: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>,
             Ok(0) => break,
             Ok(length) if content.len() + length > limit => {
                 return Err(OpenError::Limit("its content is too large"));
+            }
+            Ok(length) if content.len() + length > LARGE.max(stream.len().saturating_mul(MOST_TIMES)) => {
+                return Err(OpenError::Limit("its content is compressed more than mail can be"));
             }
             Ok(length) => content.extend_from_slice(chunk.get(..length).unwrap_or_default()),
             Err(_) => return Err(OpenError::Malformed("its compressed content is damaged")),

@@ -17,11 +17,12 @@ use openssl::{
 use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-use super::{
+use super::super::{
     Key, KeyError,
-    key::Secret,
-    pkcs12,
-    scheme::{self, AES_256_CBC, Demand, EncryptedKey, PBES2, Pbes2, SCRYPT, ScryptParameters},
+    key::{
+        Secret, pkcs12,
+        scheme::{self, AES_256_CBC, Demand, EncryptedKey, PBES2, Pbes2, SCRYPT, ScryptParameters},
+    },
 };
 use crate::crypt::Strength;
 

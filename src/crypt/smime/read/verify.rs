@@ -4,14 +4,16 @@
 use ::der::Decode;
 use jiff::Timestamp;
 
-use super::{
+use super::super::{
     Announced, Capabilities, Certificate, ChainFault, Reader,
-    algorithm::{self, Digests},
-    asn1::{Algorithm, Attribute, Fault, Identifier, Signed},
-    ber::{Element, tag},
+    asn1::{
+        Algorithm, Attribute, Fault, Identifier, Signed,
+        ber::{Element, tag},
+        der::element,
+        oid,
+    },
     chain::{Judged, Purpose, Revocation, fit},
-    der::element,
-    oid,
+    read::algorithm::{self, Digests},
 };
 use crate::{
     crypt::{BadReason, OpenError, PublicCertificate, SignatureFact, SignerCertificate, UnknownReason, Verdict},
@@ -22,7 +24,7 @@ use crate::{
 const MOST_CANDIDATES: usize = 8;
 
 /// A SignedData without its content.
-pub(super) struct Signatures {
+pub(in crate::crypt::smime) struct Signatures {
     content_type: Vec<u8>,
     certificates: Vec<Certificate>,
     signers: Vec<Vec<u8>>,
@@ -66,7 +68,7 @@ struct CertificateId<'a> {
 
 impl Signatures {
     /// Copies what is needed of a SignedData.
-    pub(super) fn of(signed: &Signed<'_>) -> Result<Self, OpenError> {
+    pub(in crate::crypt::smime) fn of(signed: &Signed<'_>) -> Result<Self, OpenError> {
         const MOST: usize = 4 << 20;
         let size: usize = signed.signers.iter().map(|signer| signer.raw.len()).sum();
         if size > MOST {
@@ -79,7 +81,7 @@ impl Signatures {
         })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::crypt::smime) fn is_empty(&self) -> bool {
         self.signers.is_empty()
     }
 
@@ -87,7 +89,11 @@ impl Signatures {
     ///
     /// # Errors
     /// [`BadReason::Malformed`] if it is not over a MIME entity (RFC 8551, 2.4.2).
-    pub(super) fn judged(&self, reader: &Reader<'_>, over: &[u8]) -> Result<Vec<SignatureFact>, BadReason> {
+    pub(in crate::crypt::smime) fn judged(
+        &self,
+        reader: &Reader<'_>,
+        over: &[u8],
+    ) -> Result<Vec<SignatureFact>, BadReason> {
         if self.content_type != oid::DATA.as_bytes() {
             return Err(BadReason::Malformed);
         }
@@ -97,7 +103,7 @@ impl Signatures {
 
     /// The certificates that made good signatures over a content, each with what its holder says there that he reads
     /// (RFC 8551, 2.5.2), if he says when.
-    pub(super) fn announced(&self, reader: &Reader<'_>, over: &[u8]) -> Vec<Certificate> {
+    pub(in crate::crypt::smime) fn announced(&self, reader: &Reader<'_>, over: &[u8]) -> Vec<Certificate> {
         if self.content_type != oid::DATA.as_bytes() {
             return Vec::new();
         }
@@ -171,7 +177,7 @@ impl Signatures {
 }
 
 /// The certificates that come with a SignedData, as far as they are readable.
-pub(super) fn certificates(signed: &Signed<'_>) -> Vec<Certificate> {
+pub(in crate::crypt::smime) fn certificates(signed: &Signed<'_>) -> Vec<Certificate> {
     signed.certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
 

@@ -3,21 +3,21 @@
 
 use der::{Encode, asn1::ObjectIdentifier};
 
-pub(super) const BIT_STRING: u8 = 0x03;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const UTC_TIME: u8 = 0x17;
-pub(super) const GENERALIZED_TIME: u8 = 0x18;
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const SET: u8 = 0x31;
-pub(super) const NULL: &[u8] = &[0x05, 0x00];
+pub(in crate::crypt::smime) const BIT_STRING: u8 = 0x03;
+pub(in crate::crypt::smime) const OCTET_STRING: u8 = 0x04;
+pub(in crate::crypt::smime) const UTC_TIME: u8 = 0x17;
+pub(in crate::crypt::smime) const GENERALIZED_TIME: u8 = 0x18;
+pub(in crate::crypt::smime) const SEQUENCE: u8 = 0x30;
+pub(in crate::crypt::smime) const SET: u8 = 0x31;
+pub(in crate::crypt::smime) const NULL: &[u8] = &[0x05, 0x00];
 
 /// A context-specific tag of a constructed type, or of an explicit one.
-pub(super) const fn context(number: u8) -> u8 {
+pub(in crate::crypt::smime) const fn context(number: u8) -> u8 {
     0xa0 | number
 }
 
 /// The header of an element and the beginning of its contents, of which `to_come` bytes are still to follow.
-pub(super) fn begin(tag: u8, contents: &[&[u8]], to_come: usize) -> Vec<u8> {
+pub(in crate::crypt::smime) fn begin(tag: u8, contents: &[&[u8]], to_come: usize) -> Vec<u8> {
     let here: usize = contents.iter().map(|part| part.len()).sum();
     let length = here + to_come;
     let mut bytes = Vec::with_capacity(here + 10);
@@ -38,40 +38,40 @@ pub(super) fn begin(tag: u8, contents: &[&[u8]], to_come: usize) -> Vec<u8> {
 }
 
 /// A whole element.
-pub(super) fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+pub(in crate::crypt::smime) fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     begin(tag, contents, 0)
 }
 
 /// A SEQUENCE.
-pub(super) fn sequence(contents: &[&[u8]]) -> Vec<u8> {
+pub(in crate::crypt::smime) fn sequence(contents: &[&[u8]]) -> Vec<u8> {
     element(SEQUENCE, contents)
 }
 
 /// A SET OF under any tag, its elements in the order of DER (X.690, 11.6), each once.
-pub(super) fn set_of(tag: u8, mut elements: Vec<Vec<u8>>) -> Vec<u8> {
+pub(in crate::crypt::smime) fn set_of(tag: u8, mut elements: Vec<Vec<u8>>) -> Vec<u8> {
     elements.sort();
     elements.dedup();
     element(tag, &[&elements.concat()])
 }
 
 /// An INTEGER from 0 through 127.
-pub(super) fn small(value: u8) -> [u8; 3] {
+pub(in crate::crypt::smime) fn small(value: u8) -> [u8; 3] {
     [0x02, 0x01, value & 0x7f]
 }
 
 /// A BIT STRING of whole octets.
-pub(super) fn bit_string(octets: &[u8]) -> Vec<u8> {
+pub(in crate::crypt::smime) fn bit_string(octets: &[u8]) -> Vec<u8> {
     element(BIT_STRING, &[&[0], octets])
 }
 
 /// An OBJECT IDENTIFIER.
-pub(super) fn oid(oid: ObjectIdentifier) -> Vec<u8> {
+pub(in crate::crypt::smime) fn oid(oid: ObjectIdentifier) -> Vec<u8> {
     // A constant always has a form.
     oid.to_der().unwrap_or_default()
 }
 
 /// An AlgorithmIdentifier with the DER of its parameters, which may be empty (RFC 5280, 4.1.1.2).
-pub(super) fn algorithm(name: ObjectIdentifier, parameters: &[u8]) -> Vec<u8> {
+pub(in crate::crypt::smime) fn algorithm(name: ObjectIdentifier, parameters: &[u8]) -> Vec<u8> {
     sequence(&[&oid(name), parameters])
 }
 

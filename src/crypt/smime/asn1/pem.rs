@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 const MOST: usize = 200_000;
 
 /// One block.
-pub(super) struct Block<'a> {
+pub(in crate::crypt::smime) struct Block<'a> {
     /// What it says to be: `CERTIFICATE`, `PRIVATE KEY` and so on.
     pub label: &'a str,
     /// Fields before the body (RFC 1421): `DEK-Info` and the like.
@@ -19,12 +19,12 @@ pub(super) struct Block<'a> {
 }
 
 /// Whether there is a block in some bytes.
-pub(super) fn is_pem(bytes: &[u8]) -> bool {
+pub(in crate::crypt::smime) fn is_pem(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, b"-----BEGIN ").is_some()
 }
 
 /// The blocks of a text; what has no end is none. No dashes stand in a body, so that each byte is looked at once.
-pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
+pub(in crate::crypt::smime) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("-----BEGIN ") {
@@ -56,7 +56,7 @@ fn block<'a>(label: &'a str, body: &'a str, text: &'a str) -> Block<'a> {
 }
 
 /// Writes a block.
-pub(super) fn write(label: &str, der: &[u8]) -> String {
+pub(in crate::crypt::smime) fn write(label: &str, der: &[u8]) -> String {
     let base64 = BASE64_STANDARD.encode(der);
     let mut out = format!("-----BEGIN {label}-----\n");
     let mut rest = base64.as_str();

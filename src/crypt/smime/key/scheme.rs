@@ -8,14 +8,15 @@ use der::{
 use openssl::asn1::Asn1Object;
 use spki::AlgorithmIdentifierRef;
 
-use super::UnlockError;
+use super::super::UnlockError;
 
 /// PBES2 (RFC 8018, A.4).
-pub(super) const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
+pub(in crate::crypt::smime) const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 /// scrypt (RFC 7914, 7).
-pub(super) const SCRYPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.4.11");
+pub(in crate::crypt::smime) const SCRYPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.4.11");
 /// AES-256-CBC (RFC 8018, C).
-pub(super) const AES_256_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42");
+pub(in crate::crypt::smime) const AES_256_CBC: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42");
 
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
 const PBMAC1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.14");
@@ -28,7 +29,7 @@ const MOST_WORK: u64 = MOST_MEMORY * 4;
 
 /// What reading a locked secret takes; every scheme of a file is added before one is computed.
 #[derive(Default)]
-pub(super) struct Demand {
+pub(in crate::crypt::smime) struct Demand {
     rounds: u64,
     /// Whether an algorithm is among it that the crypto library keeps apart: RC2, RC4, single DES.
     pub legacy: bool,
@@ -36,21 +37,21 @@ pub(super) struct Demand {
 
 /// RFC 8018, A.4: parameters of PBES2; those of PBMAC1 (A.5) have the same shape.
 #[derive(Sequence)]
-pub(super) struct Pbes2<'a> {
+pub(in crate::crypt::smime) struct Pbes2<'a> {
     pub derivation: AlgorithmIdentifierRef<'a>,
     pub encryption: AlgorithmIdentifierRef<'a>,
 }
 
 /// EncryptedPrivateKeyInfo (RFC 5958, 3).
 #[derive(Sequence)]
-pub(super) struct EncryptedKey<'a> {
+pub(in crate::crypt::smime) struct EncryptedKey<'a> {
     pub algorithm: AlgorithmIdentifierRef<'a>,
     pub data: OctetString,
 }
 
 /// RFC 7914, 7.1.
 #[derive(Sequence)]
-pub(super) struct ScryptParameters {
+pub(in crate::crypt::smime) struct ScryptParameters {
     pub salt: OctetString,
     pub cost: u64,
     pub block: u64,
@@ -79,7 +80,7 @@ impl Demand {
     ///
     /// # Errors
     /// [`UnlockError::Algorithm`], [`UnlockError::TooCostly`], [`UnlockError::Broken`].
-    pub(super) fn add(&mut self, scheme: &AlgorithmIdentifierRef<'_>) -> Result<(), UnlockError> {
+    pub(in crate::crypt::smime) fn add(&mut self, scheme: &AlgorithmIdentifierRef<'_>) -> Result<(), UnlockError> {
         if scheme.oid == PBES2 {
             let Pbes2 { derivation, encryption } = parameters(scheme)?;
             self.legacy |= cipher(encryption.oid)?;
@@ -99,7 +100,11 @@ impl Demand {
     ///
     /// # Errors
     /// As [`Demand::add`].
-    pub(super) fn add_mac(&mut self, digest: &AlgorithmIdentifierRef<'_>, rounds: u64) -> Result<(), UnlockError> {
+    pub(in crate::crypt::smime) fn add_mac(
+        &mut self,
+        digest: &AlgorithmIdentifierRef<'_>,
+        rounds: u64,
+    ) -> Result<(), UnlockError> {
         if digest.oid == PBMAC1 {
             let Pbes2 { derivation, encryption } = parameters(digest)?;
             if !is_hmac(encryption.oid) {
@@ -146,7 +151,7 @@ impl Demand {
 }
 
 /// The parameters of an algorithm.
-pub(super) fn parameters<'a, T>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<T, UnlockError>
+pub(in crate::crypt::smime) fn parameters<'a, T>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<T, UnlockError>
 where
     T: DecodeValue<'a, Error = der::Error> + FixedTag + 'a,
 {
@@ -155,12 +160,12 @@ where
 }
 
 /// A count; the greatest that there is for one beyond that.
-pub(super) fn number(count: &UintRef<'_>) -> u64 {
+pub(in crate::crypt::smime) fn number(count: &UintRef<'_>) -> u64 {
     count.as_bytes().iter().fold(0u64, |all, byte| all.saturating_mul(256).saturating_add(u64::from(*byte)))
 }
 
 /// An algorithm that cannot be read, by its name.
-pub(super) fn unknown(oid: ObjectIdentifier) -> UnlockError {
+pub(in crate::crypt::smime) fn unknown(oid: ObjectIdentifier) -> UnlockError {
     let dotted = oid.to_string();
     let known = Asn1Object::from_str(&dotted).ok().and_then(|object| object.nid().long_name().ok());
     let known = known.filter(|name| *name != "undefined");

@@ -13,7 +13,7 @@ use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{Id, PKey, Private},
     rsa::Rsa,
     stack::Stack,
     x509::{
@@ -29,7 +29,7 @@ use x509_cert::{
     request::{CertReq, ExtensionReq},
 };
 
-use super::{Certificate, CertificateError, Key, KeyError, key::Secret, pem};
+use super::super::{Certificate, CertificateError, Key, KeyError, asn1::pem, key::Secret};
 use crate::{
     crypt::Fingerprint,
     mail::{Address, Mailbox},
@@ -38,6 +38,8 @@ use crate::{
 /// `id-on-SmtpUTF8Mailbox` (RFC 9598, 3).
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
 
 /// A self-signed certificate is valid for two years.
@@ -79,6 +81,32 @@ impl Key {
         request.sign(&key, digest(algorithm))?;
         let pem = pem::write("CERTIFICATE REQUEST", &request.build().to_der()?);
         Ok((Self { secret: Secret::Open(key), certificate: None, chain: Vec::new() }, pem))
+    }
+
+    /// The request for another certificate of the same key, in PEM: the subject, the names and the usage are those of
+    /// the certificate that it has. The key must be unlocked.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn request_again(&self) -> Result<String, KeyError> {
+        let certificate = self.certificate.as_ref().ok_or(KeyError::NoCertificate)?;
+        let Secret::Open(key) = &self.secret else { return Err(KeyError::Locked) };
+        let mut request = X509ReqBuilder::new()?;
+        request.set_version(0)?;
+        request.set_subject_name(certificate.x509.subject_name())?;
+        request.set_pubkey(key)?;
+        let mut extensions = Stack::new()?;
+        for extension in asked_again(certificate)? {
+            extensions.push(extension)?;
+        }
+        request.add_extensions(&extensions)?;
+        let digest = match key.id() {
+            Id::ED25519 | Id::ED448 => MessageDigest::null(),
+            _ if key.bits() == 384 => MessageDigest::sha384(),
+            _ => MessageDigest::sha256(),
+        };
+        request.sign(key, digest)?;
+        Ok(pem::write("CERTIFICATE REQUEST", &request.build().to_der()?))
     }
 
     /// Makes a key with a certificate that it signs itself, no authority's, for two years; unlocked. It is genuine
@@ -154,6 +182,21 @@ fn wanted(user: &Mailbox, algorithm: Algorithm, alone: bool) -> Result<Vec<X509E
     Ok(vec![usage.build()?, ExtendedKeyUsage::new().email_protection().build()?, names])
 }
 
+/// What a certificate says of names and usage, as it says it; the rest is the authority's.
+fn asked_again(certificate: &Certificate) -> Result<Vec<X509Extension>, KeyError> {
+    let unwritable = |_| KeyError::Unwritable;
+    let parsed = x509_cert::Certificate::from_der(&certificate.x509.to_der()?).map_err(unwritable)?;
+    let wanted = parsed.tbs_certificate().extensions().into_iter().flatten();
+    let wanted = wanted.filter(|one| [SUBJECT_ALT_NAME, KEY_USAGE, EXTENDED_KEY_USAGE].contains(&one.extn_id));
+    wanted
+        .map(|one| {
+            let kind = Asn1Object::from_str(&one.extn_id.to_string())?;
+            let value = Asn1OctetString::new_from_bytes(one.extn_value.as_bytes())?;
+            Ok(X509Extension::new_from_der(&kind, one.critical, &value)?)
+        })
+        .collect()
+}
+
 fn general_name(address: &Address) -> der::Result<GeneralName> {
     let text = address.to_string();
     if address.needs_smtputf8() {
@@ -220,6 +263,11 @@ impl Waiting {
     /// The request in PEM, to be given to an authority.
     pub fn request(&self) -> String {
         pem::write("CERTIFICATE REQUEST", &self.request)
+    }
+
+    /// Its key, locked, without the request.
+    pub fn key(&self) -> &Key {
+        &self.key
     }
 
     /// SHA-256 of its public key (SubjectPublicKeyInfo).

@@ -1,0 +1,200 @@
+//! `sealpost cert check`: one look at everybody who is written to, and at one's own keys.
+
+mod metrics;
+mod report;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    cli::{
+        composition::Place,
+        draft,
+        exit::Kind,
+        failure::{Failure, RecipientReason},
+        grammar::{CertCheck, Global},
+        sealing::{Certificates, cures},
+        voice::Voice,
+    },
+    config::{self, SmimeSettings},
+    crypt::{PublicCertificate, Suite, SuiteName, Unusable, pgp::Pgp, smime, smime::Grounds, smime::Smime},
+    flow::{
+        check::{self, Finding},
+        send::{Terms, Trust},
+    },
+    keystore,
+    mail::Address,
+};
+use report::{RecipientJson, Report};
+
+/// What was found of everybody, under the names that reports give them.
+pub struct Checked {
+    /// `kim@example.org`, or `@partner.example` for a certificate that is pinned for a domain.
+    pub recipients: Vec<(String, Finding)>,
+    /// Own keys, each with its addresses.
+    pub keys: Vec<(Vec<Address>, Finding)>,
+}
+
+pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let within = days(&arguments.within)?;
+    let known = place.recipients()?;
+    let whom = if arguments.addresses.is_empty() {
+        everybody(place, &known, at)?
+    } else {
+        let named = draft::mailboxes(&arguments.addresses, "cert check", &known)?;
+        let named: std::collections::BTreeSet<_> = named.into_iter().map(|mailbox| mailbox.address).collect();
+        named.into_iter().map(|address| (address.to_string(), address)).collect()
+    };
+    let checked = Checked {
+        recipients: recipients(whom, place, &known, place.trust(global)?, within, at)?,
+        keys: keys(place, place.config()?.smime(), within, at)?,
+    };
+    place.warn(voice);
+    if let Some(path) = &arguments.prometheus {
+        // Whoever collects it is another user.
+        keystore::overwrite(path, metrics::text(&checked, at).as_bytes(), Some(0o644))?;
+    }
+    let report = Report::new(&checked);
+    if voice.json {
+        voice.object(&report)?;
+    } else if !voice.quiet {
+        voice.data(report.words().as_bytes())?;
+    }
+    match failure(&checked, place) {
+        None => Ok(0),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// `sealpost cert list --missing`: whom of recipients.toml `send` would refuse now.
+pub fn missing(place: &Place, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let known = place.recipients()?;
+    let mut found = recipients(listed(&known), place, &known, place.trust(global)?, 0, at)?;
+    place.warn(voice);
+    found.retain(|(_, finding)| finding.missing.is_some());
+    let missing: Vec<_> = found.iter().map(|(name, finding)| RecipientJson::new(name, finding)).collect();
+    if voice.json {
+        voice.object(&serde_json::json!({ "version": 1, "missing": missing }))?;
+    } else {
+        voice.data(missing.iter().map(RecipientJson::words).collect::<String>().as_bytes())?;
+    }
+    Ok(0)
+}
+
+/// Judges recipients as `send` would.
+fn recipients(
+    whom: Vec<(String, Address)>,
+    place: &Place,
+    known: &config::Recipients,
+    lowest: Option<Trust>,
+    within: i64,
+    at: Timestamp,
+) -> Result<Vec<(String, Finding)>, Failure> {
+    let config = place.config()?;
+    let mut source = Certificates::read(&[], place, known, config.smime(), &[], at)?;
+    let terms = Terms { only: None, lowest };
+    let mut judge = |address| check::recipient(&address, &mut source, terms, within, at);
+    Ok(whom.into_iter().map(|(name, address)| (name, judge(address))).collect())
+}
+
+/// Everybody of recipients.toml; where that names nobody, whoever has a certificate in the store.
+fn everybody(place: &Place, known: &config::Recipients, at: Timestamp) -> Result<Vec<(String, Address)>, Failure> {
+    let listed = listed(known);
+    if !listed.is_empty() {
+        return Ok(listed);
+    }
+    Ok(place.keystore.addresses(at)?.into_iter().map(|address| (address.to_string(), address)).collect())
+}
+
+/// Everybody of recipients.toml, and the domains that have a certificate of their own.
+fn listed(known: &config::Recipients) -> Vec<(String, Address)> {
+    let domains = known.pinned_domains().into_iter().map(|(domain, anybody)| (format!("@{domain}"), anybody));
+    known.everybody().into_iter().map(|address| (address.to_string(), address)).chain(domains).collect()
+}
+
+fn keys(
+    place: &Place,
+    smime: &SmimeSettings,
+    within: i64,
+    at: Timestamp,
+) -> Result<Vec<(Vec<Address>, Finding)>, Failure> {
+    let mut keys = Vec::new();
+    for key in place.keystore.keys()? {
+        let certificate = key.certificate();
+        let judged = Pgp::check(&certificate, &(), at).map(drop);
+        let finding = check::key(&certificate, SuiteName::OpenPgp, judged, within, at);
+        keys.push((certificate.addresses(at), finding));
+    }
+    let own = place.keystore.smime_keys()?;
+    if !own.is_empty() {
+        let grounds = Grounds::Chain(Arc::new(place.authorities(smime)?));
+        for certificate in own.iter().filter_map(smime::Key::certificate) {
+            let judged: Result<(), Unusable> = Smime::check(certificate, &grounds, at).map(drop);
+            let finding = check::key(certificate, SuiteName::Smime, judged, within, at);
+            keys.push((certificate.addresses(at), finding));
+        }
+    }
+    check::supersede(&mut keys);
+    Ok(keys)
+}
+
+fn days(text: &str) -> Result<i64, Failure> {
+    let number = text.trim().strip_suffix('d').and_then(|digits| digits.parse::<u16>().ok());
+    number.map(i64::from).ok_or_else(|| {
+        let text = format!("--within {text:?} is not a number of days such as 30d");
+        Failure::new(Kind::Usage, text).hint(["sealpost", "cert", "check", "--within", "30d"])
+    })
+}
+
+/// What is not well, each with its reason and what helps.
+fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
+    let mut reasons = Vec::new();
+    let recipients: Vec<_> = checked.recipients.iter().filter(|(_, finding)| !finding.state.is_well()).collect();
+    let mut hints = cures(recipients.iter().map(|(name, finding)| (name.clone(), finding.missing.as_ref())), place);
+    let mut hint = |words: Vec<String>| {
+        if !hints.contains(&words) {
+            hints.push(words);
+        }
+    };
+    for (name, finding) in recipients {
+        let reason = finding.reason.clone().unwrap_or_default();
+        let reason = match &finding.fingerprint {
+            Some(fingerprint) if finding.missing.is_none() => format!("certificate {fingerprint} {reason}"),
+            _ => reason,
+        };
+        reasons.push(RecipientReason { address: name.clone(), reason });
+    }
+    for (addresses, finding) in checked.keys.iter().filter(|(_, finding)| !finding.state.is_well()) {
+        let fingerprint = finding.fingerprint.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reason = finding.reason.clone().unwrap_or_default();
+        let reason = if reason.contains(&fingerprint) {
+            format!("own key: {reason}")
+        } else {
+            format!("own key {fingerprint} {reason}")
+        };
+        let address = addresses.first().map_or_else(|| fingerprint.clone(), ToString::to_string);
+        if let Some(address) = addresses.first() {
+            let mut words = vec!["sealpost".to_owned(), "key".into(), "make".into(), address.to_string()];
+            if finding.suite == Some(SuiteName::Smime) {
+                words.extend(["--suite".to_owned(), "smime".into()]);
+            }
+            words.extend(["--new-passphrase".to_owned(), "file:passphrase".into()]);
+            hint(words);
+        }
+        reasons.push(RecipientReason { address, reason });
+    }
+    if reasons.is_empty() {
+        return None;
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for one in &reasons {
+        if !names.contains(&one.address.as_str()) {
+            names.push(&one.address);
+        }
+    }
+    let mut failure = Failure::new(Kind::Recipients, format!("not all is well with {}", names.join(", ")));
+    failure.recipients = reasons;
+    failure.hints = hints;
+    Some(failure)
+}

@@ -1,0 +1,90 @@
+//! `sealpost key backup`: everything in one file under a passphrase: a tar archive within an OpenPGP message.
+
+use std::{fs, io, path::Path};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::{
+        composition::{Locking, Place},
+        exit::Kind,
+        failure::Failure,
+        grammar::Backup,
+        input,
+        printable::Printable,
+        voice::Voice,
+    },
+    crypt::pgp::seal_file,
+    keystore::{StoreError, StoredFile, write_new},
+};
+
+/// The settings that go along.
+pub const CONFIG: &str = "config.toml";
+pub const RECIPIENTS: &str = "recipients.toml";
+
+pub fn run(arguments: &Backup, place: &Place, voice: Voice) -> Result<u8, Failure> {
+    let output = &arguments.output;
+    // All that can be refused is refused before a new passphrase is put anywhere.
+    if output.symlink_metadata().is_ok() {
+        return Err(StoreError::Exists { path: output.clone() }.into());
+    }
+    let mut files = place.keystore.contents()?;
+    if files.is_empty() {
+        let text = "there is nothing to back up: no key and no certificate";
+        return Err(Failure::new(Kind::NoInput, text).hint(["sealpost", "key", "make", "--help"]));
+    }
+    for (name, path) in [(CONFIG, &place.home.config), (RECIPIENTS, &place.home.recipients)] {
+        files.extend(read(path)?.map(|bytes| (name.to_owned(), bytes)));
+    }
+    let locking = Locking::read(&arguments.lock)?.ok_or_else(|| {
+        let hint = ["sealpost", "key", "backup", "--output", "sealpost.backup", "--new-passphrase", "file:passphrase"];
+        Failure::new(Kind::Usage, "a backup needs a passphrase: give --passphrase or --new-passphrase").hint(hint)
+    })?;
+    let archive =
+        archive(&files).map_err(|error| Failure::new(Kind::System, format!("cannot make the archive: {error}")))?;
+    write_new(output, [seal_file("sealpost-backup.tar", &archive, &locking.passphrase)?.as_slice()])?;
+
+    let keys = files.iter().filter(|(name, _)| is_key(name)).count();
+    if voice.json {
+        let names: Vec<_> = files.iter().map(|(name, _)| name).collect();
+        let file = output.display().to_string();
+        voice.object(&serde_json::json!({ "version": 1, "file": file, "keys": keys, "contents": names }))?;
+    }
+    voice.say(format_args!(
+        "wrote {} files, {keys} of them keys, to {}",
+        files.len(),
+        Printable(&output.display().to_string())
+    ));
+    voice.say(format_args!(
+        "the keys in it are locked as they are here: keep their passphrases too, and that of the backup, elsewhere"
+    ));
+    voice.say(format_args!("hint: sealpost key import {}", Printable(&output.display().to_string())));
+    Ok(0)
+}
+
+fn is_key(name: &str) -> bool {
+    name.starts_with("keys/") && (name.ends_with(".pgp") || name.ends_with(".pem"))
+}
+
+fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        _ => input::file(path).map(Some),
+    }
+}
+
+/// Names and bytes alone: no owner, no time, nothing of this machine.
+fn archive(files: &[StoredFile]) -> io::Result<Zeroizing<Vec<u8>>> {
+    let room = files.iter().map(|(_, bytes)| bytes.len() + 1024).sum::<usize>() + 1024;
+    let mut archive = tar::Builder::new(Vec::with_capacity(room));
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o600);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        archive.append_data(&mut header, name, bytes.as_slice())?;
+    }
+    archive.into_inner().map(Zeroizing::new)
+}

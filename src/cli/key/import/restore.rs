@@ -1,0 +1,120 @@
+//! A backup comes back: what is missing here is put in its place, what differs stays and is named.
+
+use std::{io::Read, path::Path};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::{
+        composition::{self, Place},
+        exit::Kind,
+        failure::Failure,
+        grammar::KeyImport,
+        input,
+        key::backup::{CONFIG, RECIPIENTS},
+        printable::Printable,
+        voice::Voice,
+    },
+    crypt::pgp::open_file,
+    keystore::{Outcome, Piece, StoredFile, make_private, write_new},
+};
+
+/// The most that a backup holds, unpacked.
+const LIMIT: usize = 1 << 30;
+
+#[derive(Serialize)]
+struct Restored<'a> {
+    file: &'a str,
+    /// `restored`, `merged`, `unchanged`; `differs`, `unreadable` are not restored.
+    outcome: &'static str,
+}
+
+pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    if arguments.lock.new_passphrase.is_some() {
+        let text = "--new-passphrase does not go with a backup: its keys stay locked as they were";
+        return Err(Failure::new(Kind::Usage, text));
+    }
+    let source = composition::source(arguments.lock.passphrase.as_deref())?;
+    let passphrase = composition::passphrase_of("the backup", source.as_ref())?;
+    let archive = open_file(bytes, &passphrase, LIMIT, at)?;
+    let files = unpack(&archive)
+        .map_err(|error| Failure::new(Kind::Malformed, format!("the backup holds something else: {error}")))?;
+
+    let mut restored = Vec::new();
+    for (name, bytes) in &files {
+        restored.push(Restored { file: name, outcome: restore(name, bytes, place)? });
+    }
+    for one in &restored {
+        voice.say(format_args!("{} {}", one.outcome, Printable(one.file)));
+    }
+    if voice.json {
+        voice.object(&serde_json::json!({ "version": 1, "restored": restored }))?;
+    }
+    let kept: Vec<_> = restored.iter().filter(|one| matches!(one.outcome, "differs" | "unreadable")).collect();
+    match kept.first() {
+        None => Ok(0),
+        Some(first) => {
+            let text = format!(
+                "not all of the backup was restored: {} of {} files differ from what is here, which stays, or cannot be \
+                 read, the first {}",
+                kept.len(),
+                restored.len(),
+                first.file
+            );
+            let hint = ["sealpost", "--home", "elsewhere", "key", "import", &arguments.file.display().to_string()];
+            Err(Failure::new(Kind::CannotCreate, text).hint(hint))
+        }
+    }
+}
+
+fn restore(name: &str, bytes: &[u8], place: &Place) -> Result<&'static str, Failure> {
+    let outcome = match name {
+        CONFIG => settings(&place.home.config, bytes)?,
+        RECIPIENTS => settings(&place.home.recipients, bytes)?,
+        _ => match Piece::read(name, bytes) {
+            Some(piece) => place.keystore.restore(&piece)?,
+            None => return Ok("unreadable"),
+        },
+    };
+    Ok(match outcome {
+        Some(Outcome::New) => "restored",
+        Some(Outcome::Merged) => "merged",
+        Some(Outcome::Unchanged) => "unchanged",
+        None => "differs",
+    })
+}
+
+/// Settings are written where there are none.
+fn settings(path: &Path, bytes: &[u8]) -> Result<Option<Outcome>, Failure> {
+    if path.symlink_metadata().is_ok() {
+        let same = **input::file(path)? == *bytes;
+        return Ok(same.then_some(Outcome::Unchanged));
+    }
+    if let Some(folder) = path.parent() {
+        make_private(folder)?;
+    }
+    write_new(path, [bytes])?;
+    Ok(Some(Outcome::New))
+}
+
+/// Nothing is ever unpacked to disk under a name of the archive's.
+fn unpack(archive: &[u8]) -> std::io::Result<Vec<StoredFile>> {
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(archive).entries()? {
+        let mut entry = entry?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut bytes =
+            Zeroizing::new(Vec::with_capacity(usize::try_from(entry.size()).unwrap_or_default().min(archive.len())));
+        entry.read_to_end(&mut bytes)?;
+        files.push((name, bytes));
+    }
+    if files.is_empty() {
+        return Err(std::io::Error::other("no file is in it"));
+    }
+    Ok(files)
+}

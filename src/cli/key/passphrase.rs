@@ -1,0 +1,83 @@
+//! `sealpost key change-passphrase`: another lock over the same secret.
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::KeyJson;
+use crate::{
+    cli::{
+        composition::{self, AnyKey, Locking, Place},
+        exit::Kind,
+        failure::Failure,
+        grammar::{ChangePassphrase, Global},
+        printable::Printable,
+        voice::Voice,
+    },
+    crypt::{PublicCertificate, pgp, smime},
+    mail::Address,
+};
+
+pub fn run(
+    arguments: &ChangePassphrase,
+    global: &Global,
+    place: &Place,
+    at: Timestamp,
+    voice: Voice,
+) -> Result<u8, Failure> {
+    let key = composition::key_named(&arguments.name, place, at)?;
+    let present = |addresses: &[Address], name: &str| -> Result<Zeroizing<String>, Failure> {
+        let source = place.passphrase_for(global, arguments.passphrase.as_deref(), addresses)?;
+        composition::passphrase_of(&format!("key {name}"), source.as_ref())
+    };
+    let fingerprint = key.fingerprint();
+    // It must open before another passphrase is put anywhere; what is changed is what is stored then, under the lock.
+    let shown = match key {
+        AnyKey::OpenPgp(key) => {
+            let present = present(&key.addresses(at), &fingerprint)?;
+            key.unlock(&present)?;
+            let other = other(arguments)?;
+            let relock = |key: pgp::Key| -> Result<pgp::Key, Failure> {
+                Ok(key.unlock(&present)?.lock(&other.passphrase, other.strength)?)
+            };
+            KeyJson::openpgp(&place.keystore.change(&key.fingerprint(), relock)?, at)
+        }
+        AnyKey::Smime(key) => {
+            let Some(certificate) = key.certificate() else { return Err(smime::KeyError::NoCertificate.into()) };
+            let present = present(&certificate.addresses(at), &fingerprint)?;
+            key.unlock(&present)?;
+            let other = other(arguments)?;
+            let relock = |key: smime::Key| -> Result<smime::Key, Failure> {
+                Ok(key.unlock(&present)?.lock(&other.passphrase, other.strength)?)
+            };
+            let changed = place.keystore.change_smime(&certificate.fingerprint(), relock)?;
+            KeyJson::smime(&changed, at).ok_or(smime::KeyError::NoCertificate)?
+        }
+        AnyKey::Waiting(waiting) => {
+            let present = present(waiting.addresses(), &fingerprint)?;
+            waiting.key().unlock(&present)?;
+            let other = other(arguments)?;
+            let relock = |waiting: smime::Waiting| -> Result<smime::Waiting, Failure> {
+                let relocked = waiting.key().unlock(&present)?.lock(&other.passphrase, other.strength)?;
+                Ok(smime::Waiting::new(relocked, &waiting.request())?)
+            };
+            KeyJson::waiting(&place.keystore.change_waiting(&waiting.id(), relock)?)
+        }
+    };
+    let shown = shown.done("locked anew");
+    if voice.json {
+        voice.object(&serde_json::json!({ "version": 1, "key": shown }))?;
+    }
+    voice.say(format_args!("locked anew {}", Printable(&shown.words())));
+    voice.say(format_args!(
+        "the passphrase of the account in config.toml is as it was, and copies of the key elsewhere open with the old one"
+    ));
+    Ok(0)
+}
+
+fn other(arguments: &ChangePassphrase) -> Result<Locking, Failure> {
+    match (&arguments.new_passphrase, composition::source(arguments.to_passphrase.as_deref())?) {
+        (Some(place), _) => Locking::generated(place),
+        (None, Some(source)) => Ok(Locking::given(source.read()?)),
+        (None, None) => Err(Failure::new(Kind::Usage, "give --new-passphrase or --to-passphrase")),
+    }
+}

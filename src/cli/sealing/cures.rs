@@ -1,0 +1,51 @@
+//! What helps recipients who cannot be written to, as commands.
+
+use crate::{
+    cli::{composition::Place, failure::Hint},
+    crypt::{Fingerprint, SuiteName, Unusable},
+    flow::send::MissingReason,
+};
+
+/// A command or two for each recipient, each once. No reason is one that is running out.
+pub fn cures<'a>(
+    recipients: impl IntoIterator<Item = (String, Option<&'a MissingReason>)>,
+    place: &Place,
+) -> Vec<Hint> {
+    let mut hints: Vec<Hint> = Vec::new();
+    for (address, reason) in recipients {
+        for hint in cure(&address, reason, place) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+    }
+    hints
+}
+
+/// To get a certificate, or to look at the one that is there and that nothing vouches for. Where a setting is at fault
+/// no command mends it.
+fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hint> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Hint>();
+    match reason {
+        Some(MissingReason::LittleKnown { fingerprint, .. }) => {
+            vec![words(&["sealpost", "cert", "verify", fingerprint.as_str(), address])]
+        }
+        Some(MissingReason::Conflict(_, rivals)) => {
+            let fingerprints = || rivals.iter().map(|rival| rival.fingerprint.as_str());
+            let accept = fingerprints().map(|one| words(&["sealpost", "cert", "verify", one, address]));
+            accept.chain(fingerprints().map(|one| words(&["sealpost", "cert", "remove", one]))).collect()
+        }
+        Some(MissingReason::NotPinned(_) | MissingReason::LookUp(_)) => Vec::new(),
+        Some(MissingReason::Unusable(refused)) if refused.iter().any(|one| untrusted(one, place).is_some()) => {
+            let untrusted = refused.iter().filter_map(|one| untrusted(one, place));
+            untrusted.map(|fingerprint| words(&["sealpost", "cert", "show", fingerprint.as_str()])).collect()
+        }
+        _ => vec![words(&["sealpost", "cert", "import", "-"])],
+    }
+}
+
+/// A certificate of the store that nothing vouches for.
+fn untrusted<'a>((_, refused): &'a (SuiteName, Unusable), place: &Place) -> Option<&'a Fingerprint> {
+    let Unusable::Untrusted { fingerprint, .. } = refused else { return None };
+    place.keystore.x509(fingerprint).ok()?.map(|_| fingerprint)
+}

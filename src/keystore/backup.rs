@@ -1,0 +1,152 @@
+//! Everything that lies here, to be put elsewhere and back: names and bytes as they are stored.
+//!
+//! What comes back is read as what its name says before anything is written, goes the way of an import, and takes the
+//! place of nothing that differs.
+
+use std::{collections::BTreeSet, fs, io, path::Path};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Keystore, Origin, Outcome, StoreError,
+    disk::{self, Lock},
+};
+use crate::crypt::{
+    Fingerprint, PublicCertificate,
+    pgp::{self, Certificate},
+    smime,
+};
+
+/// A file of the store, by its name in a backup.
+pub type StoredFile = (String, Zeroizing<Vec<u8>>);
+
+/// What a file of a backup holds.
+#[derive(Debug)]
+pub enum Piece {
+    /// An own key.
+    Key(Box<pgp::Key>),
+    /// The revocation certificate of one.
+    Revocation(Fingerprint, String),
+    /// An own key for S/MIME.
+    SmimeKey(smime::Key),
+    /// One that waits for its certificate.
+    Waiting(smime::Waiting),
+    /// A certificate.
+    Certificate(Box<Certificate>),
+    /// One for S/MIME.
+    X509(smime::Certificate, Origin),
+}
+
+const CERTIFICATES: &str = "pgp.cert.d/";
+const X509: &str = "x509/";
+const CANDIDATES: &str = "x509/candidates/";
+const KEYS: &str = "keys/";
+
+impl Keystore {
+    /// Every file of keys, revocation certificates, waiting requests and certificates, read as it is.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or a key can be read by others.
+    pub fn contents(&self) -> Result<Vec<StoredFile>, StoreError> {
+        let mut files = Vec::new();
+        if self.keys.is_dir() {
+            let _lock = Lock::take(&self.keys, ".lock")?;
+            for name in file_names(&self.keys)?.into_iter().filter(|name| !name.starts_with('.')) {
+                let bytes = disk::read_private(&self.keys.join(&name))?;
+                files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
+            }
+        }
+        for certificate in self.all_stored()? {
+            let (fingerprint, bytes) = certificate;
+            files.push((format!("{CERTIFICATES}{fingerprint}.pgp"), bytes));
+        }
+        for (folder, prefix) in [(self.x509.clone(), X509), (self.x509.join("candidates"), CANDIDATES)] {
+            for fingerprint in disk::named(&folder, ".pem")? {
+                let path = folder.join(format!("{fingerprint}.pem"));
+                if let Some(file) = disk::open(&path)? {
+                    files.push((format!("{prefix}{fingerprint}.pem"), disk::read(&path, file)?));
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Puts a piece back; none if another of its name is there, which stays.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn restore(&self, piece: &Piece) -> Result<Option<Outcome>, StoreError> {
+        let restored = match piece {
+            Piece::Key(key) => self.store_key(key, None),
+            Piece::Revocation(fingerprint, text) => self.restore_revocation(fingerprint, text),
+            Piece::SmimeKey(key) => self.store_smime_key(key),
+            Piece::Waiting(waiting) => self.store_waiting(waiting),
+            Piece::Certificate(certificate) => self.insert(certificate),
+            Piece::X509(certificate, origin) => self.insert_x509(certificate, *origin),
+        };
+        match restored {
+            Err(StoreError::KeyExists { .. } | StoreError::Exists { .. }) => Ok(None),
+            restored => restored.map(Some),
+        }
+    }
+
+    fn restore_revocation(&self, fingerprint: &Fingerprint, text: &str) -> Result<Outcome, StoreError> {
+        disk::make_private(&self.keys)?;
+        match self.revocation(fingerprint)? {
+            Some(there) if there == text => Ok(Outcome::Unchanged),
+            _ => disk::write_new(&self.keys.join(format!("{fingerprint}.rev.asc")), [text.as_bytes()])
+                .map(|()| Outcome::New),
+        }
+    }
+}
+
+impl Piece {
+    /// Reads a file of a backup as what its name says; none if the name is none of ours, or the bytes are something
+    /// else.
+    pub fn read(name: &str, bytes: &[u8]) -> Option<Self> {
+        let (folder, file) = name.rsplit_once('/').map(|(folder, file)| (format!("{folder}/"), file))?;
+        let (stem, suffix) = file.split_once('.')?;
+        let fingerprint = Fingerprint::parse(stem).filter(|full| full.as_str() == stem)?;
+        let piece = match (folder.as_str(), suffix) {
+            (KEYS, "pgp") => Self::Key(Box::new(only(pgp::Key::parse_all(bytes).ok()?)?)),
+            (KEYS, "rev.asc") => {
+                let revocation = only(Certificate::parse_all(bytes).ok()?)?;
+                (revocation.fingerprint() == fingerprint).then_some(())?;
+                return Some(Self::Revocation(fingerprint, String::from_utf8(bytes.to_vec()).ok()?));
+            }
+            (KEYS, "pem") => Self::SmimeKey(only(smime::Key::parse_all(bytes).ok()?).filter(smime::Key::is_locked)?),
+            (KEYS, "request.pem") => Self::Waiting(smime::Waiting::parse(bytes).ok()?),
+            (CERTIFICATES, "pgp") => Self::Certificate(Box::new(only(Certificate::parse_all(bytes).ok()?)?)),
+            (X509, "pem") => Self::X509(only(smime::Certificate::parse_stored(bytes).ok()?)?, Origin::Imported),
+            (CANDIDATES, "pem") => Self::X509(only(smime::Certificate::parse_stored(bytes).ok()?)?, Origin::Candidate),
+            _ => return None,
+        };
+        let is = match &piece {
+            Self::Key(key) => Some(key.fingerprint()).filter(|_| key.to_bytes().is_ok()),
+            Self::SmimeKey(key) => key.fingerprint(),
+            Self::Waiting(waiting) => Some(waiting.id()),
+            Self::Certificate(certificate) => Some(certificate.fingerprint()),
+            Self::X509(certificate, _) => Some(certificate.fingerprint()),
+            Self::Revocation(fingerprint, _) => Some(fingerprint.clone()),
+        };
+        (is? == fingerprint).then_some(piece)
+    }
+}
+
+fn only<T>(mut all: Vec<T>) -> Option<T> {
+    all.pop().filter(|_| all.is_empty())
+}
+
+fn file_names(folder: &Path) -> Result<BTreeSet<String>, StoreError> {
+    let list = || -> io::Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        Ok(names)
+    };
+    list().map_err(StoreError::read(folder))
+}
