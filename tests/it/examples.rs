@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 16] = [
+const VERBS: [&[&str]; 17] = [
     &["send"],
     &["seal"],
     &["open"],
@@ -22,6 +22,7 @@ const VERBS: [&[&str]; 16] = [
     &["key", "import"],
     &["cert", "import"],
     &["cert", "find"],
+    &["cert", "refresh"],
     &["cert", "export"],
     &["cert", "check"],
     // Last: what is revoked is not well.
