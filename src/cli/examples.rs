@@ -67,6 +67,9 @@ pub const ALL: &[Example] = &[
         "sealpost key publish alice@example.org --wkd public && find public -type f",
     ),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
+    example("cert find", "See what an address's own domain publishes", "sealpost cert find mary@example.org"),
+    example("cert find", "Keep it, and write to it", "sealpost cert find --import mary@example.org"),
+    example("cert refresh", "What is new, nightly from cron", "sealpost cert refresh mary@example.org --quiet"),
     example("cert export", "For those who write to you", "sealpost cert export alice@example.org > alice.asc"),
     example(
         "cert check",

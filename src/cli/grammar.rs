@@ -463,6 +463,8 @@ pub enum Cert {
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
     },
+    /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
+    Refresh(CertRefresh),
     /// Look for the certificate of an address: in the store, then where others publish theirs
     Find(CertFind),
     /// List the certificates
@@ -534,6 +536,19 @@ pub struct CertFind {
     /// Keep what is found, unless it is in conflict with what is known
     #[arg(long)]
     pub import: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CertRefresh {
+    /// Whose
+    #[arg(value_name = "ADDRESS", required_unless_present = "all", conflicts_with = "all")]
+    pub addresses: Vec<String>,
+    /// Of all addresses that certificates of the store name, or that recipients.toml pins
+    #[arg(long)]
+    pub all: bool,
+    /// Ask this source alone
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<SourceArgument>,
 }
 
 /// Whether a word is the name of a verb.

@@ -3,6 +3,7 @@
 mod certificates;
 mod cures;
 mod drift;
+mod refreshing;
 mod revocation;
 mod signers;
 
@@ -66,12 +67,12 @@ pub fn decide<'a>(
         grammar::SuiteArgument::Smime => SuiteName::Smime,
     }));
     let terms = Terms { only: suite, lowest: account.trust };
+    let mut warnings = refreshing::refresh(&addresses, &mut source, terms, place, at)?;
     let assigned = send::assign(&addresses, &mut source, terms, at).map_err(|missing| refused(&missing, place))?;
-    let warnings = assigned.iter().filter_map(|addressee| match addressee {
+    warnings.extend(assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
-    });
-    let mut warnings: Vec<_> = warnings.collect();
+    }));
     warnings.extend(revocation::check(&assigned, &source, &smime, place, at)?);
     let groups = send::group(draft, assigned, |recipients| form(recipients, account, known, &smime));
     Ok(Decided { groups, warnings, arguments, place, known, at })

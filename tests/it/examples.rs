@@ -3,12 +3,12 @@
 use std::fs;
 
 use crate::support::{
-    Ca, Home,
+    Ca, Home, Publisher, Reply,
     lying_server::{Face, LyingServer, Step, answer, opening, say},
 };
 
 /// Verbs whose help has examples.
-const VERBS: [&[&str]; 15] = [
+const VERBS: [&[&str]; 17] = [
     &["send"],
     &["seal"],
     &["open"],
@@ -21,6 +21,8 @@ const VERBS: [&[&str]; 15] = [
     &["key", "backup"],
     &["key", "import"],
     &["cert", "import"],
+    &["cert", "find"],
+    &["cert", "refresh"],
     &["cert", "export"],
     &["cert", "check"],
     // Last: what is revoked is not well.
@@ -43,9 +45,16 @@ fn each_example_of_help_does_what_it_says() {
     home.sealpost(["cert", "import", "bob.asc"]).run().expect(0);
     home.sealpost(["key", "make", "alice@example.org", "--new-passphrase", "file:pw"]).run().expect(0);
     home.file("ca.pem", ca.pem());
+    let publisher = Publisher::new(&ca, &["openpgpkey.example.org"]);
+    let path = "openpgpkey.example.org/.well-known/openpgpkey/example.org/hu/k31uggh5ogpcgsysm6gdtfap3dd75pd7?l=mary";
+    let mary = Home::new();
+    mary.sealpost(["key", "make", "mary@example.org", "--new-passphrase", "file:pw"]).run().expect(0);
+    publisher.will(path, Reply::Body(mary.sealpost(["cert", "export", "mary@example.org"]).run().expect(0).stdout));
     let config = format!(
-        "[account.work]\nfrom = \"alice@example.org\"\npassphrase = \"file:pw\"\n\
+        "[find]\nca_file = \"ca.pem\"\n[find.hosts]\n\"openpgpkey.example.org\" = \"127.0.0.1:{}\"\n\
+         [account.work]\nfrom = \"alice@example.org\"\npassphrase = \"file:pw\"\n\
          [account.work.submission]\nhost = \"localhost\"\nports = [\"{}/starttls\"]\nca_file = \"ca.pem\"\n",
+        publisher.port(),
         server.port()
     );
     fs::write(home.state().join("config.toml"), config).unwrap();

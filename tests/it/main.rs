@@ -11,6 +11,7 @@ mod cert_verify;
 mod cli;
 mod corpus;
 mod examples;
+mod find;
 mod forgotten;
 mod key;
 mod key_backup;

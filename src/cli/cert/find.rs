@@ -141,12 +141,7 @@ impl Finding<'_> {
     fn result(&self, looked: Looked, import: bool) -> Result<(ResultJson, Option<(Kind, String)>), Failure> {
         let kind = sources::kind(&looked);
         let reason = sources::reason(&looked);
-        let tried = looked.tried.iter().map(|(source, error)| TriedJson {
-            source: source.word(),
-            outcome: if error.is_nothing() { "nothing" } else { "failed" },
-            detail: error.to_string(),
-        });
-        let tried: Vec<_> = tried.collect();
+        let tried = TriedJson::all(&looked);
         let Some((source, found)) = looked.found else {
             let status = if kind == Kind::Recipients { "not-found" } else { "failed" };
             let result = ResultJson { tried, ..ResultJson::new(self.address, status, Vec::new()) };
@@ -273,6 +268,18 @@ pub fn worst(kinds: impl Iterator<Item = Kind>) -> Option<Kind> {
         Kind::Temporary => 2,
         _ => 1,
     })
+}
+
+impl TriedJson {
+    /// All that were asked before the one that had something.
+    pub fn all(looked: &Looked) -> Vec<Self> {
+        let tried = looked.tried.iter().map(|(source, error)| Self {
+            source: source.word(),
+            outcome: if error.is_nothing() { "nothing" } else { "failed" },
+            detail: error.to_string(),
+        });
+        tried.collect()
+    }
 }
 
 impl ResultJson {

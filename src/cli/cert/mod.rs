@@ -6,6 +6,7 @@ mod import;
 mod json;
 mod judging;
 mod list;
+mod refresh;
 mod remove;
 mod verify;
 
@@ -20,6 +21,7 @@ use super::{
 
 pub use json::CertificateJson;
 pub use judging::Judging;
+pub use refresh::Target;
 
 pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let place = Place::open(global)?;
@@ -27,6 +29,7 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
         Cert::Import { file } => import::run(&file, &place, at, voice),
         Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
         Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
+        Cert::Refresh(arguments) => refresh::run(&arguments, &place, at, voice),
         Cert::Find(arguments) => find::run(&arguments, &place, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {

@@ -68,15 +68,23 @@ impl Ca {
             Flaw::WrongHost => self.issue("other.example.test", 30),
             Flaw::SelfSigned => {
                 let key = key();
-                Identity { certificate: leaf(&key, "localhost", 30, &name("localhost"), &key), key }
+                Identity { certificate: leaf(&key, &["localhost"], 30, &name("localhost"), &key), key }
             }
         }
+    }
+
+    /// A good certificate for these hosts.
+    pub fn serving(&self, hosts: &[&str]) -> Identity {
+        let key = key();
+        let Identity { certificate: issuer, key: issuer_key } = &self.identity;
+        let certificate = leaf(&key, hosts, 30, issuer.subject_name(), issuer_key);
+        Identity { certificate, key }
     }
 
     fn issue(&self, host: &str, days: i64) -> Identity {
         let key = key();
         let Identity { certificate: issuer, key: issuer_key } = &self.identity;
-        let certificate = leaf(&key, host, days, issuer.subject_name(), issuer_key);
+        let certificate = leaf(&key, &[host], days, issuer.subject_name(), issuer_key);
         Identity { certificate, key }
     }
 }
@@ -88,13 +96,21 @@ impl Identity {
     }
 }
 
-fn leaf(key: &PKey<Private>, host: &str, days: i64, issuer: &openssl::x509::X509NameRef, by: &PKey<Private>) -> X509 {
-    let mut builder = builder(key, &name(host), days);
+fn leaf(
+    key: &PKey<Private>,
+    hosts: &[&str],
+    days: i64,
+    issuer: &openssl::x509::X509NameRef,
+    by: &PKey<Private>,
+) -> X509 {
+    let mut builder = builder(key, &name(hosts[0]), days);
     builder.set_issuer_name(issuer).unwrap();
     let mut names = SubjectAlternativeName::new();
-    names.dns(host);
-    if host == "localhost" {
-        names.ip("127.0.0.1");
+    for host in hosts {
+        names.dns(host);
+        if *host == "localhost" {
+            names.ip("127.0.0.1");
+        }
     }
     let names = names.build(&builder.x509v3_context(None, None)).unwrap();
     builder.append_extension(names).unwrap();

@@ -13,6 +13,7 @@ mod mail_server;
 mod openssl_cms;
 pub mod people;
 mod process;
+mod publisher;
 mod responder;
 pub mod s_nail;
 mod sqop;
@@ -25,6 +26,7 @@ pub use home::Home;
 pub use mail_server::{Door, MailServer, curl};
 pub use openssl_cms::OpensslCms;
 pub use process::{Outcome, run};
+pub use publisher::{Publisher, Reply};
 pub use responder::{Books, How, Responder};
 pub use sqop::Sqop;
 

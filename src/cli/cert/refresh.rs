@@ -1,0 +1,241 @@
+//! `sealpost cert refresh`: what is new of certificates that are known. What comes is merged under the fingerprint that is
+//! known, one answer after the other: a kill loses nothing that was merged, and nothing takes another one's place.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::find::{KnownJson, TriedJson, addresses, conflict, known_for, known_json, worst};
+use crate::{
+    cli::{
+        composition::{self, Place},
+        exit::Kind,
+        failure::{Failure, RecipientReason},
+        grammar::CertRefresh,
+        printable::Printable,
+        sources,
+        voice::Voice,
+    },
+    crypt::{Fingerprint, PublicCertificate, pgp::Certificate},
+    flow::find::{self, Change, Known, Looked},
+    keystore::find::Question,
+    mail::Address,
+};
+
+/// What became of one certificate for one address.
+#[derive(Serialize)]
+pub struct ResultJson {
+    pub address: String,
+    pub fingerprint: String,
+    /// `unchanged`, `extended`, `revoked`, `updated`, `conflict`, `not-found` or `failed`.
+    pub status: &'static str,
+    /// Who had something.
+    source: Option<&'static str>,
+    /// Until when it is of use; none if it never expires.
+    expires: Option<String>,
+    /// For a conflict: what else the source has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    found: Vec<String>,
+    /// For a conflict: what is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    known: Vec<KnownJson>,
+    tried: Vec<TriedJson>,
+}
+
+/// What went wrong with one.
+pub type Wrong = Option<(Kind, String)>;
+
+/// A certificate that is asked for.
+pub struct Target {
+    pub address: Address,
+    certificate: Certificate,
+    known: Known,
+}
+
+pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let mut strangers = Vec::new();
+    let targets = if arguments.all {
+        all(place, at)?
+    } else {
+        let mut targets = Vec::new();
+        for address in addresses(&arguments.addresses)? {
+            let known = known_for(&address, place, at)?;
+            if known.stored.is_empty() {
+                strangers.push(address.clone());
+            }
+            targets.extend(Target::of(&address, known));
+        }
+        targets
+    };
+    place.warn(voice);
+    let config = place.config()?;
+    let mut results: Vec<Option<(ResultJson, Wrong)>> = targets.iter().map(|_| None).collect();
+    if !targets.is_empty() {
+        let sources = sources::sources(config.find(), arguments.source)?;
+        let questions = targets.iter().map(Target::question).collect();
+        let mut lost = None;
+        let tell = |index: usize, looked: Looked| match targets[index].result(looked, place, at) {
+            Ok(result) => results[index] = Some(result),
+            // Told once all are asked: what others have is stored all the same.
+            Err(failure) => lost = lost.take().or(Some(failure)),
+        };
+        let runtime = composition::runtime()?;
+        runtime.block_on(find::ask(questions, &sources, sources::patience(config.find()), tell));
+        // A name look-up that hangs must not hold the exit up.
+        runtime.shutdown_background();
+        if let Some(failure) = lost {
+            return Err(failure);
+        }
+    }
+    finish(results.into_iter().flatten().collect(), &strangers, voice)
+}
+
+/// Every certificate of the store with each address that it names; where pins say which, those alone.
+fn all(place: &Place, at: Timestamp) -> Result<Vec<Target>, Failure> {
+    let recipients = place.recipients()?;
+    let stored = place.keystore.all_certificates()?;
+    let by_fingerprint: HashMap<Fingerprint, &Certificate> =
+        stored.iter().map(|one| (one.fingerprint(), one)).collect();
+    let mut known: BTreeMap<Address, Known> = BTreeMap::new();
+    for certificate in &stored {
+        for address in certificate.addresses(at) {
+            known.entry(address).or_default().stored.push(certificate.clone());
+        }
+    }
+    for (_, addresses) in recipients.pinned() {
+        for address in addresses {
+            known.entry(address).or_default();
+        }
+    }
+    let mut targets = Vec::new();
+    for (address, mut known) in known {
+        known.pins = recipients.fingerprints_for(&address).to_vec();
+        if !known.pins.is_empty() {
+            known.stored = known.pins.iter().filter_map(|pin| by_fingerprint.get(pin).copied().cloned()).collect();
+        }
+        targets.extend(Target::of(&address, known));
+    }
+    Ok(targets)
+}
+
+impl Target {
+    /// One for each certificate that is known for an address.
+    fn of(address: &Address, known: Known) -> Vec<Self> {
+        let target = |certificate: &Certificate| Self {
+            address: address.clone(),
+            certificate: certificate.clone(),
+            known: known.clone(),
+        };
+        known.stored.iter().map(target).collect()
+    }
+
+    /// That of an address and a fingerprint, if the store has it.
+    pub fn named(
+        address: &Address,
+        fingerprint: &Fingerprint,
+        place: &Place,
+        at: Timestamp,
+    ) -> Result<Option<Self>, Failure> {
+        let all = Self::of(address, known_for(address, place, at)?);
+        Ok(all.into_iter().find(|one| one.certificate.fingerprint() == *fingerprint))
+    }
+
+    /// Whether a pin decides for its address.
+    pub fn is_pinned(&self) -> bool {
+        !self.known.pins.is_empty()
+    }
+
+    /// What to ask.
+    pub fn question(&self) -> Question {
+        Question { address: self.address.clone(), known: Some(self.certificate.fingerprint()) }
+    }
+
+    /// Merges what came, and says what it changed.
+    pub fn result(&self, looked: Looked, place: &Place, at: Timestamp) -> Result<(ResultJson, Wrong), Failure> {
+        let (kind, reason) = (sources::kind(&looked), sources::reason(&looked));
+        let mut result = ResultJson {
+            address: self.address.to_string(),
+            fingerprint: self.certificate.fingerprint().to_string(),
+            status: "not-found",
+            source: looked.found.as_ref().map(|(source, _)| source.word()),
+            expires: self.certificate.expires(at).map(|expiry| expiry.to_string()),
+            found: Vec::new(),
+            known: Vec::new(),
+            tried: TriedJson::all(&looked),
+        };
+        let Some((source, found)) = looked.found else {
+            let failed = kind != Kind::Recipients;
+            result.status = if failed { "failed" } else { "not-found" };
+            return Ok((result, failed.then_some((kind, reason))));
+        };
+        let (same, others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
+        for new in same {
+            place.keystore.insert(&new)?;
+            result.status = match self.change(place, at)? {
+                Change::Unchanged => "unchanged",
+                Change::Extended => "extended",
+                Change::Revoked => "revoked",
+                Change::Updated => "updated",
+            };
+            let now = place.keystore.certificate(&self.certificate.fingerprint())?;
+            result.expires = now.and_then(|one| one.expires(at)).map(|expiry| expiry.to_string());
+        }
+        let compared = find::compare(&self.known, others, at);
+        if compared.conflicting.is_empty() {
+            return Ok((result, None));
+        }
+        result.status = "conflict";
+        result.found = compared.conflicting.iter().map(|one| one.fingerprint().to_string()).collect();
+        result.known = known_json(&self.known, &self.address, place)?;
+        let reason = conflict(source, &compared.conflicting, &result.known);
+        Ok((result, Some((Kind::Recipients, reason))))
+    }
+
+    /// What of the stored one is other than before.
+    fn change(&self, place: &Place, at: Timestamp) -> Result<Change, Failure> {
+        let after = place.keystore.certificate(&self.certificate.fingerprint())?;
+        Ok(after.map_or(Change::Unchanged, |after| find::change(&self.certificate, &after, at)))
+    }
+}
+
+fn finish(results: Vec<(ResultJson, Wrong)>, strangers: &[Address], voice: Voice) -> Result<u8, Failure> {
+    let (results, wrong): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    if voice.json {
+        voice.object(&serde_json::json!({ "version": 1, "results": results }))?;
+    } else {
+        voice.data(results.iter().map(ResultJson::words).collect::<String>().as_bytes())?;
+    }
+    let mut kinds: Vec<Kind> = wrong.iter().flatten().map(|(kind, _)| *kind).collect();
+    kinds.extend(strangers.iter().map(|_| Kind::Recipients));
+    let Some(kind) = worst(kinds.into_iter()) else { return Ok(0) };
+    let mut failure = Failure::new(kind, "not every certificate could be refreshed");
+    for (result, (_, reason)) in results.iter().zip(wrong).filter_map(|(one, wrong)| Some((one, wrong?))) {
+        failure.recipients.push(RecipientReason { address: result.address.clone(), reason });
+        for known in result.known.iter().filter(|known| !known.pinned) {
+            failure = failure.hint(["sealpost", "cert", "remove", &known.fingerprint]);
+        }
+    }
+    for address in strangers {
+        let reason = "no OpenPGP certificate is known".to_owned();
+        failure.recipients.push(RecipientReason { address: address.to_string(), reason });
+        failure = failure.hint(["sealpost", "cert", "find", &address.to_string()]);
+    }
+    Err(failure)
+}
+
+impl ResultJson {
+    fn words(&self) -> String {
+        let source = self.source.map(|source| format!(", by {source}")).unwrap_or_default();
+        let until = self.expires.as_deref().map_or("no expiry".to_owned(), |end| format!("until {}", &end[..10]));
+        let mut out = format!("{}: {}{source}: {}, {until}\n", Printable(&self.address), self.status, self.fingerprint);
+        for found in &self.found {
+            out += &format!("  found        {found}\n");
+        }
+        for tried in &self.tried {
+            out += &format!("  {}: {}\n", tried.source, Printable(&tried.detail));
+        }
+        out
+    }
+}

@@ -1,0 +1,116 @@
+//! Whether there is something new of certificates that ran out or soon will, asked once before `send` refuses them, and
+//! only where the settings say so: it tells a third party whom one writes to.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Certificates;
+use crate::{
+    cli::{
+        cert::Target,
+        composition::{self, Place},
+        exit::Kind,
+        failure::{Failure, RecipientReason},
+        receipt::WarningJson,
+        responders, sources,
+    },
+    crypt::{Fingerprint, PublicCertificate, SuiteName, Unusable},
+    flow::{
+        check::days_left,
+        find::{self, Looked, Patience},
+        send::{self, Addressee, MissingReason, Terms, Trust},
+    },
+    mail::Address,
+};
+
+/// For all of them together.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// With so many days left a certificate soon runs out.
+const SOON: i64 = 30;
+
+/// Asks, merges what is new, and gives the warnings.
+///
+/// # Errors
+/// A source has another certificate than the known one, which is not pinned.
+pub fn refresh(
+    recipients: &[Address],
+    source: &mut Certificates<'_>,
+    terms: Terms,
+    place: &Place,
+    at: Timestamp,
+) -> Result<Vec<WarningJson>, Failure> {
+    let config = place.config()?;
+    let settings = config.find();
+    // A run that is judged as of the past would not have had what is new now.
+    if !settings.on_send || responders::is_past(at) {
+        return Ok(Vec::new());
+    }
+    let mut targets = Vec::new();
+    for address in recipients {
+        if let Some(fingerprint) = waning(address, source, terms, at) {
+            targets.extend(Target::named(address, &fingerprint, place, at)?);
+        }
+    }
+    if targets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sources = sources::sources(settings, None)?;
+    let patience = Patience { each: settings.timeout, all: Some(PATIENCE) };
+    let mut answers = Vec::with_capacity(targets.len());
+    let questions = targets.iter().map(Target::question).collect();
+    let runtime = composition::runtime()?;
+    let tell = |index: usize, looked: Looked| answers.push((index, looked));
+    runtime.block_on(find::ask(questions, &sources, patience, tell));
+    // A name look-up that hangs must not hold the run up.
+    runtime.shutdown_background();
+
+    let (mut warnings, mut conflicts) = (Vec::new(), Vec::new());
+    for (index, looked) in answers {
+        let target = &targets[index];
+        let reason = sources::reason(&looked);
+        let (result, wrong) = target.result(looked, place, at)?;
+        let text = match (result.status, wrong) {
+            ("conflict", Some((_, reason))) if !target.is_pinned() => {
+                conflicts.push(RecipientReason { address: result.address, reason });
+                continue;
+            }
+            ("conflict", Some((_, reason))) => reason,
+            ("not-found" | "failed", _) => reason,
+            (status, _) => status.to_owned(),
+        };
+        let text = format!("certificate {} of {} was asked for anew: {text}", result.fingerprint, target.address);
+        warnings.push(WarningJson { kind: "refreshed", text });
+    }
+    if conflicts.is_empty() {
+        return Ok(warnings);
+    }
+    let names: Vec<_> = conflicts.iter().map(|one| one.address.as_str()).collect();
+    let text = format!("nothing was sent: another certificate than the known one was found for {}", names.join(", "));
+    let hints = names.iter().map(|name| ["sealpost", "cert", "refresh", name].map(str::to_owned).to_vec()).collect();
+    Err(Failure { recipients: conflicts, hints, ..Failure::new(Kind::Recipients, text) })
+}
+
+/// The OpenPGP certificate of a recipient that ran out, was revoked, or soon runs out; not one given for this run.
+fn waning(address: &Address, source: &mut Certificates<'_>, terms: Terms, at: Timestamp) -> Option<Fingerprint> {
+    match send::assign(std::slice::from_ref(address), source, terms, at) {
+        Ok(assigned) => match assigned.into_iter().next()? {
+            Addressee::OpenPgp(one) if one.trust != Trust::Given => {
+                let certificate = one.recipient.usable().certificate();
+                let soon = days_left(certificate, at).is_some_and(|days| days < SOON);
+                soon.then(|| certificate.fingerprint())
+            }
+            _ => None,
+        },
+        Err(missing) => match missing.into_iter().next()?.reason {
+            MissingReason::Unusable(refused) => refused.into_iter().find_map(|(suite, reason)| match reason {
+                Unusable::Expired { fingerprint, .. } | Unusable::Revoked { fingerprint, .. } => {
+                    (suite == SuiteName::OpenPgp).then_some(fingerprint)
+                }
+                _ => None,
+            }),
+            _ => None,
+        },
+    }
+}
