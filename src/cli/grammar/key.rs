@@ -1,0 +1,179 @@
+//! `key`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Export, Lock, Named, SuiteArgument};
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key for an address
+    Make(KeyMake),
+    /// Take keys from a file
+    Import(KeyImport),
+    /// List the keys
+    List,
+    /// Show all of one key but its secrets
+    Show(Named),
+    /// Write a key, locked with its passphrase
+    Export(Export),
+    /// Give a key a later expiry
+    Extend(Extend),
+    /// Declare that a key is not to be used any more; this cannot be undone
+    Revoke(Revoke),
+    /// Make new subkeys; the old ones still open old mail
+    Rotate(Rotate),
+    /// Write everything into one file under a passphrase; `key import` brings it back
+    Backup(Backup),
+    /// Lock a key with another passphrase
+    ChangePassphrase(ChangePassphrase),
+    /// Lay a certificate out for a web server, where other people's programs look it up
+    Publish(Publish),
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Write to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+#[derive(Debug, Args)]
+pub struct ChangePassphrase {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Where the present passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// Make a random passphrase and keep it there: file:PATH or keyring:NAME
+    #[arg(long, value_name = "file:PATH|keyring:NAME", conflicts_with = "to_passphrase")]
+    pub new_passphrase: Option<String>,
+    /// Where the other passphrase comes from
+    #[arg(long, value_name = "SOURCE", required_unless_present = "new_passphrase")]
+    pub to_passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// The folder that a web server gives out as its root: a Web Key Directory is made or updated below it
+    #[arg(long, value_name = "DIR")]
+    pub wkd: PathBuf,
+}
+
+/// Why a key is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReasonArgument {
+    /// Nothing is said; to nobody does what it signed count any more
+    Unspecified,
+    /// Somebody else may have it; to nobody does what it signed count any more
+    Compromised,
+    /// Another key takes its place
+    Superseded,
+    /// It is no longer used
+    Retired,
+}
+
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Why; without a reason the revocation certificate that was made with the key serves, and no passphrase is needed
+    #[arg(long, value_enum, default_value = "unspecified")]
+    pub reason: ReasonArgument,
+    /// What else everybody is told
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// Revoke the old subkeys as superseded, instead of letting them expire
+    #[arg(long)]
+    pub revoke_old: bool,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Extend {
+    /// An address or a full fingerprint
+    #[arg(value_name = "ADDRESS|FINGERPRINT")]
+    pub name: String,
+    /// From now on for so long (90d, 6w, 18m, 2y), or until this day
+    #[arg(long = "for", value_name = "TIME|DATE", default_value = "2y")]
+    pub period: String,
+    /// Where the passphrase comes from, if not from the account
+    #[arg(long, value_name = "SOURCE")]
+    pub passphrase: Option<String>,
+    /// S/MIME: write a request for a new certificate of the same key to this file
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+}
+
+/// Which readers a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileArgument {
+    /// Version 4: every reader
+    Rfc4880,
+    /// Version 6: readers of RFC 9580
+    Rfc9580,
+    /// Version 6 with post-quantum algorithms (RFC 9980)
+    Pqc,
+}
+
+#[derive(Debug, Args)]
+pub struct KeyMake {
+    /// For whom: an address, or a mailbox with a name
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// For which family of standards
+    #[arg(long, value_enum, default_value = "openpgp")]
+    pub suite: SuiteArgument,
+    /// OpenPGP: for which readers; rfc4880 unless given
+    #[arg(long, value_enum)]
+    pub profile: Option<ProfileArgument>,
+    /// S/MIME: of what it is made; rsa3072, which every reader knows, unless given
+    #[arg(long, value_enum)]
+    pub algorithm: Option<AlgorithmArgument>,
+    /// S/MIME: make a certificate too, for closed groups; it is trusted only where it is pinned
+    #[arg(long, conflicts_with = "request")]
+    pub self_signed: bool,
+    /// S/MIME: write the request for a certificate to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+/// What a key for S/MIME is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AlgorithmArgument {
+    Rsa3072,
+    Rsa4096,
+    P256,
+    P384,
+}
+
+#[derive(Debug, Args)]
+pub struct KeyImport {
+    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup; - is stdin
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub lock: Lock,
+}
