@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{composition::secret_file, failure::Failure, input};
+use super::{failure::Failure, input, secrets::secret_file};
 use crate::{
     crypt::{Fingerprint, PublicCertificate, SuiteName, pgp, smime},
     mail::Address,

@@ -13,14 +13,17 @@ mod input;
 mod key;
 mod known;
 mod man;
+mod named;
 mod open;
 mod printable;
 mod receipt;
 mod responders;
 mod seal;
 mod sealing;
+mod secrets;
 mod send;
 mod sources;
+mod submission;
 mod voice;
 mod words;
 

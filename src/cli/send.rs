@@ -12,7 +12,7 @@ use super::{
     grammar::{Global, Send},
     input::Stdin,
     receipt::{EndpointJson, PlannedEndpoint, Receipt, Status, WarningJson},
-    sealing,
+    sealing, submission,
     voice::Voice,
     words,
 };
@@ -49,7 +49,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
         }
     };
     sealing::identify(&mut draft, &arguments.sealing)?;
-    let settings = composition::submission(&account, &arguments.submission, &draft, &place)?;
+    let settings = submission::submission(&account, &arguments.submission, &draft, &place)?;
     let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, sealed.as_ref(), at)?;
 
     let mut receipt = decided.plan();
@@ -69,7 +69,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     receipt.endpoints = None;
     let messages = decided.messages(draft, sealed, &account, &mut receipt)?;
     let runtime = composition::runtime()?;
-    let submitted = runtime.block_on(submit(&messages, &settings, &mut composition::Login::new(&account)));
+    let submitted = runtime.block_on(submit(&messages, &settings, &mut submission::Login::new(&account)));
     // A name look-up that hangs must not hold the exit up.
     runtime.shutdown_background();
     if let Some(accepted) = submitted.accepted.first() {

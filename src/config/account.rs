@@ -5,7 +5,7 @@ use super::{
     layer::{Layer, Place},
 };
 use crate::{
-    crypt::Trust,
+    crypt::{SuiteName, Trust},
     mail::{Mailbox, protect::HeaderPolicy},
     secret::Source,
     submit::Port,
@@ -51,6 +51,12 @@ impl Account {
         let over = flags.typed(Place::Flags)?.over(environment.typed(Place::Environment)?);
         let (name, file) = config.choose(named, over.from.as_ref().map(|mailbox| &mailbox.address))?;
         Ok(Self::new(name, over.over(file)))
+    }
+
+    /// Where the passphrase of a key of a suite comes from.
+    pub fn passphrase_in(&self, suite: SuiteName) -> Option<&Source> {
+        let other = self.smime_passphrase.as_ref().filter(|_| suite == SuiteName::Smime);
+        other.or(self.passphrase.as_ref())
     }
 
     fn new(name: Option<String>, layer: Layer) -> Self {

@@ -17,7 +17,7 @@ use crate::{
         sealing::{Certificates, cures},
         voice::Voice,
     },
-    config::{self, SmimeSettings},
+    config::{self, Overrides, SmimeSettings},
     crypt::{PublicCertificate, Suite, SuiteName, Unusable, pgp::Pgp, smime, smime::Grounds, smime::Smime},
     flow::{
         check::{self, Finding},
@@ -47,7 +47,7 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
         named.into_iter().map(|address| (address.to_string(), address)).collect()
     };
     let checked = Checked {
-        recipients: recipients(whom, place, &known, place.trust(global)?, within, at)?,
+        recipients: recipients(whom, place, &known, place.settle(global, Overrides::default())?.trust, within, at)?,
         keys: keys(place, place.config()?.smime(), within, at)?,
     };
     place.warn(voice);
@@ -70,7 +70,8 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
 /// `sealpost cert list --missing`: whom of recipients.toml `send` would refuse now.
 pub fn missing(place: &Place, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let known = place.recipients()?;
-    let mut found = recipients(listed(&known), place, &known, place.trust(global)?, 0, at)?;
+    let mut found =
+        recipients(listed(&known), place, &known, place.settle(global, Overrides::default())?.trust, 0, at)?;
     place.warn(voice);
     found.retain(|(_, finding)| finding.missing.is_some());
     let missing: Vec<_> = found.iter().map(|(name, finding)| RecipientJson::new(name, finding)).collect();

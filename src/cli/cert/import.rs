@@ -6,13 +6,7 @@ use jiff::Timestamp;
 
 use super::{CertificateJson, Judging};
 use crate::{
-    cli::{
-        composition::{AnyCertificate, Place},
-        failure::Failure,
-        input::Stdin,
-        known::Known,
-        voice::Voice,
-    },
+    cli::{composition::Place, failure::Failure, input::Stdin, known::Known, named::AnyCertificate, voice::Voice},
     crypt::{PublicCertificate, open::introduced, smime},
     keystore::{Origin, Outcome},
     receive,

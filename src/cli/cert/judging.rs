@@ -6,11 +6,7 @@ use jiff::Timestamp;
 
 use super::{CertificateJson, json::RevocationJson};
 use crate::{
-    cli::{
-        composition::{AnyCertificate, Place},
-        failure::Failure,
-        responders,
-    },
+    cli::{composition::Place, failure::Failure, named::AnyCertificate, responders},
     config::{Recipients, SmimeSettings},
     crypt::{
         PublicCertificate, Suite, Unusable, pgp,

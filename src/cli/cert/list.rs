@@ -3,11 +3,7 @@
 use jiff::Timestamp;
 
 use super::Judging;
-use crate::cli::{
-    composition::{self, Place},
-    failure::Failure,
-    voice::Voice,
-};
+use crate::cli::{composition::Place, failure::Failure, named, voice::Voice};
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let judging = Judging::new(place, at)?;
@@ -25,7 +21,7 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
 }
 
 pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let shown = Judging::new(place, at)?.show_asking(&composition::certificate_named(name, place, at)?)?;
+    let shown = Judging::new(place, at)?.show_asking(&named::certificate_named(name, place, at)?)?;
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificate": shown }))?;
     } else {

@@ -13,9 +13,11 @@ mod verify;
 use jiff::Timestamp;
 
 use super::{
-    composition::{self, AnyCertificate, Place},
+    composition::Place,
     failure::Failure,
     grammar::{Cert, CertList, Global},
+    named,
+    named::AnyCertificate,
     voice::Voice,
 };
 
@@ -33,12 +35,12 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
         Cert::Find(arguments) => find::run(&arguments, &place, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {
-            let certificate = composition::certificate_named(&arguments.name, &place, at)?;
+            let certificate = named::certificate_named(&arguments.name, &place, at)?;
             let text = match certificate {
                 AnyCertificate::OpenPgp(certificate) => certificate.to_armored(),
                 AnyCertificate::Smime(certificate) => certificate.to_pem(),
             };
-            composition::export(&text, "certificate", arguments.output.as_deref(), voice)
+            named::export(&text, "certificate", arguments.output.as_deref(), voice)
         }
         Cert::Check(arguments) => check::run(&arguments, &place, global, at, voice),
         Cert::Verify(arguments) => verify::run(&arguments, &place, at, voice),

@@ -4,16 +4,12 @@ use jiff::Timestamp;
 
 use super::{CertificateJson, Judging};
 use crate::{
-    cli::{
-        composition::{self, AnyCertificate, Place},
-        failure::Failure,
-        voice::Voice,
-    },
+    cli::{composition::Place, failure::Failure, named, named::AnyCertificate, voice::Voice},
     crypt::PublicCertificate,
 };
 
 pub fn run(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let certificate = composition::certificate_named(name, place, at)?;
+    let certificate = named::certificate_named(name, place, at)?;
     let shown = Judging::new(place, at)?.show(&certificate);
     match &certificate {
         AnyCertificate::OpenPgp(one) => place.keystore.remove(&one.fingerprint())?,

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::Judging;
 use crate::{
     cli::{
-        composition::{AnyCertificate, Place},
+        composition::Place,
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::CertVerify,
+        named::AnyCertificate,
         printable::Printable,
         voice::Voice,
     },

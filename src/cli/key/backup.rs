@@ -6,13 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{
-        composition::{Locking, Place},
-        exit::Kind,
-        failure::Failure,
-        grammar::Backup,
-        input,
-        printable::Printable,
-        voice::Voice,
+        composition::Place, exit::Kind, failure::Failure, grammar::Backup, input, printable::Printable,
+        secrets::Locking, voice::Voice,
     },
     crypt::pgp::seal_file,
     keystore::{StoreError, StoredFile, write_new},

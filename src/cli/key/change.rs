@@ -8,14 +8,12 @@ use zeroize::Zeroizing;
 use super::KeyJson;
 use crate::{
     cli::{
-        composition::{self, Place},
-        exit::Kind,
-        failure::Failure,
-        grammar::Global,
-        printable::Printable,
-        voice::Voice,
+        composition::Place, exit::Kind, failure::Failure, grammar::Global, printable::Printable, secrets, voice::Voice,
     },
-    crypt::pgp::{ChangeError, Key},
+    crypt::{
+        SuiteName,
+        pgp::{ChangeError, Key},
+    },
 };
 
 /// How far the last change may lie ahead: as many changes at once, each of a second of its own.
@@ -51,8 +49,9 @@ impl Change<'_> {
         if !self.key.is_locked() {
             return Ok(None);
         }
-        let source = self.place.passphrase_for(self.global, self.passphrase, &self.key.addresses(at))?;
-        composition::passphrase_of(&format!("key {}", self.key.fingerprint()), source.as_ref()).map(Some)
+        let (name, addresses) = (self.key.fingerprint().to_string(), self.key.addresses(at));
+        let (place, global) = (self.place, self.global);
+        secrets::stored_passphrase(&name, SuiteName::OpenPgp, &addresses, place, global, self.passphrase).map(Some)
     }
 }
 

@@ -7,11 +7,14 @@ use jiff::{Span, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use super::change::{self, Change};
 use crate::{
     cli::{
-        composition::{self, AnyKey, Place},
+        composition::Place,
         exit::Kind,
         failure::Failure,
         grammar::{Extend, Global},
+        named,
+        named::AnyKey,
         printable::Printable,
+        secrets,
         voice::Voice,
     },
     crypt::smime,
@@ -20,7 +23,7 @@ use crate::{
 
 pub fn run(arguments: &Extend, global: &Global, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let until = until(&arguments.period, at)?;
-    match composition::key_named(&arguments.name, place, at)? {
+    match named::key_named(&arguments.name, place, at)? {
         AnyKey::OpenPgp(_) if arguments.request.is_some() => {
             Err(Failure::new(Kind::Usage, "--request goes with keys for S/MIME only"))
         }
@@ -59,7 +62,7 @@ fn request(
     if path.symlink_metadata().is_ok() {
         return Err(StoreError::Exists { path: path.to_owned() }.into());
     }
-    let open = composition::unlocked_smime(key, place, global, arguments.passphrase.as_deref(), at)?;
+    let open = secrets::unlocked_smime(key, place, global, arguments.passphrase.as_deref(), at)?;
     write_new(path, [open.request_again()?.as_bytes()])?;
     if voice.json {
         let fingerprint = key.fingerprint().map(|fingerprint| fingerprint.to_string());

@@ -9,11 +9,13 @@ use zeroize::Zeroizing;
 use super::KeyJson;
 use crate::{
     cli::{
-        composition::{self, Locking, Place},
+        composition::Place,
         exit::Kind,
         failure::Failure,
         grammar::{KeyImport, Lock},
         input::Stdin,
+        secrets,
+        secrets::Locking,
         voice::Voice,
     },
     crypt::{
@@ -42,7 +44,7 @@ struct Given {
 
 impl Given {
     fn read(lock: &Lock) -> Result<Self, Failure> {
-        let source = composition::source(lock.passphrase.as_deref())?;
+        let source = secrets::source(lock.passphrase.as_deref())?;
         let passphrase = source.as_ref().map(Source::read_or_empty).transpose()?;
         Ok(Self { source, passphrase })
     }
@@ -64,7 +66,7 @@ fn openpgp(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
         let file = arguments.file.display().to_string();
         if public { failure.hint(["sealpost", "cert", "import", &file]) } else { failure }
     })?;
-    composition::unexposed(&arguments.file, "key")?;
+    secrets::unexposed(&arguments.file, "key")?;
     let given = Given::read(&arguments.lock)?;
 
     // All that can be refused is refused before a new passphrase is put anywhere.

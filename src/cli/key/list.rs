@@ -4,11 +4,7 @@ use jiff::Timestamp;
 
 use super::KeyJson;
 use crate::cli::{
-    cert::Judging,
-    composition::{self, AnyKey, Place},
-    failure::Failure,
-    printable::Printable,
-    voice::Voice,
+    cert::Judging, composition::Place, failure::Failure, named, named::AnyKey, printable::Printable, voice::Voice,
 };
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
@@ -28,7 +24,7 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
 
 pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let judging = Judging::new(place, at)?;
-    let shown = match composition::key_named(name, place, at)? {
+    let shown = match named::key_named(name, place, at)? {
         AnyKey::OpenPgp(key) => Some(judging.openpgp(&key.certificate())),
         AnyKey::Smime(key) => key.certificate().map(|certificate| judging.smime(certificate)),
         AnyKey::Waiting(waiting) => {

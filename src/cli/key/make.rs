@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use super::KeyJson;
 use crate::{
     cli::{
-        composition::{Locking, Place},
+        composition::Place,
         exit::Kind,
         failure::Failure,
         grammar::{AlgorithmArgument, KeyMake, ProfileArgument, SuiteArgument},
         printable::Printable,
+        secrets::Locking,
         voice::Voice,
     },
     crypt::{

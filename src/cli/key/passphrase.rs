@@ -1,19 +1,22 @@
 //! `sealpost key change-passphrase`: another lock over the same secret.
 
 use jiff::Timestamp;
-use zeroize::Zeroizing;
 
 use super::KeyJson;
 use crate::{
     cli::{
-        composition::{self, AnyKey, Locking, Place},
+        composition::Place,
         exit::Kind,
         failure::Failure,
         grammar::{ChangePassphrase, Global},
+        named,
+        named::AnyKey,
         printable::Printable,
+        secrets,
+        secrets::Locking,
         voice::Voice,
     },
-    crypt::{PublicCertificate, pgp, smime},
+    crypt::{PublicCertificate, SuiteName, pgp, smime},
     mail::Address,
 };
 
@@ -24,16 +27,14 @@ pub fn run(
     at: Timestamp,
     voice: Voice,
 ) -> Result<u8, Failure> {
-    let key = composition::key_named(&arguments.name, place, at)?;
-    let present = |addresses: &[Address], name: &str| -> Result<Zeroizing<String>, Failure> {
-        let source = place.passphrase_for(global, arguments.passphrase.as_deref(), addresses)?;
-        composition::passphrase_of(&format!("key {name}"), source.as_ref())
-    };
-    let fingerprint = key.fingerprint();
+    let key = named::key_named(&arguments.name, place, at)?;
+    let (fingerprint, flag) = (key.fingerprint(), arguments.passphrase.as_deref());
+    let present =
+        |suite, addresses: &[Address]| secrets::stored_passphrase(&fingerprint, suite, addresses, place, global, flag);
     // It must open before another passphrase is put anywhere; what is changed is what is stored then, under the lock.
     let shown = match key {
         AnyKey::OpenPgp(key) => {
-            let present = present(&key.addresses(at), &fingerprint)?;
+            let present = present(SuiteName::OpenPgp, &key.addresses(at))?;
             key.unlock(&present)?;
             let other = other(arguments)?;
             let relock = |key: pgp::Key| -> Result<pgp::Key, Failure> {
@@ -43,7 +44,7 @@ pub fn run(
         }
         AnyKey::Smime(key) => {
             let Some(certificate) = key.certificate() else { return Err(smime::KeyError::NoCertificate.into()) };
-            let present = present(&certificate.addresses(at), &fingerprint)?;
+            let present = present(SuiteName::Smime, &certificate.addresses(at))?;
             key.unlock(&present)?;
             let other = other(arguments)?;
             let relock = |key: smime::Key| -> Result<smime::Key, Failure> {
@@ -53,7 +54,7 @@ pub fn run(
             KeyJson::smime(&changed, at).ok_or(smime::KeyError::NoCertificate)?
         }
         AnyKey::Waiting(waiting) => {
-            let present = present(waiting.addresses(), &fingerprint)?;
+            let present = present(SuiteName::Smime, waiting.addresses())?;
             waiting.key().unlock(&present)?;
             let other = other(arguments)?;
             let relock = |waiting: smime::Waiting| -> Result<smime::Waiting, Failure> {
@@ -75,7 +76,7 @@ pub fn run(
 }
 
 fn other(arguments: &ChangePassphrase) -> Result<Locking, Failure> {
-    match (&arguments.new_passphrase, composition::source(arguments.to_passphrase.as_deref())?) {
+    match (&arguments.new_passphrase, secrets::source(arguments.to_passphrase.as_deref())?) {
         (Some(place), _) => Locking::generated(place),
         (None, Some(source)) => Ok(Locking::given(source.read()?)),
         (None, None) => Err(Failure::new(Kind::Usage, "give --new-passphrase or --to-passphrase")),

@@ -5,11 +5,7 @@ use serde_json::json;
 
 use crate::{
     cli::{
-        composition::{self, AnyKey, Place},
-        exit::Kind,
-        failure::Failure,
-        grammar::Publish,
-        printable::Printable,
+        composition::Place, exit::Kind, failure::Failure, grammar::Publish, named, named::AnyKey, printable::Printable,
         voice::Voice,
     },
     keystore,
@@ -17,7 +13,7 @@ use crate::{
 };
 
 pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let AnyKey::OpenPgp(key) = composition::key_named(&arguments.name, place, at)? else {
+    let AnyKey::OpenPgp(key) = named::key_named(&arguments.name, place, at)? else {
         let text = format!("the key of {} is for S/MIME: a Web Key Directory is for OpenPGP", arguments.name);
         return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "cert", "export", &arguments.name]));
     };

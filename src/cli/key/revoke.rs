@@ -5,10 +5,12 @@ use jiff::Timestamp;
 use super::change::{self, Change};
 use crate::{
     cli::{
-        composition::{self, AnyKey, Place},
+        composition::Place,
         exit::Kind,
         failure::Failure,
         grammar::{Global, ReasonArgument, Revoke},
+        named,
+        named::AnyKey,
         voice::Voice,
     },
     crypt::pgp::{Key, Reason, Revocation},
@@ -22,7 +24,7 @@ pub fn run(arguments: &Revoke, global: &Global, place: &Place, at: Timestamp, vo
     if text.len() > LONGEST_TEXT {
         return Err(Failure::new(Kind::Usage, format!("--text is longer than {LONGEST_TEXT} bytes")));
     }
-    let AnyKey::OpenPgp(key) = composition::key_named(&arguments.name, place, at)? else {
+    let AnyKey::OpenPgp(key) = named::key_named(&arguments.name, place, at)? else {
         let text = format!(
             "the key of {} is for S/MIME: ask the authority that issued its certificate to revoke it",
             arguments.name

@@ -4,15 +4,17 @@ use jiff::Timestamp;
 
 use super::change::{self, Change};
 use crate::cli::{
-    composition::{self, AnyKey, Place},
+    composition::Place,
     exit::Kind,
     failure::Failure,
     grammar::{Global, Rotate},
+    named,
+    named::AnyKey,
     voice::Voice,
 };
 
 pub fn run(arguments: &Rotate, global: &Global, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let AnyKey::OpenPgp(key) = composition::key_named(&arguments.name, place, at)? else {
+    let AnyKey::OpenPgp(key) = named::key_named(&arguments.name, place, at)? else {
         let text = format!("the key of {} is for S/MIME and has no subkeys: make a new key instead", arguments.name);
         let hint = ["sealpost", "key", "make", "--suite", "smime", "--help"];
         return Err(Failure::new(Kind::Usage, text).hint(hint));

@@ -9,7 +9,9 @@ use crate::{
         failure::Failure,
         grammar::{Global, Open},
         known::{KeyFile, Known},
+        secrets,
     },
+    config::{Account, Overrides},
     crypt::{Fingerprint, OpenError, PublicCertificate, open::Requirement, pgp, smime},
     flow::open::{OpenPgp, Opening, Outcome, Smime},
     mail::Address,
@@ -94,7 +96,7 @@ impl Ring {
                 key.adopt(&certificates.smime);
             }
         }
-        let passphrase = composition::source(arguments.passphrase.as_deref())?;
+        let passphrase = secrets::source(arguments.passphrase.as_deref())?;
         Ok(Self::new(openpgp, smime, certificates, Vec::new(), passphrase))
     }
 
@@ -102,7 +104,8 @@ impl Ring {
         let store = &place.keystore;
         let smime = store.all_x509()?.into_iter().map(|(certificate, _)| certificate).collect();
         let certificates = Known { openpgp: store.all_certificates()?, smime };
-        let (passphrase, smime_passphrase) = place.passphrases(global, arguments.passphrase.as_deref())?;
+        let flags = Overrides { passphrase: arguments.passphrase.clone(), ..Overrides::default() };
+        let Account { passphrase, smime_passphrase, .. } = place.settle(global, flags)?;
         let pins = place.recipients()?.pinned();
         let ring = Self::new(store.keys()?, store.smime_keys()?, certificates, pins, passphrase);
         Ok(Self { smime_passphrase, ..ring })
@@ -211,7 +214,7 @@ impl<K: Lockable> Keys<K> {
     /// Asks for the passphrase of each on a terminal.
     fn ask(&mut self) -> Result<(), Failure> {
         for key in self.locked.drain(..) {
-            let passphrase = composition::passphrase_of(&key.name(), None)?;
+            let passphrase = secrets::passphrase_of(&key.name(), None)?;
             self.open.extend(key.unlock(&passphrase).map_err(Into::into)?);
         }
         Ok(())

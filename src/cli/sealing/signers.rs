@@ -6,13 +6,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::{
-    cli::{
-        composition::{self, Place},
-        exit::Kind,
-        failure::Failure,
-        grammar,
-        known::KeyFile,
-    },
+    cli::{composition::Place, exit::Kind, failure::Failure, grammar, known::KeyFile, secrets},
     config,
     crypt::{
         PublicCertificate, SuiteName,
@@ -136,7 +130,7 @@ impl Search<'_> {
         if let Some(read) = self.passphrase.get() {
             return Ok(read);
         }
-        let read = composition::passphrase_of(key, self.account.passphrase.as_ref())?;
+        let read = secrets::passphrase_of(key, self.account.passphrase.as_ref())?;
         Ok(self.passphrase.get_or_init(|| read))
     }
 

@@ -193,3 +193,17 @@ fn a_closed_group_pins_what_its_members_made_themselves() {
     pin(&bob, "alice@example.test", &alices);
     assert_eq!((&open()["signature"]["state"], &open()["body"]["text"]), (&"good".into(), &"hello\n".into()));
 }
+
+#[test]
+fn an_account_may_have_another_passphrase_for_its_smime_key() {
+    let (authority, _openssl) = authority();
+    let alice = authority.mailbox("alice@example.test");
+    let account = "[account.work]\nfrom = \"alice@example.test\"\npassphrase = \"file:other\"\n\
+                   smime_passphrase = \"file:pw\"\n";
+    let home = home(&authority.pem(), Some(&alice), &[], account);
+    home.file("other", "of another key\n");
+    home.file("new", "another one\n");
+    home.sealpost(["key", "extend", "alice@example.test", "--request", "again.pem"]).run().expect(0);
+    home.sealpost(["key", "change-passphrase", "alice@example.test", "--to-passphrase", "file:new"]).run().expect(0);
+    home.sealpost(["key", "extend", "alice@example.test", "--request", "once-more.pem"]).run().expect(77);
+}

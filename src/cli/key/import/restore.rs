@@ -8,13 +8,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{
-        composition::{self, Place},
+        composition::Place,
         exit::Kind,
         failure::Failure,
         grammar::KeyImport,
         input,
         key::backup::{CONFIG, RECIPIENTS},
         printable::Printable,
+        secrets,
         voice::Voice,
     },
     crypt::pgp::open_file,
@@ -36,8 +37,8 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
         let text = "--new-passphrase does not go with a backup: its keys stay locked as they were";
         return Err(Failure::new(Kind::Usage, text));
     }
-    let source = composition::source(arguments.lock.passphrase.as_deref())?;
-    let passphrase = composition::passphrase_of("the backup", source.as_ref())?;
+    let source = secrets::source(arguments.lock.passphrase.as_deref())?;
+    let passphrase = secrets::passphrase_of("the backup", source.as_ref())?;
     let archive = open_file(bytes, &passphrase, LIMIT, at)?;
     let mut files = unpack(&archive)
         .map_err(|error| Failure::new(Kind::Malformed, format!("the backup holds something else: {error}")))?;

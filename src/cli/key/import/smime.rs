@@ -4,14 +4,7 @@ use jiff::Timestamp;
 
 use super::{Given, tell};
 use crate::{
-    cli::{
-        composition::{self, Place},
-        exit::Kind,
-        failure::Failure,
-        grammar::KeyImport,
-        key::KeyJson,
-        voice::Voice,
-    },
+    cli::{composition::Place, exit::Kind, failure::Failure, grammar::KeyImport, key::KeyJson, secrets, voice::Voice},
     crypt::smime::{Certificate, CertificateError, Key},
     keystore::{Origin, Outcome},
 };
@@ -23,7 +16,7 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
         Err(error) => return Err(error.into()),
     };
     // An authority's answer, above, is no secret.
-    composition::unexposed(&arguments.file, "key")?;
+    secrets::unexposed(&arguments.file, "key")?;
     let given = Given::read(&arguments.lock)?;
 
     // All that can be refused is refused before a new passphrase is put anywhere.
