@@ -20,7 +20,8 @@ impl fmt::Display for PrintableText<'_> {
     }
 }
 
-/// JSON that steers no terminal and reads back as the same: such characters as `\uXXXX`. They stand in strings only.
+/// JSON that steers no terminal and reads back as the same: such characters by their numbers, `\u001b`. They stand in
+/// strings only.
 pub fn printable_json(json: String) -> String {
     if json.bytes().all(|byte| byte < 0x7f) || !json.contains(steers) {
         return json;

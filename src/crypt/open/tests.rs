@@ -5,68 +5,22 @@
 
 mod cms;
 mod gpg;
+mod mangled;
 mod published;
+mod released;
 mod round_trip;
+mod straw;
 
 use base64::Engine;
 use serde_json::Value;
 
 use super::*;
 use crate::crypt::{BadReason, SignerCertificate, UnknownReason, Verdict};
+use mangled::Tolerant;
+use straw::Straw;
 
 const AT: &str = "2026-11-24T12:00:00Z";
 const ALICE: &str = "alice@example.org";
-
-/// The suite of straw.
-struct Straw;
-
-impl Reads for Straw {
-    fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError> {
-        let text = str::from_utf8(message).map_err(|_| OpenError::Undecryptable)?.trim_start();
-        let text = text.strip_prefix("-----BEGIN PGP MESSAGE-----\n").unwrap_or(text);
-        let text = text.strip_suffix("\n-----END PGP MESSAGE-----").unwrap_or(text);
-        let (head, body) = text.split_once('\n').ok_or(OpenError::Undecryptable)?;
-        let head = head.strip_prefix("encrypted").ok_or(OpenError::Malformed("not encrypted"))?;
-        let layers = head.split('|').map(str::trim).filter(|layer| !layer.is_empty());
-        Ok(pgp::Decrypted {
-            plaintext: Zeroizing::new(body.as_bytes().to_vec()),
-            signatures: layers.map(facts).collect(),
-            opened_by: fingerprint('B'),
-        })
-    }
-
-    fn verify_detached(&self, signatures: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        let text = str::from_utf8(signatures).map_err(|_| OpenError::Malformed("no signature"))?.trim();
-        let text = text.strip_prefix("sig").ok_or(OpenError::Malformed("no signature"))?;
-        assert!(!over.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r'), "lone LF in signed bytes");
-        assert!(!over.ends_with(b"\r\n\r\n--"), "the delimiter is not signed");
-        Ok(facts(text))
-    }
-
-    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
-        if message.windows(4).any(|word| word == b"bomb") {
-            return Err(OpenError::Limit("its content is too large"));
-        }
-        let signer = if message.ends_with(b"-----END PGP SIGNATURE-----") { "alice" } else { "alice bad=invalid" };
-        Ok((Zeroizing::new(b"inline\n".to_vec()), vec![facts(signer)]))
-    }
-
-    fn read_cms(&self, _message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
-        Err(OpenError::Malformed("no CMS"))
-    }
-
-    fn verify_cms(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        Err(OpenError::Malformed("no CMS"))
-    }
-
-    fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
-        Some(Unusable::Expired { fingerprint: key.clone(), at: AT.parse().unwrap() })
-    }
-
-    fn is_weak(&self, _certificate: &Fingerprint) -> bool {
-        false
-    }
-}
 
 /// A reader of OpenPGP that knows nobody in S/MIME.
 fn pgp_only(pgp: pgp::Reader<'_>) -> Readers<'_> {
@@ -510,144 +464,4 @@ fn a_weak_key_is_named() {
     let summary = open(message, &Tolerant, AT.parse().unwrap()).unwrap().summary().clone();
     assert_eq!(summary.signature.state, State::Good);
     assert!(summary.warns(WarningKind::WeakKey));
-}
-
-#[test]
-fn headers_are_decoded_and_harmless() {
-    let read = json(
-        "From: =?utf-8?q?Eve=3C=3E=0D=0A=1B[31m?= <eve@example.org>\nSubject: =?utf-8?q?a=0D=0ABcc:_x=E2=80=AE?=\n b\nIn-Reply-To: <a@b>\n\tx\n\nx\n",
-    );
-    for name in ["from", "subject", "in-reply-to"] {
-        let value = read["headers"][name]["value"].as_str().unwrap();
-        assert!(!value.contains(|c: char| c.is_control() || c == '\u{202e}'), "{value:?}");
-    }
-    assert!(read["headers"]["from"]["value"].as_str().unwrap().ends_with(" <eve@example.org>"));
-}
-
-#[test]
-fn the_message_can_be_had_as_it_was() {
-    let write = |message: &str| {
-        let mut out = Vec::new();
-        opened(message).release(&Requirement::None).unwrap().write_message(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    };
-    let plain = "From: a@example.org\n\nx\n";
-    assert_eq!(write(plain), plain);
-    let whole = write(&encrypted(OUTER, "alice", &payload("; hp=cipher")));
-    assert!(
-        whole.starts_with("To: bob@example.org\nDate: Tue, 24 Nov 2026 10:00:00 +0000\nMIME-Version: 1.0\nFrom: Alice")
-    );
-    assert!(whole.contains("Subject: Dinner plans") && !whole.contains("multipart/encrypted"));
-    assert!(whole.ends_with("\n\nLet's eat\n"));
-    let turned = format!("{OUTER}Reply-To: eve@example.net\nMail-Followup-To: eve@example.net\n");
-    assert!(!write(&encrypted(&turned, "alice", &payload("; hp=cipher"))).contains("eve@example.net"));
-    let own = payload("; hp=cipher").replace("Subject: Dinner", "Reply-To: al@example.org\nSubject: Dinner");
-    let own = write(&encrypted(&turned, "alice", &own));
-    assert!(own.contains("Reply-To: al@example.org") && !own.contains("eve@example.net"));
-    assert!(write(&signed(&turned, "alice", &payload("; hp=clear"))).contains("Reply-To: eve@example.net"));
-    let one = signed(OUTER, "alice", &payload("")).replace("--s\nContent-Type: application/pgp-signature", "");
-    assert_eq!(write(&one), one);
-    let clear = write(&signed(OUTER, "alice", &payload("; hp=clear")));
-    assert!(clear.starts_with("To: bob@example.org") && clear.ends_with("\n\nLet's eat\n"), "{clear}");
-    assert!(write(&format!("{OUTER}\n{ARMOR}")).ends_with("\r\n\r\nsecret"));
-}
-
-#[test]
-fn attachments_have_safe_names_and_true_sizes() {
-    let mixed = "Content-Type: multipart/mixed; boundary=m\n\n--m\n\nhi\n--m\nContent-Type: application/pdf; name=x\nContent-Disposition: attachment; filename*=utf-8''..%2F..%2Fmen%C3%BC.pdf\nContent-Transfer-Encoding: base64\n\nAAECAw==\n--m--\n";
-    let released = opened(&encrypted(OUTER, "alice", mixed)).release(&Requirement::None).unwrap();
-    let attachment = &released.attachments()[0];
-    assert_eq!(
-        (attachment.name.as_str(), attachment.media_type.as_str(), attachment.size),
-        ("menü.pdf", "application/pdf", 4)
-    );
-    let mut bytes = Vec::new();
-    released.write_attachment(attachment, &mut bytes).unwrap();
-    assert_eq!(bytes, [0, 1, 2, 3]);
-}
-
-/// Messages of every form, to be mangled.
-fn specimens() -> Vec<String> {
-    let cipher = payload("; hp=cipher");
-    vec![
-        encrypted(OUTER, "alice", &cipher),
-        encrypted(OUTER, "", &signed("", "alice", &cipher)),
-        signed(OUTER, "alice", &payload("; protected-headers=v1")),
-        format!("{OUTER}\n{ARMOR}"),
-        encrypted(
-            OUTER,
-            "alice",
-            "Content-Type: message/rfc822\n\nFrom: alice@example.org\nContent-Type: text/html\n\n<p>x",
-        ),
-        format!(
-            "{OUTER}Content-Type: multipart/mixed; boundary=m\n\n--m\n\n{ARMOR}\n--m\n{}\n--m--\n",
-            signed("", "alice", &cipher)
-        ),
-    ]
-}
-
-proptest::proptest! {
-    #[test]
-    fn mangled_messages_are_read_or_refused(
-        which in 0_usize..6,
-        cuts in proptest::collection::vec((0_usize..2000, 0_usize..40, proptest::collection::vec(proptest::prelude::any::<u8>(), 0..4)), 0..6),
-    ) {
-        let mut message = specimens()[which].clone().into_bytes();
-        for (at, length, with) in cuts {
-            let at = at % message.len().max(1);
-            let end = (at + length % 7).min(message.len());
-            message.splice(at..end, with);
-        }
-        if let Ok(opened) = open(message, &Tolerant, AT.parse().unwrap()) {
-            let released = opened.release(&Requirement::None).unwrap();
-            serde_json::to_vec(&released.report(None)).unwrap();
-            released.write_message(&mut std::io::sink()).unwrap();
-        }
-    }
-
-    #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
-        let _ = open(bytes, &Tolerant, AT.parse().unwrap());
-    }
-}
-
-/// Straw that calls every signature good by Alice, whatever it says, with a weak key.
-struct Tolerant;
-
-fn weakly(mut facts: Vec<SignatureFact>) -> Vec<SignatureFact> {
-    facts.iter_mut().filter_map(|fact| fact.certificate.as_mut()).for_each(|certificate| certificate.weak = true);
-    facts
-}
-
-impl Reads for Tolerant {
-    fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError> {
-        let body = message.splitn(2, |byte| *byte == b'\n').nth(1).ok_or(OpenError::Undecryptable)?;
-        let plaintext = Zeroizing::new(body.to_vec());
-        Ok(pgp::Decrypted { plaintext, signatures: vec![weakly(facts("alice"))], opened_by: fingerprint('B') })
-    }
-
-    fn verify_detached(&self, _signatures: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        Ok(weakly(facts("alice")))
-    }
-
-    fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError> {
-        Ok((Zeroizing::new(message.to_vec()), vec![weakly(facts("alice"))]))
-    }
-
-    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
-        let content = Zeroizing::new(message.to_vec());
-        Ok(smime::Layer::Signed { content, facts: Ok(weakly(facts("alice"))) })
-    }
-
-    fn verify_cms(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        Ok(weakly(facts("alice")))
-    }
-
-    fn complaint(&self, _key: &Fingerprint) -> Option<Unusable> {
-        None
-    }
-
-    fn is_weak(&self, _key: &Fingerprint) -> bool {
-        false
-    }
 }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod measure;
 mod ours;
 mod peers;
 mod people;
