@@ -49,7 +49,13 @@ fn by_itself(certificate: &Certificate, purpose: Purpose, at: Timestamp) -> Resu
         }
         _ => {}
     }
-    fit(certificate, purpose).map_err(|fault| refused(certificate, fault))
+    fit(certificate, purpose).map_err(|fault| match fault {
+        ChainFault::WrongUsage(_) if certificate.is_authority() => {
+            let why = "it is an authority's, which stands between others and a trust anchor".to_owned();
+            Unusable::WrongUsage { fingerprint: fingerprint(), why }
+        }
+        fault => refused(certificate, fault),
+    })
 }
 
 fn refused(certificate: &Certificate, fault: ChainFault) -> Unusable {
