@@ -9,7 +9,7 @@ use super::{
     draft::{self, Mailboxes},
     exit::Kind,
     failure::Failure,
-    grammar::{Global, Send},
+    grammar::{Global, Send, Text},
     input::Stdin,
     receipt::{EndpointJson, PlannedEndpoint, Receipt, Status, WarningJson},
     sealing, submission,
@@ -75,10 +75,10 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     if let Some(accepted) = submitted.accepted.first() {
         place.remember(&settings, &accepted.endpoint.endpoint());
     }
-    finish(receipt, submitted, voice)
+    finish(receipt, submitted, &arguments.text, voice)
 }
 
-fn finish(mut receipt: Receipt, submitted: Submitted, voice: Voice) -> Result<u8, Failure> {
+fn finish(mut receipt: Receipt, submitted: Submitted, text: &Text, voice: Voice) -> Result<u8, Failure> {
     for (line, accepted) in receipt.messages.iter_mut().zip(&submitted.accepted) {
         line.endpoint = Some(endpoint(accepted));
         line.reply = Some(accepted.reply.clone());
@@ -116,8 +116,7 @@ fn finish(mut receipt: Receipt, submitted: Submitted, voice: Voice) -> Result<u8
     let rest: Vec<_> = receipt.messages.iter().skip(taken + usize::from(unknown)).flat_map(|m| &m.recipients).collect();
     if !rest.is_empty() {
         let rest: Vec<_> = rest.iter().map(|recipient| recipient.address.clone()).collect();
-        let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-        failure = failure.hint(rest::command(arguments, receipt.message_id.as_deref(), &rest));
+        failure = rest::told(failure, std::env::args_os(), text, receipt.message_id.as_deref(), &rest);
     }
     if let Err(unwritten) = print(&receipt, voice) {
         // What became of the message decides the exit code, not what became of the receipt.

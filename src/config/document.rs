@@ -112,8 +112,8 @@ impl<'d> Section<'d> {
         self.entry(key).map(|entry| entry.typed(read)).transpose()
     }
 
-    /// A path; a relative one counts from the folder of the file that holds it, and if nothing is there from the
-    /// working folder.
+    /// A path; a relative one counts from the folder of the file that holds it, never from the working folder:
+    /// whoever owns that would choose whom to trust.
     pub(super) fn path(&self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
         self.entry(key).map(|entry| entry.path()).transpose()
     }
@@ -155,15 +155,8 @@ impl<'d> Entry<'d> {
     }
 
     fn path(&self) -> Result<PathBuf, ConfigError> {
-        let beside = |text: &str| self.document.path.parent().map(|folder| folder.join(text));
-        if self.value.get_ref().as_str().is_none() {
-            return Err(self.wrong_type("a path"));
-        }
-        self.typed(|text| match beside(text) {
-            _ if text.is_empty() => Err(ValueError::Empty),
-            Some(path) if path.exists() => Ok(path),
-            _ => Ok(PathBuf::from(text)),
-        })
+        let folder = self.document.path.parent().unwrap_or(Path::new(""));
+        self.typed(|text| if text.is_empty() { Err(ValueError::Empty) } else { Ok(folder.join(text)) })
     }
 
     pub(super) fn bad_value(&self, error: ValueError) -> ConfigError {

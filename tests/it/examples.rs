@@ -44,7 +44,7 @@ fn each_example_of_help_does_what_it_says() {
     home.file("bob.asc", bob.sealpost(["cert", "export", "bob@example.org"]).run().expect(0).stdout);
     home.sealpost(["cert", "import", "bob.asc"]).run().expect(0);
     home.sealpost(["key", "make", "alice@example.org", "--new-passphrase", "file:pw"]).run().expect(0);
-    home.file("ca.pem", ca.pem());
+    fs::write(home.state().join("ca.pem"), ca.pem()).unwrap();
     let publisher = Publisher::new(&ca, &["openpgpkey.example.org"]);
     let path = "openpgpkey.example.org/.well-known/openpgpkey/example.org/hu/k31uggh5ogpcgsysm6gdtfap3dd75pd7?l=mary";
     let mary = Home::new();

@@ -238,8 +238,9 @@ fn faults_keep_nothing() {
     server.will(&vks().replace(VKS, &format!("localhost:{}", server.port())), Reply::Body(kim));
     for (private, exit) in [(false, 76), (true, 0)] {
         let config = format!(
-            "[find]\nvks = \"https://localhost:{}\"\nca_file = \"ca.pem\"\nprivate = {private}\n",
-            server.port()
+            "[find]\nvks = \"https://localhost:{}\"\nca_file = \"{}\"\nprivate = {private}\n",
+            server.port(),
+            scene.home.path("ca.pem").display()
         );
         fs::write(scene.home.state().join("config.toml"), config).unwrap();
         scene.find(&["--source", "vks"]).expect(exit);

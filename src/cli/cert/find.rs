@@ -132,7 +132,7 @@ struct Finding<'a> {
     address: &'a Address,
     known: &'a Known,
     place: &'a Place,
-    judging: &'a Judging,
+    judging: &'a Judging<'a>,
     at: Timestamp,
 }
 

@@ -12,15 +12,20 @@ use crate::{
     receive,
 };
 
+/// How much of a file is searched for the header field that makes it an S/MIME message.
+const HEADER: usize = 64 << 10;
+
 pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(file, "the certificate")?;
+    // Settings that cannot be read end it before anything is written.
+    let judging = Judging::new(place, at)?;
     let mut stored = Vec::new();
     if let Some(brought) = brought(&bytes, place, at)? {
         for certificate in brought {
             let outcome = place.keystore.insert_x509(&certificate, Origin::Candidate)?;
             stored.push((outcome, AnyCertificate::Smime(certificate)));
         }
-        return tell(&stored, &[], place, at, voice);
+        return tell(&stored, &[], &judging, voice);
     }
     let Known { openpgp, smime } = Known::parse(&bytes)?;
     for certificate in openpgp {
@@ -34,11 +39,16 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
         let outcome = place.keystore.insert_x509(&certificate, Origin::Imported)?;
         stored.push((outcome, AnyCertificate::Smime(certificate)));
     }
-    tell(&stored, &joined, place, at, voice)
+    tell(&stored, &joined, &judging, voice)
 }
 
 /// The certificates that a signed message brings, candidates because nobody looked at them; none if it is no message.
 fn brought(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Option<Vec<smime::Certificate>>, Failure> {
+    let header = bytes[..bytes.len().min(HEADER)].to_ascii_lowercase();
+    let says = |media_type: &str| header.windows(media_type.len()).any(|window| window == media_type.as_bytes());
+    if !["application/pkcs7-", "application/x-pkcs7-"].into_iter().any(says) {
+        return Ok(None);
+    }
     let authorities = place.authorities(place.config()?.smime())?;
     let pins = place.recipients()?.pinned();
     let limit = receive::LIMIT;
@@ -49,13 +59,11 @@ fn brought(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Option<Vec<smim
 fn tell(
     stored: &[(Outcome, AnyCertificate)],
     joined: &[smime::Key],
-    place: &Place,
-    at: Timestamp,
+    judging: &Judging<'_>,
     voice: Voice,
 ) -> Result<u8, Failure> {
     let mut imported = Vec::new();
     // Judged once all are there: one may be the issuer of another.
-    let judging = Judging::new(place, at)?;
     for (outcome, certificate) in stored {
         let outcome = match outcome {
             Outcome::New => "new",

@@ -76,8 +76,8 @@ impl CertificateJson {
     }
 
     /// Makes one that was usable unusable.
-    pub fn refuse(&mut self, reason: &Unusable) {
-        (self.usable, self.reason, self.trust) = (false, Some(reason.to_string()), None);
+    pub fn refuse(&mut self, reason: String) {
+        (self.usable, self.reason, self.trust) = (false, Some(reason), None);
     }
 
     /// One line for lists.

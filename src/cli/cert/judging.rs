@@ -1,6 +1,6 @@
 //! Whether a certificate is usable, by all that the settings say: shown, not decided here.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -18,18 +18,23 @@ use crate::{
 };
 
 /// By what certificates are judged.
-pub struct Judging {
-    authorities: Arc<Authorities>,
+pub struct Judging<'p> {
+    place: &'p Place,
+    // Read for the first S/MIME certificate. Where that fails, this is what such certificates want; the rest is shown.
+    authorities: OnceCell<Result<Arc<Authorities>, Failure>>,
     recipients: Recipients,
     settings: SmimeSettings,
     at: Timestamp,
 }
 
-impl Judging {
-    pub fn new(place: &Place, at: Timestamp) -> Result<Self, Failure> {
+impl<'p> Judging<'p> {
+    pub fn new(place: &'p Place, at: Timestamp) -> Result<Self, Failure> {
         let settings = place.config()?.smime().clone();
-        let authorities = Arc::new(place.authorities(&settings)?);
-        Ok(Self { authorities, recipients: place.recipients()?, settings, at })
+        Ok(Self { place, authorities: OnceCell::new(), recipients: place.recipients()?, settings, at })
+    }
+
+    fn authorities(&self) -> Result<Arc<Authorities>, Failure> {
+        self.authorities.get_or_init(|| self.place.authorities(&self.settings).map(Arc::new)).clone()
     }
 
     pub fn show(&self, certificate: &AnyCertificate) -> CertificateJson {
@@ -44,7 +49,7 @@ impl Judging {
         let mut shown = self.show(certificate);
         let AnyCertificate::Smime(certificate) = certificate else { return Ok(shown) };
         let asked = if shown.usable { std::slice::from_ref(certificate) } else { &[] };
-        let standings = responders::ask(asked, || Ok(self.authorities.clone()), &self.settings, self.at)?;
+        let standings = responders::ask(asked, || self.authorities(), &self.settings, self.at)?;
         match standings.and_then(|mut all| all.pop()) {
             None => {}
             Some(Standing::Good) => shown.revocation = Some(RevocationJson { state: "good", detail: None }),
@@ -53,7 +58,7 @@ impl Judging {
             }
             Some(Standing::Revoked(at)) => {
                 let reason = Unusable::Revoked { fingerprint: certificate.fingerprint(), at };
-                shown.refuse(&reason);
+                shown.refuse(reason.to_string());
                 shown.revocation = Some(RevocationJson { state: "revoked", detail: None });
             }
         }
@@ -72,15 +77,20 @@ impl Judging {
     /// A pin stands for the chain.
     pub fn smime(&self, certificate: &smime::Certificate) -> CertificateJson {
         let pinned = self.recipients.pins(&certificate.fingerprint());
-        let grounds = if pinned { Grounds::Pinned } else { Grounds::Chain(self.authorities.clone()) };
-        let refused = Smime::check(certificate, &grounds, self.at).err();
-        CertificateJson {
+        let grounds = if pinned { Ok(Grounds::Pinned) } else { self.authorities().map(Grounds::Chain) };
+        let check = |grounds: &_| Smime::check(certificate, grounds, self.at).err();
+        let refused = grounds.as_ref().ok().and_then(check);
+        let mut shown = CertificateJson {
             user_ids: vec![certificate.subject()],
             issuer: Some(certificate.issuer()),
             serial: Some(certificate.serial()),
             usages: Some(certificate.usages()),
             trust: Some(if pinned { "pinned" } else { "chain" }).filter(|_| refused.is_none()),
             ..CertificateJson::new("smime", certificate, refused, self.at)
+        };
+        if let Err(unread) = grounds {
+            shown.refuse(unread.text);
         }
+        shown
     }
 }

@@ -31,6 +31,8 @@ pub fn run(arguments: &CertVerify, place: &Place, at: Timestamp, voice: Voice) -
         Failure::new(Kind::NoInput, text).hint(["sealpost", "cert", "list"])
     })?;
     let address = address(&certificate, arguments.address.as_deref(), at)?;
+    // Settings that cannot be read end it before anything is written.
+    place.config()?;
 
     // Two that pin at once must not lose each other's pins.
     let _lock = Lock::take(&place.home.state, "recipients.lock")?;

@@ -50,7 +50,7 @@ pub struct Sealing {
     pub expect_plan: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Text {
     /// The subject; it is sealed, servers see [...]
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
