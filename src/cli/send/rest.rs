@@ -19,7 +19,8 @@ pub fn told(
     message_id: Option<&str>,
     rest: &[String],
 ) -> Failure {
-    let mut added: Hint = message_id.map(|id| ["--message-id".to_owned(), id.to_owned()]).into_iter().flatten().collect();
+    let mut added: Hint =
+        message_id.map(|id| ["--message-id".to_owned(), id.to_owned()]).into_iter().flatten().collect();
     added.extend(["--only".to_owned(), rest.join(",")]);
     let sealed = text.subject.is_some() || !text.header.is_empty() || !text.attach.is_empty();
     match arguments.map(OsString::into_string).collect::<Result<Vec<_>, _>>() {

@@ -133,7 +133,8 @@ impl Gpgsm {
         );
         self.file("neomuttrc", setting.as_bytes());
         let mut script = Command::new("script");
-        script.args(["-qec", "timeout 20 neomutt -n -F neomuttrc -R -f mbox", "/dev/null"]);
+        // Nothing may stand between: what is not the foreground of its terminal is stopped there for ever.
+        script.args(["-qec", "exec neomutt -n -F neomuttrc -R -f mbox", "/dev/null"]).env("SHELL", "/bin/sh");
         script.env("GNUPGHOME", self.home.path()).env("TERM", "xterm").env("HOME", self.home.path());
         script.current_dir(self.home.path());
         run(script, b"").expect(0);

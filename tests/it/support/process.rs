@@ -3,8 +3,11 @@
 use std::{
     fmt,
     io::Write,
+    os::unix::process::CommandExt,
     process::{Command, ExitStatus, Stdio},
+    sync::mpsc,
     thread,
+    time::Duration,
 };
 
 /// What a run came to.
@@ -57,19 +60,27 @@ impl fmt::Debug for Outcome {
     }
 }
 
+/// The most that one command may take: far more than any does, so that one that waits for ever is named.
+const DEADLINE: Duration = Duration::from_secs(300);
+
 /// Runs a command to its end with something on its standard input, both outputs caught.
 #[track_caller]
 pub fn run(mut command: Command, stdin: &[u8]) -> Outcome {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
-            panic!("cannot start {:?}: {error}; `make test` installs it", command.get_program())
-        });
-    let mut pipe = child.stdin.take().unwrap();
-    let output = thread::scope(|scope| {
-        // A program that does not read all of it closes the pipe early, which is its right.
-        scope.spawn(move || pipe.write_all(stdin));
-        child.wait_with_output().unwrap()
-    });
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {:?}: {error}; `make test` installs it", command.get_program()));
+    let group = rustix::process::Pid::from_child(&child);
+    let (mut pipe, stdin) = (child.stdin.take().unwrap(), stdin.to_vec());
+    // A program that does not read all of it closes the pipe early, which is its right.
+    thread::spawn(move || pipe.write_all(&stdin));
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(DEADLINE) else {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        panic!("{command:?} has not ended after {DEADLINE:?}");
+    };
+    let output = output.unwrap();
     Outcome { exit: code(output.status), stdout: output.stdout, stderr: output.stderr }
 }
 
