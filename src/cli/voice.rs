@@ -4,7 +4,11 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::{exit::Kind, failure::Failure, printable::printable_json};
+use super::{
+    exit::Kind,
+    failure::{Failure, Hint, shell_words},
+    printable::{Printable, printable_json},
+};
 
 /// Where words and data go.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,12 @@ impl Voice {
             // Nobody may be reading: that must not end the work.
             let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
         }
+    }
+
+    /// Names a command that goes on from here, as a shell takes it.
+    pub fn hint<T: Into<String>>(self, words: impl IntoIterator<Item = T>) {
+        let words: Hint = words.into_iter().map(Into::into).collect();
+        self.say(format_args!("hint: {}", Printable(&shell_words(&words))));
     }
 
     /// Writes data to stdout, whole and flushed.
@@ -46,7 +56,7 @@ impl Voice {
             return failure.json(file) + "\n";
         }
         match file {
-            Some(file) => format!("{}: {}", super::printable::Printable(file), failure.words()),
+            Some(file) => format!("{}: {}", Printable(file), failure.words()),
             None => failure.words(),
         }
     }

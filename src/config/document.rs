@@ -156,7 +156,11 @@ impl<'d> Entry<'d> {
 
     fn path(&self) -> Result<PathBuf, ConfigError> {
         let folder = self.document.path.parent().unwrap_or(Path::new(""));
-        self.typed(|text| if text.is_empty() { Err(ValueError::Empty) } else { Ok(folder.join(text)) })
+        match self.value.get_ref().as_str() {
+            None => Err(self.wrong_type("a path")),
+            Some("") => Err(self.bad_value(ValueError::Empty)),
+            Some(text) => Ok(folder.join(text)),
+        }
     }
 
     pub(super) fn bad_value(&self, error: ValueError) -> ConfigError {

@@ -150,9 +150,10 @@ fn own_keys_count_until_another_serves_their_address() {
     let own = &error["recipients"][1];
     assert_eq!(own["address"], "alice@example.test");
     assert!(own["reason"].as_str().unwrap().starts_with("own key "), "{error}");
-    let hint: Vec<&str> = error["hints"][1].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-    assert_eq!(hint[..3], ["sealpost", "key", "make"]);
-    home.sealpost(&hint[1..]).run().expect(0);
+    let hint: Vec<&str> = error["hints"][2].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let fingerprint = unwell.json()["keys"][0]["fingerprint"].as_str().unwrap().to_owned();
+    assert_eq!(hint, ["sealpost", "key", "extend", &fingerprint]);
+    make(&["file:pw2"]);
     let report = home.sealpost(["cert", "check", "--json", "alice@example.test"]).run().expect(0).json();
     let states: Vec<_> = report["keys"].as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect();
     assert!(states.contains(&"superseded") && states.contains(&"ok"), "{report}");

@@ -307,7 +307,7 @@ impl Kim {
         let home = Home::new();
         home.sealpost(["key", "make", "kim@example.test", "--new-passphrase", "file:pw"]).run().expect(0);
         let kim = Self { fingerprint: String::new(), home };
-        kim.change(&["extend", "kim@example.test", "--for", "10d", "--passphrase", "file:pw"]);
+        kim.change(&["extend", "kim@example.test", "--for", "10d", "--shorten", "--passphrase", "file:pw"]);
         let shown = kim.home.sealpost(["key", "show", "kim@example.test", "--json"]).run().expect(0).json();
         Self { fingerprint: shown["key"]["fingerprint"].as_str().unwrap().to_owned(), ..kim }
     }

@@ -66,6 +66,14 @@ fn keys_of_gpg_are_imported_and_gpg_imports_ours() {
     command.arg("-");
     crate::support::run(command, &ours).expect(0);
     home.sealpost(["key", "import", "-"]).stdin("rubbish").run().expect(65);
+    // One of two is stored already: the other one is taken.
+    gpg.make_key("frank@example.test", "ed25519");
+    let both = [gpg.export_secret("erin@example.test"), gpg.export_secret("frank@example.test")].concat();
+    let imported = home.sealpost(import).stdin(both.clone()).run().expect(0).json();
+    let outcomes: Vec<_> = imported["keys"].as_array().unwrap().iter().map(|key| &key["outcome"]).collect();
+    assert_eq!(outcomes, ["unchanged", "imported"]);
+    let refused = home.sealpost(import).stdin(both).run().expect(73).error();
+    assert!(refused["text"].as_str().unwrap().contains("stored already"), "{refused}");
 }
 
 #[test]

@@ -64,6 +64,8 @@ fn what_cannot_be_extended_is_refused_and_left_as_it_was() {
     extend(&["kim@example.test", "--passphrase", "hunter2"]).expect(64);
     extend(&["kim@example.test", "--for", "yesterday"]).expect(64);
     extend(&["kim@example.test", "--for", "2001-01-01"]).expect(64);
+    let sooner = extend(&["kim@example.test", "--for", "1d"]).expect(64).error();
+    assert!(sooner["text"].as_str().unwrap().contains("would shorten its life"), "{sooner}");
     extend(&["kim@example.test", "--request", "x.csr"]).expect(64);
     let unknown = extend(&["lee@example.test"]).expect(66).error();
     assert_eq!(unknown["hints"][0], serde_json::json!(["sealpost", "key", "list"]));

@@ -167,6 +167,16 @@ fn each_reason_not_to_import_has_its_own_exit() {
     let two = both.sealpost(["key", "import", "both.pem", "--passphrase", "file:pw", "--json"]).run().expect(0).json();
     let named: Vec<_> = two["keys"].as_array().unwrap().iter().map(|key| key["addresses"][0].clone()).collect();
     assert_eq!(named, ["kim@example.test", "lee@example.test"]);
+    // one of them is stored already: the other one is taken
+    home.sealpost(["cert", "remove", &lee.fingerprint()]).run().expect(0);
+    std::fs::remove_dir_all(home.state().join("keys")).unwrap();
+    import(&["kim.p12", "--passphrase", "file:pw"]).expect(0);
+    home.file("both.pem", [lee.pem(), kim.key_pem(), kim.pem(), lee.key_pem()].concat());
+    let two = import(&["both.pem", "--passphrase", "file:pw"]).expect(0).json();
+    let of = |key: &serde_json::Value| (key["addresses"][0].clone(), key["outcome"].clone());
+    let kept: Vec<_> = two["keys"].as_array().unwrap().iter().map(of).collect();
+    assert_eq!(kept, [("kim@example.test".into(), "unchanged".into()), ("lee@example.test".into(), "imported".into())]);
+    import(&["both.pem", "--passphrase", "file:pw"]).expect(73);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     config::{self, Overrides, SmimeSettings},
     crypt::{PublicCertificate, Suite, SuiteName, Unusable, pgp::Pgp, smime, smime::Grounds, smime::Smime},
     flow::{
-        check::{self, Finding},
+        check::{self, Finding, State},
         send::{Terms, Trust},
     },
     keystore,
@@ -175,14 +175,15 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
             format!("own key {fingerprint} {reason}")
         };
         let address = addresses.first().map_or_else(|| fingerprint.clone(), ToString::to_string);
-        if let Some(address) = addresses.first() {
-            let mut words = vec!["sealpost".to_owned(), "key".into(), "make".into(), address.to_string()];
-            if finding.suite == Some(SuiteName::Smime) {
-                words.extend(["--suite".to_owned(), "smime".into()]);
+        let words: &[&str] = match (finding.state, finding.suite) {
+            (State::Expiring | State::Expired, Some(SuiteName::Smime)) => {
+                &["key", "extend", &fingerprint, "--request", "request.pem"]
             }
-            words.extend(["--new-passphrase".to_owned(), "file:passphrase".into()]);
-            hint(words);
-        }
+            (State::Expiring | State::Expired, _) => &["key", "extend", &fingerprint],
+            (_, Some(SuiteName::Smime)) => &["key", "make", &address, "--suite", "smime"],
+            _ => &["key", "make", &address],
+        };
+        hint(["sealpost"].iter().chain(words).map(|word| (*word).to_owned()).collect());
         reasons.push(RecipientReason { address, reason });
     }
     if reasons.is_empty() {

@@ -238,13 +238,12 @@ fn finish(
     let Some(kind) = worst(failed.iter().map(|(_, (kind, _))| *kind)) else {
         let found: Vec<_> = results.iter().filter(|one| one.status == "found").collect();
         if !found.is_empty() {
-            let whom: Vec<_> = found.iter().map(|one| one.address.as_str()).collect();
-            let source =
-                arguments.source.map(|source| format!(" --source {}", Source::from(source))).unwrap_or_default();
-            voice.say(format_args!(
-                "nothing was kept; to keep it: sealpost cert find{source} --import {}",
-                whom.join(" ")
-            ));
+            let source = arguments.source.map(|source| ["--source".to_owned(), Source::from(source).to_string()]);
+            let mut words = ["sealpost", "cert", "find", "--import"].map(str::to_owned).to_vec();
+            words.extend(source.into_iter().flatten());
+            words.extend(found.iter().map(|one| one.address.clone()));
+            voice.say("nothing was kept");
+            voice.hint(words);
         }
         return Ok(0);
     };

@@ -117,6 +117,9 @@ pub struct Extend {
     /// From now on for so long (90d, 6w, 18m, 2y), or until this day
     #[arg(long = "for", value_name = "TIME|DATE", default_value = "2y")]
     pub period: String,
+    /// Take an end that is earlier than the present one, too
+    #[arg(long)]
+    pub shorten: bool,
     /// Where the passphrase comes from, if not from the account
     #[arg(long, value_name = "SOURCE")]
     pub passphrase: Option<String>,

@@ -53,7 +53,7 @@ pub fn run(arguments: &Backup, place: &Place, voice: Voice) -> Result<u8, Failur
     voice.say(format_args!(
         "the keys in it are locked as they are here: keep their passphrases too, and that of the backup, elsewhere"
     ));
-    voice.say(format_args!("hint: sealpost key import {}", Printable(&output.display().to_string())));
+    voice.hint(["sealpost", "key", "import", &output.display().to_string()]);
     Ok(0)
 }
 

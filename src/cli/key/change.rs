@@ -81,6 +81,6 @@ pub fn tell(done: &'static str, key: &Key, at: Timestamp, voice: Voice) -> Resul
     }
     voice.say(format_args!("{done} {}", Printable(&shown.words())));
     voice.say(format_args!("give the certificate to those who write to you again"));
-    voice.say(format_args!("hint: sealpost cert export {}", key.fingerprint()));
+    voice.hint(["sealpost", "cert", "export", key.fingerprint().as_str()]);
     Ok(0)
 }

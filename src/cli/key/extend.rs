@@ -17,7 +17,7 @@ use crate::{
         secrets,
         voice::Voice,
     },
-    crypt::smime,
+    crypt::{PublicCertificate, pgp, smime},
     keystore::{StoreError, write_new},
 };
 
@@ -29,6 +29,9 @@ pub fn run(arguments: &Extend, global: &Global, place: &Place, at: Timestamp, vo
         }
         AnyKey::OpenPgp(key) => {
             let change = Change { key: &key, global, place, passphrase: arguments.passphrase.as_deref() };
+            if !arguments.shorten {
+                later(&key, until, at)?;
+            }
             let (extended, at) = change.apply(at, |key, passphrase, at| key.extend(passphrase, until, at))?;
             change::tell("extended", &extended, at, voice)
         }
@@ -47,6 +50,17 @@ pub fn run(arguments: &Extend, global: &Global, place: &Place, at: Timestamp, vo
             Err(Failure::new(Kind::Usage, text).hint(["sealpost", "key", "show", &arguments.name]))
         }
     }
+}
+
+/// Refuses an end that is earlier than the present one.
+fn later(key: &pgp::Key, until: Timestamp, at: Timestamp) -> Result<(), Failure> {
+    let end = match PublicCertificate::expires(&key.certificate(), at) {
+        Some(end) if end <= until => return Ok(()),
+        Some(end) => format!("ends {end} as it is"),
+        None => "has no end as it is".to_owned(),
+    };
+    let text = format!("key {} {end}, so {until} would shorten its life; --shorten allows that", key.fingerprint());
+    Err(Failure::new(Kind::Usage, text).hint(["sealpost", "key", "show", key.fingerprint().as_str()]))
 }
 
 /// Writes a request for a further certificate of the same key.
@@ -75,7 +89,7 @@ fn request(
         Printable(&path.display().to_string())
     ));
     voice.say(format_args!("give it to the certificate authority, and import its answer"));
-    voice.say(format_args!("hint: sealpost key import certificate.pem"));
+    voice.hint(["sealpost", "key", "import", "certificate.pem"]);
     Ok(0)
 }
 

@@ -70,12 +70,13 @@ fn openpgp(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
     let given = Given::read(&arguments.lock)?;
 
     // All that can be refused is refused before a new passphrase is put anywhere.
-    let mut opened = Vec::new();
+    let (mut opened, mut imported) = (Vec::new(), Vec::new());
     for key in keys {
-        if arguments.lock.new_passphrase.is_some() && place.keystore.key(&key.fingerprint())?.is_some() {
-            let text = format!("key {} is stored already: it is not locked anew", key.fingerprint());
-            let full = key.fingerprint().to_string();
-            return Err(Failure::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", &full]));
+        if let Some(stored) = place.keystore.key(&key.fingerprint())? {
+            let anew = arguments.lock.new_passphrase.is_some() || !key.is_locked();
+            let same = !anew && stored.to_bytes()? == key.to_bytes()?;
+            imported.push((same, KeyJson::openpgp(&stored, at)));
+            continue;
         }
         let open = match &given.passphrase {
             _ if !key.is_locked() => Some(key.clone()),
@@ -90,9 +91,11 @@ fn openpgp(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
         };
         opened.push((key, open));
     }
+    let mut imported = unchanged(imported, opened.is_empty())?;
+    if opened.is_empty() {
+        return tell(&imported, voice);
+    }
     let locking = given.locking(&arguments.lock)?;
-
-    let mut imported = Vec::new();
     for (key, open) in opened {
         let fingerprint = key.fingerprint();
         let ocb = key.advertises_gnupg_ocb();
@@ -120,9 +123,22 @@ fn openpgp(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
     tell(&imported, voice)
 }
 
+/// Those of a file that are stored already and stay as they are; with whether they are the same as in the file.
+///
+/// # Errors
+/// There is no other key in the file, and one would have to be locked anew.
+fn unchanged(stored: Vec<(bool, KeyJson)>, alone: bool) -> Result<Vec<KeyJson>, Failure> {
+    if let Some((_, key)) = stored.iter().find(|(same, _)| alone && !same) {
+        let text = format!("key {} is stored already: it is not locked anew", key.fingerprint());
+        return Err(Failure::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", key.fingerprint()]));
+    }
+    Ok(stored.into_iter().map(|(_, key)| key.done("unchanged")).collect())
+}
+
 fn tell(imported: &[KeyJson], voice: Voice) -> Result<u8, Failure> {
     for key in imported {
-        voice.say(format_args!("imported {}", key.words()));
+        let unchanged = key.outcome() == Some("unchanged");
+        voice.say(format_args!("{} {}", if unchanged { "stored already:" } else { "imported" }, key.words()));
     }
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "keys": imported }))?;

@@ -46,6 +46,14 @@ impl KeyJson {
         }
     }
 
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    pub fn outcome(&self) -> Option<&'static str> {
+        self.outcome
+    }
+
     fn new(suite: &'static str, certificate: &impl PublicCertificate, at: Timestamp) -> Self {
         Self {
             suite,

@@ -71,7 +71,7 @@ fn openpgp(
     place.keystore.store_key(&key, Some(&revocation))?;
     place.keystore.insert(&key.certificate())?;
     made(&KeyJson::openpgp(&key, at), voice)?;
-    voice.say(format_args!("hint: sealpost cert export {}", mailbox.address));
+    voice.hint(["sealpost", "cert", "export", key.fingerprint().as_str()]);
     Ok(0)
 }
 
@@ -98,7 +98,7 @@ fn self_signed(
             "nobody vouches for it: it is trusted where recipients.toml has pin = [\"{fingerprint}\"] for {}",
             mailbox.address
         ));
-        voice.say(format_args!("hint: sealpost cert export {fingerprint}"));
+        voice.hint(["sealpost", "cert", "export", fingerprint.as_str()]);
     }
     Ok(0)
 }
@@ -127,7 +127,7 @@ fn request(arguments: &KeyMake, mailbox: &Mailbox, lock: &Locking, place: &Place
     }
     voice.say(format_args!("made {}", Printable(&shown.words())));
     voice.say(format_args!("give the request to a certificate authority, and import its answer"));
-    voice.say(format_args!("hint: sealpost key import certificate.pem"));
+    voice.hint(["sealpost", "key", "import", "certificate.pem"]);
     Ok(0)
 }
 

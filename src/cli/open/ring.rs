@@ -6,16 +6,16 @@ use zeroize::Zeroizing;
 use crate::{
     cli::{
         composition::{self, Place},
+        exit::Kind,
         failure::Failure,
         grammar::{Global, Open},
         known::{KeyFile, Known},
-        secrets,
+        secrets::{self, Passphrases},
     },
-    config::{Account, Overrides},
-    crypt::{Fingerprint, OpenError, PublicCertificate, open::Requirement, pgp, smime},
+    config::Overrides,
+    crypt::{Fingerprint, OpenError, PublicCertificate, SuiteName, open::Requirement, pgp, smime},
     flow::open::{OpenPgp, Opening, Outcome, Smime},
     mail::Address,
-    secret::Source,
 };
 
 /// Keys and certificates. Locked keys of the store are unlocked only when one is needed.
@@ -25,21 +25,20 @@ pub struct Ring {
     certificates: Known,
     authorities: smime::Authorities,
     pins: Vec<(Fingerprint, Vec<Address>)>,
-    passphrase: Option<Source>,
-    /// Where that of S/MIME keys is another.
-    smime_passphrase: Option<Source>,
+    passphrases: Passphrases,
 }
 
 /// The keys of one suite.
 struct Keys<K: Lockable> {
     open: Vec<K>,
     locked: Vec<K>,
-    /// Those that the passphrase does not unlock.
+    /// Those that their passphrase does not unlock.
     refused: Vec<(K, K::Error)>,
 }
 
 /// A key as a ring needs it.
 trait Lockable: Clone {
+    const SUITE: SuiteName;
     type Error: Clone + Into<Failure>;
     fn is_locked(&self) -> bool;
     /// Several keys may be behind one lock.
@@ -96,8 +95,8 @@ impl Ring {
                 key.adopt(&certificates.smime);
             }
         }
-        let passphrase = secrets::source(arguments.passphrase.as_deref())?;
-        Ok(Self::new(openpgp, smime, certificates, Vec::new(), passphrase))
+        let passphrases = Passphrases::one(secrets::source(arguments.passphrase.as_deref())?);
+        Ok(Self::new(openpgp, smime, certificates, Vec::new(), passphrases))
     }
 
     fn of_store(arguments: &Open, global: &Global, place: &Place) -> Result<Self, Failure> {
@@ -105,10 +104,9 @@ impl Ring {
         let smime = store.all_x509()?.into_iter().map(|(certificate, _)| certificate).collect();
         let certificates = Known { openpgp: store.all_certificates()?, smime };
         let flags = Overrides { passphrase: arguments.passphrase.clone(), ..Overrides::default() };
-        let Account { passphrase, smime_passphrase, .. } = place.settle(global, flags)?;
+        let passphrases = Passphrases::of(&place.settle(global, flags)?);
         let pins = place.recipients()?.pinned();
-        let ring = Self::new(store.keys()?, store.smime_keys()?, certificates, pins, passphrase);
-        Ok(Self { smime_passphrase, ..ring })
+        Ok(Self::new(store.keys()?, store.smime_keys()?, certificates, pins, passphrases))
     }
 
     fn new(
@@ -116,11 +114,11 @@ impl Ring {
         smime: Vec<smime::Key>,
         certificates: Known,
         pins: Vec<(Fingerprint, Vec<Address>)>,
-        passphrase: Option<Source>,
+        passphrases: Passphrases,
     ) -> Self {
         let authorities = smime::Authorities::default();
         let (openpgp, smime) = (Keys::new(openpgp), Keys::new(smime));
-        Self { openpgp, smime, certificates, authorities, pins, passphrase, smime_passphrase: None }
+        Self { openpgp, smime, certificates, authorities, pins, passphrases }
     }
 
     /// The public halves of the keys are at hand too.
@@ -150,7 +148,7 @@ impl Ring {
 
     /// Whether there is a passphrase for locked keys.
     pub fn has_passphrase(&self) -> bool {
-        self.passphrase.is_some() || self.smime_passphrase.is_some()
+        self.passphrases.any()
     }
 
     /// A key that is locked still.
@@ -158,38 +156,25 @@ impl Ring {
         self.openpgp.locked.first().map(Lockable::name).or_else(|| self.smime.locked.first().map(Lockable::name))
     }
 
-    /// Why a key did not unlock that is one of these recipients'.
+    /// Why a key is of no use that is one of these recipients'.
     pub fn refusal(&self, recipients: &[String]) -> Option<Failure> {
         self.openpgp.refusal(recipients).or_else(|| self.smime.refusal(recipients))
     }
 
-    /// Unlocks all locked keys with the one passphrase, or those of S/MIME with theirs.
+    /// Unlocks the locked keys, each suite's with its passphrase. Without any, each key's is asked for.
     ///
     /// # Errors
-    /// That of the last key, if not one key could be unlocked.
+    /// That of the last key, if not one of those that were tried could be unlocked.
     pub fn unlock(&mut self) -> Result<(), Failure> {
-        if self.locked().is_none() {
-            return Ok(());
+        let openpgp = self.openpgp.unlock(&self.passphrases)?;
+        let smime = self.smime.unlock(&self.passphrases)?;
+        match (openpgp, smime) {
+            (Some(true), _) | (_, Some(true)) => self.take_public_halves(),
+            (_, Some(false)) => return Err(self.smime.last_refusal()),
+            (Some(false), None) => return Err(self.openpgp.last_refusal()),
+            (None, None) => {}
         }
-        let Some(source) = self.passphrase.as_ref().or(self.smime_passphrase.as_ref()) else {
-            self.openpgp.ask()?;
-            self.smime.ask()?;
-            self.take_public_halves();
-            return Ok(());
-        };
-        let passphrase: Zeroizing<String> = source.read_or_empty()?;
-        let openpgp = self.openpgp.unlock(&passphrase);
-        let smime = match &self.smime_passphrase {
-            Some(other) if self.passphrase.is_some() => self.smime.unlock(&other.read_or_empty()?),
-            _ => self.smime.unlock(&passphrase),
-        };
-        if openpgp || smime {
-            self.take_public_halves();
-            return Ok(());
-        }
-        let (openpgp, smime) = (self.openpgp.refused.pop(), self.smime.refused.pop());
-        let refused = smime.map(|(_, error)| error.into()).or(openpgp.map(|(_, error)| error.into()));
-        refused.map_or(Ok(()), Err)
+        Ok(())
     }
 }
 
@@ -199,34 +184,53 @@ impl<K: Lockable> Keys<K> {
         Self { open, locked, refused: Vec::new() }
     }
 
-    /// Unlocks what the passphrase fits; whether there was any.
-    fn unlock(&mut self, passphrase: &Zeroizing<String>) -> bool {
+    /// Unlocks what the passphrase fits; whether there was any, and none if nothing was tried.
+    fn unlock(&mut self, passphrases: &Passphrases) -> Result<Option<bool>, Failure> {
+        if self.locked.is_empty() {
+            return Ok(None);
+        }
         let before = self.open.len();
-        for key in self.locked.drain(..) {
-            match key.unlock(passphrase) {
-                Ok(unlocked) => self.open.extend(unlocked),
-                Err(error) => self.refused.push((key, error)),
+        match passphrases.given(K::SUITE)? {
+            Some(passphrase) => {
+                for key in self.locked.drain(..) {
+                    match key.unlock(&passphrase) {
+                        Ok(unlocked) => self.open.extend(unlocked),
+                        Err(error) => self.refused.push((key, error)),
+                    }
+                }
+            }
+            // The other suite's is no passphrase for these, and nobody is there to be asked.
+            None if passphrases.any() => return Ok(None),
+            None => {
+                // One that was mistyped stays locked, as do those behind it: the next message may ask again.
+                while let Some(key) = self.locked.first() {
+                    let passphrase = passphrases.of_key(K::SUITE, &key.name())?;
+                    self.open.extend(key.unlock(&passphrase).map_err(Into::into)?);
+                    self.locked.remove(0);
+                }
             }
         }
-        self.open.len() > before
+        Ok(Some(self.open.len() > before))
     }
 
-    /// Asks for the passphrase of each on a terminal.
-    fn ask(&mut self) -> Result<(), Failure> {
-        for key in self.locked.drain(..) {
-            let passphrase = secrets::passphrase_of(&key.name(), None)?;
-            self.open.extend(key.unlock(&passphrase).map_err(Into::into)?);
-        }
-        Ok(())
+    fn last_refusal(&self) -> Failure {
+        let last = self.refused.last().map(|(_, error)| error.clone().into());
+        last.unwrap_or_else(|| Failure::new(Kind::Permission, "no key could be unlocked"))
     }
 
     fn refusal(&self, recipients: &[String]) -> Option<Failure> {
         let theirs = |key: &K| recipients.iter().any(|recipient| key.is_for(recipient));
-        self.refused.iter().find(|(key, _)| theirs(key)).map(|(_, error)| error.clone().into())
+        let refused = self.refused.iter().find(|(key, _)| theirs(key)).map(|(_, error)| error.clone().into());
+        refused.or_else(|| {
+            let locked = self.locked.iter().find(|key| theirs(key))?;
+            let text = format!("{} is locked, and no passphrase is given for {} keys", locked.name(), K::SUITE.words());
+            Some(Failure::new(Kind::Permission, text).hint(["sealpost", "open", "--help"]))
+        })
     }
 }
 
 impl Lockable for pgp::Key {
+    const SUITE: SuiteName = SuiteName::OpenPgp;
     type Error = pgp::UnlockError;
 
     fn is_locked(&self) -> bool {
@@ -247,6 +251,7 @@ impl Lockable for pgp::Key {
 }
 
 impl Lockable for smime::Key {
+    const SUITE: SuiteName = SuiteName::Smime;
     type Error = smime::UnlockError;
 
     fn is_locked(&self) -> bool {

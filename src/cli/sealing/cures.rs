@@ -40,6 +40,17 @@ fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hin
             let untrusted = refused.iter().filter_map(|one| untrusted(one, place));
             untrusted.map(|fingerprint| words(&["sealpost", "cert", "show", fingerprint.as_str()])).collect()
         }
+        Some(MissingReason::Unusable(refused)) => {
+            let renewed = |(suite, refused): &(SuiteName, Unusable)| {
+                let over = matches!(refused, Unusable::Expired { .. } | Unusable::Revoked { .. });
+                over && *suite == SuiteName::OpenPgp
+            };
+            let refresh = refused.iter().any(renewed).then(|| words(&["sealpost", "cert", "refresh", address]));
+            refresh.into_iter().chain([words(&["sealpost", "cert", "import", "-"])]).collect()
+        }
+        Some(MissingReason::NoCertificate(suite)) if *suite != Some(SuiteName::Smime) => {
+            vec![words(&["sealpost", "cert", "import", "-"]), words(&["sealpost", "cert", "find", "--import", address])]
+        }
         _ => vec![words(&["sealpost", "cert", "import", "-"])],
     }
 }

@@ -66,13 +66,16 @@ pub fn refresh(
     // A name look-up that hangs must not hold the run up.
     runtime.shutdown_background();
 
-    let (mut warnings, mut conflicts) = (Vec::new(), Vec::new());
+    let (mut warnings, mut conflicts, mut hints) = (Vec::new(), Vec::new(), Vec::new());
     for (index, looked) in answers {
         let target = &targets[index];
         let reason = sources::reason(&looked);
         let (result, wrong) = target.result(looked, place, at)?;
         let text = match (result.status, wrong) {
             ("conflict", Some((_, reason))) if !target.is_pinned() => {
+                hints.push(["sealpost", "cert", "find", &result.address].map(str::to_owned).to_vec());
+                // To accept the other one is to part with the one that is known.
+                hints.push(["sealpost", "cert", "remove", &result.fingerprint].map(str::to_owned).to_vec());
                 conflicts.push(RecipientReason { address: result.address, reason });
                 continue;
             }
@@ -88,7 +91,6 @@ pub fn refresh(
     }
     let names: Vec<_> = conflicts.iter().map(|one| one.address.as_str()).collect();
     let text = format!("nothing was sent: another certificate than the known one was found for {}", names.join(", "));
-    let hints = names.iter().map(|name| ["sealpost", "cert", "refresh", name].map(str::to_owned).to_vec()).collect();
     Err(Failure { recipients: conflicts, hints, ..Failure::new(Kind::Recipients, text) })
 }
 

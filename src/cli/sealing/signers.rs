@@ -1,12 +1,9 @@
 //! Who signs: the author's key of each suite that a message goes out in, unlocked.
 
-use std::cell::OnceCell;
-
 use jiff::Timestamp;
-use zeroize::Zeroizing;
 
 use crate::{
-    cli::{composition::Place, exit::Kind, failure::Failure, grammar, known::KeyFile, secrets},
+    cli::{composition::Place, exit::Kind, failure::Failure, grammar, known::KeyFile, secrets::Passphrases},
     config,
     crypt::{
         PublicCertificate, SuiteName,
@@ -23,9 +20,7 @@ struct Search<'a> {
     /// From `--key FILE`; it counts before the store, in its own suite.
     file: Option<KeyFile>,
     place: &'a Place,
-    account: &'a config::Account,
-    /// Read once: a pipe does not give it twice.
-    passphrase: OnceCell<Zeroizing<String>>,
+    passphrases: Passphrases,
     /// Whether keys of both suites are needed.
     both: bool,
     at: Timestamp,
@@ -46,7 +41,7 @@ pub fn signers(
     let file = arguments.key.as_deref().map(KeyFile::read).transpose()?;
     let needed = |suite| groups.iter().any(|group| group.suite() == suite);
     let both = needed(SuiteName::OpenPgp) && needed(SuiteName::Smime);
-    let search = Search { from, file, place, account, passphrase: OnceCell::new(), both, at };
+    let search = Search { from, file, place, passphrases: Passphrases::of(account), both, at };
     Ok(Signers {
         openpgp: needed(SuiteName::OpenPgp).then(|| search.openpgp()).transpose()?,
         smime: needed(SuiteName::Smime).then(|| search.smime()).transpose()?,
@@ -71,8 +66,8 @@ impl Search<'_> {
         if !key.is_locked() {
             return key.signer(self.at).map_err(|reason| self.no_key(SuiteName::OpenPgp, &reason.to_string()));
         }
-        let passphrase = self.passphrase(&format!("key {}", key.fingerprint()))?;
-        key.unlock_signer(passphrase, self.at).map_err(|error| match error {
+        let passphrase = self.passphrases.of_key(SuiteName::OpenPgp, &format!("key {}", key.fingerprint()))?;
+        key.unlock_signer(&passphrase, self.at).map_err(|error| match error {
             SignerError::Unusable(reason) => self.no_key(SuiteName::OpenPgp, &reason.to_string()),
             SignerError::Unlock(error) => self.wrong(error.into()),
         })
@@ -109,29 +104,18 @@ impl Search<'_> {
             return Ok(vec![key.clone()]);
         }
         let name = key.fingerprint().map_or("the key file".to_owned(), |fingerprint| format!("key {fingerprint}"));
-        let unlocked = match &self.account.smime_passphrase {
-            Some(other) => key.unlock_all(&other.read()?),
-            None => key.unlock_all(self.passphrase(&name)?),
-        };
-        unlocked.map_err(|error| self.wrong(error.into()))
+        let passphrase = self.passphrases.of_key(SuiteName::Smime, &name)?;
+        key.unlock_all(&passphrase).map_err(|error| self.wrong(error.into()))
     }
 
     /// A passphrase that does not fit; of two keys it may be that of the other one.
     fn wrong(&self, failure: Failure) -> Failure {
-        if !self.both || failure.kind != Kind::Permission || self.account.smime_passphrase.is_some() {
+        if !self.both || failure.kind != Kind::Permission || !self.passphrases.is_shared() {
             return failure;
         }
         let why = "the message goes out in both suites, and their two keys need one passphrase, or smime_passphrase in \
                    the account of config.toml for the other";
         Failure { text: format!("{}: {why}", failure.text), ..failure }
-    }
-
-    fn passphrase(&self, key: &str) -> Result<&Zeroizing<String>, Failure> {
-        if let Some(read) = self.passphrase.get() {
-            return Ok(read);
-        }
-        let read = secrets::passphrase_of(key, self.account.passphrase.as_ref())?;
-        Ok(self.passphrase.get_or_init(|| read))
     }
 
     fn none(&self, suite: SuiteName) -> Failure {

@@ -114,12 +114,17 @@ fn each_reason_has_a_hint_that_works_or_none() {
         home.sealpost(plan.iter().chain(more)).run()
     };
     let import = serde_json::json!(["sealpost", "cert", "import", "-"]);
-    assert_eq!(plan(&[]).expect(67).error()["hints"], serde_json::json!([import]));
+    let find = |whom| serde_json::json!(["sealpost", "cert", "find", "--import", whom]);
+    assert_eq!(plan(&[]).expect(67).error()["hints"], serde_json::json!([import, find("bob@example.test")]));
     // Nothing vouches for it, and it is not in the store: there is nothing to be shown.
     assert_eq!(plan(&["--cert", "bob.pem"]).expect(67).error()["hints"], serde_json::json!([import]));
     home.sealpost(["cert", "import", "bob.pem"]).run().expect(0);
     let error = plan(&["-t", "erin@example.test"]).expect(67).error();
-    assert_eq!(error["hints"], serde_json::json!([["sealpost", "cert", "show", bob.fingerprint()], import]), "{error}");
+    assert_eq!(
+        error["hints"],
+        serde_json::json!([["sealpost", "cert", "show", bob.fingerprint()], import, find("erin@example.test")]),
+        "{error}"
+    );
     let shown = home.sealpost(["cert", "show", &bob.fingerprint()]).run().expect(0).text();
     assert!(shown.contains("usable       no"), "{shown}");
     // A setting is at fault: it is named, and no certificate would help.

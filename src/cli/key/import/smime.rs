@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Given, tell};
+use super::{Given, tell, unchanged};
 use crate::{
     cli::{composition::Place, exit::Kind, failure::Failure, grammar::KeyImport, key::KeyJson, secrets, voice::Voice},
     crypt::smime::{Certificate, CertificateError, Key},
@@ -34,7 +34,7 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
             }
         }
     }
-    let mut opened = Vec::new();
+    let (mut opened, mut imported) = (Vec::new(), Vec::new());
     for mut open in unlocked {
         if open.certificate().is_none() {
             open.adopt(&stored);
@@ -43,18 +43,17 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
             let text = "no certificate, in the file or in the store, fits the key: put the certificate beside it";
             return Err(Failure::new(Kind::Malformed, text).hint(["sealpost", "cert", "list"]));
         };
-        if place.keystore.smime_key(&fingerprint)?.is_some() {
-            let text = format!("key {fingerprint} is stored already: it is not locked anew");
-            return Err(Failure::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()]));
+        match place.keystore.smime_key(&fingerprint)? {
+            Some(stored) => imported.extend(KeyJson::smime(&stored, at).map(|shown| (false, shown))),
+            None => opened.push(open),
         }
-        opened.push(open);
     }
+    let mut imported = unchanged(imported, opened.is_empty())?;
     let Some(lock) = given.locking(&arguments.lock)? else {
         let text = "the key is not locked: give --passphrase or --new-passphrase to lock it";
         return Err(Failure::new(Kind::Usage, text));
     };
 
-    let mut imported = Vec::new();
     for open in opened {
         let key = open.lock(&lock.passphrase, lock.strength)?;
         place.keystore.store_smime_key(&key)?;
