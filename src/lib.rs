@@ -5,9 +5,9 @@
 //! | layer | modules | charge |
 //! |---|---|---|
 //! | 6 | [`cli`] | grammar, composition, words, JSON, hints, exit codes |
-//! | 5 | [`config`], [`flow`] | typed settings; one straight line for each job |
-//! | 4 | [`keystore`], [`submit`], [`receive`], [`secret`] | adapters to disk, servers and secret sources |
-//! | 3 | [`net`] | one TLS policy, the STARTTLS upgrade, DNS |
+//! | 5 | [`config`], [`flow`] | typed settings; one straight line for each job: send, open, check, find, revocation |
+//! | 4 | [`keystore`], [`submit`], [`receive`], [`secret`] | adapters to disk, servers, directories of certificates and secret sources |
+//! | 3 | [`net`] | one TLS policy, the STARTTLS upgrade, DNS, HTTP |
 //! | 2 | [`crypt`] | pure: suites, policy, sealing, opening, judging |
 //! | 1 | [`mail`] | pure: addresses, drafts, composing, parsing, header protection |
 //! | 0 | [`ffi`] | the only unsafe code |

@@ -1,4 +1,4 @@
-//! Kinds of failure and the exit code of each (CLI.md, "Exit codes"; the codes of sysexits.h from 64 on).
+//! Kinds of failure and the exit code of each (those of sysexits.h from 64 on), which do not change.
 
 use serde::Serialize;
 

@@ -28,7 +28,8 @@ Exit codes:
   0 accepted, sealed or opened   3 a required signature is missing or bad
   4 unknown: the server may have it, do not send again unasked
   64 usage   65 malformed or undecryptable input   66 no input
-  67 a recipient without a usable certificate, or refused by the server
+  67 a recipient without a usable certificate, or refused by the server;
+     cert check, find, refresh: not all is well, nothing found, or another one
   68 host unknown   69 no port open, or refused for good
   70 bug   71 system   73 cannot create   74 input or output
   75 temporary, trying again is safe   76 TLS or protocol
@@ -49,16 +50,18 @@ pub struct Global {
     /// Keep everything in this folder, instead of SEALPOST_HOME or the XDG folders
     #[arg(long, global = true, display_order = 900, help_heading = "For every verb", value_name = "DIR")]
     pub home: Option<PathBuf>,
-    /// Judge certificates and signatures at this time
-    #[arg(long, global = true, value_name = "RFC3339", hide = true)]
+    /// Judge certificates and signatures as of this time, instead of now
+    #[arg(long, global = true, display_order = 900, help_heading = "For every verb", value_name = "RFC3339")]
     pub at: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Seal a message for all its recipients and submit it, or send nothing
+    #[command(arg = hidden_at())]
     Send(Box<Send>),
     /// Seal an RFC 5322 message from stdin and write it, instead of submitting it
+    #[command(arg = hidden_at())]
     Seal(Box<Seal>),
     /// Decrypt, verify and show a message
     Open(Open),
@@ -78,6 +81,11 @@ pub enum Verb {
         /// The folder; made if it is not there
         dir: PathBuf,
     },
+}
+
+/// `--at` of the verbs that write, which do not show it: as of the past, certificates count that expired since.
+fn hidden_at() -> clap::Arg {
+    clap::Arg::new("at").long("at").global(true).value_name("RFC3339").hide(true)
 }
 
 /// Suites as on the command line.

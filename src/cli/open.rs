@@ -1,4 +1,4 @@
-//! `sealpost open`: decrypt, verify, show (open-json.md).
+//! `sealpost open`: decrypt, verify, show.
 
 mod ring;
 

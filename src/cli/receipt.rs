@@ -1,4 +1,4 @@
-//! The JSON of `send`, `seal` and `--plan` (CLI.md), and the same facts in words.
+//! The JSON of `send`, `seal` and `--plan`, and the same facts in words.
 
 use std::fmt;
 
@@ -96,7 +96,7 @@ pub struct AttemptJson {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// One of the words of CLI.md; null if the message may have been taken.
+    /// How it ended; null if the message may have been taken.
     pub outcome: Option<submit::Outcome>,
     /// What was seen.
     pub detail: String,

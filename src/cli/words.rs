@@ -277,7 +277,7 @@ impl From<submit::Failure> for Failure {
     }
 }
 
-/// The table of CLI.md: what each failure of a submission means.
+/// What each failure of a submission means to a script: its kind, and by that the exit code.
 fn kind(cause: &submit::Cause) -> Kind {
     use submit::Cause as C;
     match cause {

@@ -54,7 +54,7 @@ pub enum UnknownReason {
     Untrusted,
 }
 
-/// Why a signature does not count (open-json: `signature.reason`).
+/// Why a signature does not count (`signature.reason` in the JSON of `open`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BadReason {

@@ -1,5 +1,5 @@
 //! From a draft to sealed messages, all or nothing: a certificate for every recipient, groups, composing,
-//! sealing. Nothing goes on the wire before the last group is sealed (DESIGN.md, "send").
+//! sealing. Nothing goes on the wire before the last group is sealed.
 
 mod assign;
 mod group;

@@ -8,7 +8,7 @@ use crate::{
     net::tls::{ContextError, TlsFault},
 };
 
-/// How an attempt at one endpoint ended; written as CLI.md has it.
+/// How an attempt at one endpoint ended; `attempts[].outcome` of receipts and errors, whose words do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {

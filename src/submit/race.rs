@@ -1,5 +1,5 @@
 //! Which endpoint is talked to: each gets a head start before the next is tried beside it, and the first to greet
-//! wins (the table of CLI.md, "next port").
+//! wins. One that is refused, silent or unresolved gives way to the next; every other failure ends the race.
 
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 

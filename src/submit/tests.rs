@@ -1,4 +1,4 @@
-//! What each failure of a submission means (the table of CLI.md), told by a server that lies.
+//! What each failure of a submission means: its outcome and whether the next port is tried, told by a server that lies.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 /// The servers of the integration tests.

@@ -8,6 +8,11 @@ fn help_and_version_are_data_and_usage_errors_are_not() {
     for verb in ["send", "seal", "open", "key", "cert", "completions", "man"] {
         assert!(home.sealpost([verb, "--help"]).run().expect(0).text().contains("Usage: sealpost"), "{verb}");
     }
+    // A message as of the past would go to certificates that expired since.
+    for (verb, shown) in [("send", false), ("seal", false), ("open", true), ("cert", true)] {
+        assert_eq!(home.sealpost([verb, "--help"]).run().expect(0).text().contains("--at "), shown, "{verb}");
+    }
+    assert!(home.sealpost(["send", "--at", "yesterday"]).run().expect(64).words().contains("--at"));
     let version = home.sealpost(["--version"]).run().expect(0).text();
     assert_eq!(version, format!("sealpost {}\n", env!("CARGO_PKG_VERSION")));
     for wrong in

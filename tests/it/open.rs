@@ -1,4 +1,4 @@
-//! `sealpost open`: exit codes, JSON, what is released and what is not. The rules of open-json.md one by one are held
+//! `sealpost open`: exit codes, JSON, what is released and what is not. Its rules one by one are held
 //! beside the reader itself (src/crypt/open/tests.rs).
 
 use std::os::unix::fs::{MetadataExt, symlink};

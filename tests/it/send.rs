@@ -101,7 +101,7 @@ fn one_recipient_without_a_certificate_and_nothing_is_on_the_wire() {
     assert!(server.records().is_empty());
 }
 
-/// One row of CLI.md's table: what the server does, the outcome, the exit.
+/// One failure of a submission: what the server does, the outcome, the exit.
 struct Row {
     name: &'static str,
     script: Vec<Step>,

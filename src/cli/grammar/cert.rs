@@ -16,7 +16,7 @@ pub enum Cert {
     },
     /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
     Refresh(CertRefresh),
-    /// Look for the certificate of an address: in the store, then where others publish theirs
+    /// Look for the OpenPGP certificate of an address: in the store, then where others publish theirs
     Find(CertFind),
     /// List the certificates
     List(CertList),
@@ -26,7 +26,7 @@ pub enum Cert {
     Export(Export),
     /// Forget a certificate
     Remove(Named),
-    /// Look whether everybody can be written to, and for how long; exit 0 only if all is well
+    /// Look, without the network, whether everybody can be written to, and for how long; exit 0 only if all is well
     Check(CertCheck),
     /// Pin a certificate, whose fingerprint was compared with its owner's word, for its address in recipients.toml
     Verify(CertVerify),
@@ -34,7 +34,7 @@ pub enum Cert {
 
 #[derive(Debug, Args)]
 pub struct CertList {
-    /// List instead whom of recipients.toml no usable certificate is there for
+    /// List instead whom of recipients.toml no usable certificate is there for; the network is not asked
     #[arg(long)]
     pub missing: bool,
 }
@@ -47,7 +47,7 @@ pub struct CertVerify {
     /// For which address, if the certificate names several
     #[arg(value_name = "ADDRESS")]
     pub address: Option<String>,
-    /// Accept it in place of another one that is pinned
+    /// Accept it in place of another one that is pinned; both stay in the store
     #[arg(long)]
     pub replace: bool,
 }
@@ -97,7 +97,7 @@ pub struct CertRefresh {
     /// Of all addresses that certificates of the store name, or that recipients.toml pins
     #[arg(long)]
     pub all: bool,
-    /// Ask this source alone
+    /// Ask this source alone; else those of config.toml in their order
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<SourceArgument>,
 }

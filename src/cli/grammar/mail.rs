@@ -36,7 +36,7 @@ pub struct Sealing {
     /// Sign with this key, for this run
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// Where the passphrase of the signing key comes from (file:, fd:, command:, credential:, keyring:, env:)
+    /// Where the passphrase of the signing keys comes from (file:, fd:, command:, credential:, keyring:, env:)
     #[arg(long, value_name = "SOURCE")]
     pub passphrase: Option<String>,
     /// Seal for these of the recipients alone: the others, who stand in the message too, have it already

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-//! The rules of open-json, one fault a test, over a suite of straw: its "ciphertext" is the plaintext behind a
+//! The rules of opening, one fault a test, over a suite of straw: its "ciphertext" is the plaintext behind a
 //! line that says who signed inside, its "signature" a line that names signer and verdict.
 
 mod cms;

@@ -1,4 +1,4 @@
-//! When a signature counts: open-json.md, row by row, for S/MIME.
+//! When a signature counts, state by state and reason by reason, for S/MIME.
 
 use serde_json::Value;
 
@@ -158,7 +158,7 @@ fn weak_digests_are_weak_and_a_required_signature_is_required() {
 fn content_beside_content_is_not_signed_content() {
     let (authority, openssl) = authority();
     let (alice, bob) = (authority.mailbox("alice@example.test"), authority.mailbox("bob@example.test"));
-    // multipart/signed whose signature brings a content of its own (threats.md, 4).
+    // multipart/signed whose signature brings a content of its own.
     let opaque = openssl.sign(&alice, &["-nodetach", "-outform", "DER"], ENTITY);
     let text = String::from_utf8(message("signed-data", &opaque)).unwrap();
     let base64 = text.split_once("\r\n\r\n").unwrap().1;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-//! The rules of open-json in S/MIME: layers made by libcrypto with the specimen keys, put together wrongly by hand.
+//! The rules of opening in S/MIME: layers made by libcrypto with the specimen keys, put together wrongly by hand.
 
 use std::sync::OnceLock;
 
