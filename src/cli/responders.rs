@@ -16,7 +16,7 @@ const NOW: SignedDuration = SignedDuration::from_mins(5);
 /// What is known of each certificate, in order; none where nobody is to be asked.
 pub fn ask(
     certificates: &[Certificate],
-    authorities: impl FnOnce() -> Result<std::sync::Arc<Authorities>, Failure>,
+    authorities: impl FnOnce() -> Result<Authorities, Failure>,
     settings: &SmimeSettings,
     at: Timestamp,
 ) -> Result<Option<Vec<Standing>>, Failure> {

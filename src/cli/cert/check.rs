@@ -3,8 +3,6 @@
 mod metrics;
 mod report;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::{
@@ -129,7 +127,7 @@ fn keys(
     }
     let own = place.keystore.smime_keys()?;
     if !own.is_empty() {
-        let grounds = Grounds::Chain(Arc::new(place.authorities(smime)?));
+        let grounds = Grounds::Chain(place.authorities(smime)?);
         for certificate in own.iter().filter_map(smime::Key::certificate) {
             let judged: Result<(), Unusable> = Smime::check(certificate, &grounds, at).map(drop);
             let finding = check::key(certificate, SuiteName::Smime, judged, within, at);

@@ -1,6 +1,6 @@
 //! Whether a certificate is usable, by all that the settings say: shown, not decided here.
 
-use std::{cell::OnceCell, sync::Arc};
+use std::cell::OnceCell;
 
 use jiff::Timestamp;
 
@@ -21,7 +21,7 @@ use crate::{
 pub struct Judging<'p> {
     place: &'p Place,
     // Read for the first S/MIME certificate. Where that fails, this is what such certificates want; the rest is shown.
-    authorities: OnceCell<Result<Arc<Authorities>, Failure>>,
+    authorities: OnceCell<Result<Authorities, Failure>>,
     recipients: Recipients,
     settings: SmimeSettings,
     at: Timestamp,
@@ -33,8 +33,8 @@ impl<'p> Judging<'p> {
         Ok(Self { place, authorities: OnceCell::new(), recipients: place.recipients()?, settings, at })
     }
 
-    fn authorities(&self) -> Result<Arc<Authorities>, Failure> {
-        self.authorities.get_or_init(|| self.place.authorities(&self.settings).map(Arc::new)).clone()
+    fn authorities(&self) -> Result<Authorities, Failure> {
+        self.authorities.get_or_init(|| self.place.authorities(&self.settings)).clone()
     }
 
     pub fn show(&self, certificate: &AnyCertificate) -> CertificateJson {
@@ -74,10 +74,10 @@ impl<'p> Judging<'p> {
         }
     }
 
-    /// A pin stands for the chain.
+    /// A pin stands for the chain, and for nothing else.
     pub fn smime(&self, certificate: &smime::Certificate) -> CertificateJson {
         let pinned = self.recipients.pins(&certificate.fingerprint());
-        let grounds = if pinned { Ok(Grounds::Pinned) } else { self.authorities().map(Grounds::Chain) };
+        let grounds = self.authorities().map(if pinned { Grounds::Pinned } else { Grounds::Chain });
         let check = |grounds: &_| Smime::check(certificate, grounds, self.at).err();
         let refused = grounds.as_ref().ok().and_then(check);
         let mut shown = CertificateJson {

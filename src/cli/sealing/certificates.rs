@@ -1,6 +1,6 @@
 //! Whose certificates: those of the command line, of recipients.toml and of the store.
 
-use std::{cell::OnceCell, path::Path, sync::Arc};
+use std::{cell::OnceCell, path::Path};
 
 use jiff::Timestamp;
 
@@ -26,7 +26,7 @@ pub struct Certificates<'a> {
     place: &'a Place,
     pins: &'a config::Recipients,
     smime: &'a SmimeSettings,
-    authorities: OnceCell<Arc<Authorities>>,
+    authorities: OnceCell<Authorities>,
     at: Timestamp,
     alone: bool,
 }
@@ -44,7 +44,7 @@ trait Shelf: Suite {
     /// What makes one genuine that names its address.
     fn named(source: &Certificates<'_>) -> Result<Self::Grounds, MissingReason>;
     /// What makes one genuine whose fingerprint was given.
-    fn pinned() -> Self::Grounds;
+    fn pinned(source: &Certificates<'_>) -> Result<Self::Grounds, MissingReason>;
 }
 
 impl Shelf for Pgp {
@@ -72,7 +72,9 @@ impl Shelf for Pgp {
         Ok(())
     }
 
-    fn pinned() -> Self::Grounds {}
+    fn pinned(_source: &Certificates<'_>) -> Result<(), MissingReason> {
+        Ok(())
+    }
 }
 
 impl Shelf for Smime {
@@ -100,8 +102,8 @@ impl Shelf for Smime {
         source.believed().map(Grounds::Chain).map_err(|failure| MissingReason::LookUp(failure.text))
     }
 
-    fn pinned() -> Grounds {
-        Grounds::Pinned
+    fn pinned(source: &Certificates<'_>) -> Result<Grounds, MissingReason> {
+        source.believed().map(Grounds::Pinned).map_err(|failure| MissingReason::LookUp(failure.text))
     }
 }
 
@@ -166,17 +168,17 @@ impl<'a> Certificates<'a> {
     }
 
     /// Whom to believe, read once, and only if somebody has an S/MIME certificate.
-    pub fn believed(&self) -> Result<Arc<Authorities>, Failure> {
+    pub fn believed(&self) -> Result<Authorities, Failure> {
         if let Some(read) = self.authorities.get() {
             return Ok(read.clone());
         }
         let mut read = self.place.authorities(self.smime)?;
         read.add_intermediates(self.given.smime.iter().cloned());
-        Ok(self.authorities.get_or_init(|| Arc::new(read)).clone())
+        Ok(self.authorities.get_or_init(|| read).clone())
     }
 
     fn found(&self, address: &Address) -> Result<Candidates, MissingReason> {
-        let exact = both(self.exact::<Pgp>(address), self.exact::<Smime>(address));
+        let exact = both(self.exact::<Pgp>(address)?, self.exact::<Smime>(address)?);
         if exact.is_some() {
             return Ok(exact.unwrap_or_default());
         }
@@ -190,9 +192,9 @@ impl<'a> Certificates<'a> {
         Ok(both(self.stored::<Pgp>(address)?, self.stored::<Smime>(address)?).unwrap_or_default())
     }
 
-    fn exact<S: Shelf>(&self, address: &Address) -> Vec<Candidate<S>> {
+    fn exact<S: Shelf>(&self, address: &Address) -> Result<Vec<Candidate<S>>, MissingReason> {
         let names = |one: &&S::Certificate| self.alone || one.addresses(self.at).contains(address);
-        S::of(&self.exact).iter().filter(names).map(pinned_candidate).collect()
+        S::of(&self.exact).iter().filter(names).map(|one| self.pinned_candidate(one.clone())).collect()
     }
 
     fn given<S: Shelf>(&self, address: &Address) -> Result<Vec<Candidate<S>>, MissingReason> {
@@ -207,7 +209,7 @@ impl<'a> Certificates<'a> {
 
     /// Those that recipients.toml allows; another one that `--cert` gives for the address is refused, not passed over.
     fn pinned(&self, address: &Address, pins: &[Fingerprint]) -> Result<Candidates, MissingReason> {
-        let given = both(self.given_of::<Pgp>(pins), self.given_of::<Smime>(pins));
+        let given = both(self.given_of::<Pgp>(pins)?, self.given_of::<Smime>(pins)?);
         if given.is_none()
             && let Some(other) = self.given.naming(address, self.at)
         {
@@ -224,12 +226,14 @@ impl<'a> Certificates<'a> {
         Ok(Candidates { openpgp, smime, preferred })
     }
 
-    fn given_of<S: Shelf>(&self, pins: &[Fingerprint]) -> Vec<Candidate<S>> {
-        S::of(&self.given).iter().filter(|one| pins.contains(&one.fingerprint())).map(pinned_candidate).collect()
+    fn given_of<S: Shelf>(&self, pins: &[Fingerprint]) -> Result<Vec<Candidate<S>>, MissingReason> {
+        let pinned = S::of(&self.given).iter().filter(|one| pins.contains(&one.fingerprint()));
+        pinned.map(|one| self.pinned_candidate(one.clone())).collect()
     }
 
     fn stored_of<S: Shelf>(&self, pin: &Fingerprint) -> Result<Option<Candidate<S>>, MissingReason> {
-        Ok(S::stored(&self.place.keystore, pin).map_err(look_up)?.as_ref().map(pinned_candidate))
+        let stored = S::stored(&self.place.keystore, pin).map_err(look_up)?;
+        stored.map(|one| self.pinned_candidate(one)).transpose()
     }
 
     fn named_candidate<S: Shelf>(
@@ -239,11 +243,10 @@ impl<'a> Certificates<'a> {
     ) -> Result<Candidate<S>, MissingReason> {
         Ok(Candidate { certificate, grounds: S::named(self)?, binding: Binding::Named, trust })
     }
-}
 
-fn pinned_candidate<S: Shelf>(certificate: &S::Certificate) -> Candidate<S> {
-    let grounds = S::pinned();
-    Candidate { certificate: certificate.clone(), grounds, binding: Binding::Pinned, trust: Trust::Pinned }
+    fn pinned_candidate<S: Shelf>(&self, certificate: S::Certificate) -> Result<Candidate<S>, MissingReason> {
+        Ok(Candidate { certificate, grounds: S::pinned(self)?, binding: Binding::Pinned, trust: Trust::Pinned })
+    }
 }
 
 /// None if there is none of either suite.

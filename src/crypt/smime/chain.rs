@@ -34,6 +34,8 @@ pub(super) const LEVEL: i32 = 2;
 const DEEPEST: i32 = 16;
 /// The most certificates out of a message that are looked through.
 const MOST_BETWEEN: usize = 200;
+/// The most issuers that are left out again, each one way that led nowhere.
+const MOST_DETOURS: usize = 8;
 
 /// Trust anchors, certificates that may lie between, and revocation lists. Cheap to clone.
 #[derive(Clone, Default)]
@@ -127,7 +129,8 @@ impl Authorities {
         at: Timestamp,
     ) -> Result<Judged, ChainFault> {
         let between = between.iter().take(MOST_BETWEEN).map(|certificate| &certificate.x509);
-        let between: Vec<&X509> = between.chain(&self.0.intermediates).collect();
+        // What is known comes before what a stranger's message brings.
+        let between: Vec<&X509> = self.0.intermediates.iter().chain(between).collect();
         let path = self.path(leaf, &between, at)?;
         fit(leaf, purpose)?;
         for issuer in path.iter().skip(1) {
@@ -153,22 +156,48 @@ impl Authorities {
         self.path(leaf, &between, at).ok()?.into_iter().nth(1)
     }
 
-    /// The validated path, the leaf first and the anchor last.
+    /// The validated path, the leaf first and the anchor last. libcrypto follows the first issuer of the right name,
+    /// which anybody can give to a certificate: where that leads nowhere, the next one is tried.
     fn path(&self, leaf: &Certificate, between: &[&X509], at: Timestamp) -> Result<Vec<Certificate>, ChainFault> {
+        let mut between = between.to_vec();
+        let mut first = None;
+        for _ in 0..=MOST_DETOURS {
+            let (fault, suspect) = match self.path_by(leaf, &between, at) {
+                Ok(path) => return Ok(path),
+                Err(faulty) => faulty,
+            };
+            first.get_or_insert(fault);
+            let Some(index) = suspect.and_then(|suspect| between.iter().position(|one| **one == suspect)) else {
+                break;
+            };
+            between.remove(index);
+        }
+        Err(first.unwrap_or_else(unjudged))
+    }
+
+    /// The path that libcrypto takes; or why it leads nowhere, and the issuer on it that may be the wrong one.
+    fn path_by(
+        &self,
+        leaf: &Certificate,
+        between: &[&X509],
+        at: Timestamp,
+    ) -> Result<Vec<Certificate>, (ChainFault, Option<X509>)> {
         let outcome = |context: &X509StoreContextRef, good: bool| {
             let chain = || context.chain().into_iter().flatten();
             if !good {
-                let at_fault = chain().nth(context.error_depth() as usize).map(X509Ref::to_owned);
-                return Err(fault::of(context.error(), context.error_depth(), at_fault, leaf));
+                let depth = context.error_depth() as usize;
+                let [at_fault, suspect] = [depth, depth.max(1)].map(|at| chain().nth(at).map(X509Ref::to_owned));
+                return Err((fault::of(context.error(), context.error_depth(), at_fault, leaf), suspect));
             }
             let issuers = chain().skip(1).map(|x509| Certificate::from_x509(x509.to_owned()));
             let path: Result<Vec<_>, _> = std::iter::once(Ok(leaf.clone())).chain(issuers).collect();
-            path.map_err(|_| ChainFault::Untrusted("a certificate of its chain cannot be read".to_owned()))
+            let unread = || ChainFault::Untrusted("a certificate of its chain cannot be read".to_owned());
+            path.map_err(|_| (unread(), None))
         };
         let between = between.iter().copied();
         self.store()
             .and_then(|store| verify(&store, &leaf.x509, between, Some(at), X509VerifyFlags::POLICY_CHECK, outcome))
-            .unwrap_or_else(|_| Err(ChainFault::Untrusted("the crypto library cannot judge its chain".to_owned())))
+            .unwrap_or_else(|_| Err((unjudged(), None)))
     }
 
     fn store(&self) -> Result<Arc<X509Store>, ErrorStack> {
@@ -229,6 +258,10 @@ fn verify<'a, T>(
         let good = context.verify_cert()? && context.error() == X509VerifyResult::OK;
         Ok(outcome(context, good))
     })
+}
+
+fn unjudged() -> ChainFault {
+    ChainFault::Untrusted("the crypto library cannot judge its chain".to_owned())
 }
 
 const FOR_MAIL: &str = "its extended key usage does not allow mail";

@@ -40,9 +40,9 @@ pub enum Smime {}
 #[derive(Clone)]
 pub enum Grounds {
     /// A chain to one of these (RFC 5280, 6).
-    Chain(std::sync::Arc<Authorities>),
-    /// The user gave its full fingerprint, which stands for the chain.
-    Pinned,
+    Chain(Authorities),
+    /// The user gave its full fingerprint, which stands for the chain. What a list of these says of it counts still.
+    Pinned(Authorities),
 }
 
 /// The choices that S/MIME leaves.

@@ -9,15 +9,14 @@ use super::{
 };
 use crate::crypt::{PublicCertificate, Unusable};
 
-/// Judges a certificate to be encrypted to. A pin stands for its chain and for nothing else.
+/// Judges a certificate to be encrypted to. A pin stands for its chain and for nothing else: what was revoked stays so.
 pub(super) fn check(certificate: &Certificate, grounds: &Grounds, at: Timestamp) -> Result<(), Unusable> {
     by_itself(certificate, Purpose::Encrypt, at)?;
-    match grounds {
-        Grounds::Pinned => Ok(()),
-        Grounds::Chain(authorities) => {
-            let judged = authorities.judge(certificate, &[], Purpose::Encrypt, at);
-            judged.map(|_| ()).map_err(|fault| refused(certificate, fault))
-        }
+    let (Grounds::Chain(authorities) | Grounds::Pinned(authorities)) = grounds;
+    match authorities.judge(certificate, &[], Purpose::Encrypt, at) {
+        Ok(_) => Ok(()),
+        Err(ChainFault::Untrusted(_) | ChainFault::Issuer { .. }) if matches!(grounds, Grounds::Pinned(_)) => Ok(()),
+        Err(fault) => Err(refused(certificate, fault)),
     }
 }
 

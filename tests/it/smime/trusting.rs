@@ -55,6 +55,11 @@ fn a_revoked_certificate_is_refused_and_other_times_are_other_times() {
     let text = std::fs::read_to_string(&config).unwrap() + &format!("crl = [\"{}\"]\n", list.display());
     std::fs::write(config, text).unwrap();
     assert!(reason(&home, &[]).contains("revoked"));
+    // A pin stands for the chain, and does not hide that it was revoked.
+    home.sealpost(["cert", "verify", &bob.fingerprint()]).run().expect(0);
+    assert!(reason(&home, &[]).contains("revoked"));
+    let shown = home.sealpost(["cert", "show", "bob@example.test"]).run().expect(0).text();
+    assert!(shown.contains("usable       no: ") && shown.contains("revoked"), "{shown}");
 }
 
 #[test]

@@ -12,7 +12,15 @@ use openssl::{
 };
 
 use super::{Authorities, ChainFault};
-use crate::crypt::smime::{Certificate, certificate::timestamp};
+use crate::crypt::smime::{
+    Certificate,
+    asn1::{
+        Algorithm, Fault,
+        ber::{Element, tag},
+    },
+    certificate::timestamp,
+    read::algorithm,
+};
 
 /// What the lists say of a chain of which nothing is known to be revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +80,9 @@ impl Authorities {
             return Ok(Revocation::Unknown);
         }
         let found = self.store().and_then(|store| look_up(&store, one, own, Some(at), WHOLE));
-        let good = found.is_ok_and(|found| found == X509VerifyResult::OK.as_raw());
+        // libcrypto takes any digest here. A forger would rather say good than revoked, which is believed of any.
+        let good = found.is_ok_and(|found| found == X509VerifyResult::OK.as_raw())
+            && lists.iter().all(|list| signature_protects(list).unwrap_or(false));
         // What was revoked stays so, however old or young the list that says it; what was on hold may be let go.
         let entry = |list: &X509CrlRef| match list.get_by_cert(&one.x509) {
             CrlStatus::Revoked(entry) if good && is_on_hold(entry) => None,
@@ -96,6 +106,14 @@ impl Authorities {
         // A delta by itself is a list to libcrypto only without the second.
         says(WHOLE) || says(X509VerifyFlags::CRL_CHECK)
     }
+}
+
+/// CertificateList (RFC 5280, 5.1).
+fn signature_protects(list: &X509CrlRef) -> Result<bool, Fault> {
+    let der = list.to_der().map_err(|_| Fault::Malformed)?;
+    let mut list = Element::only(&der)?.inside(tag::SEQUENCE)?;
+    list.next()?;
+    Ok(algorithm::protects(&Algorithm::read(list.next()?)?))
 }
 
 /// Whether the reason of an entry is certificateHold (RFC 5280, 5.3.1).

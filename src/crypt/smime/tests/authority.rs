@@ -129,7 +129,9 @@ impl Wish {
         builder.set_pubkey(&self.key).unwrap();
         let mut wanted = self.extensions.clone();
         if identifiers {
-            wanted.push((Nid::SUBJECT_KEY_IDENTIFIER, "hash".to_owned()));
+            if !wanted.iter().any(|(kind, _)| *kind == Nid::SUBJECT_KEY_IDENTIFIER) {
+                wanted.push((Nid::SUBJECT_KEY_IDENTIFIER, "hash".to_owned()));
+            }
             if issuer.is_some() {
                 wanted.push((Nid::AUTHORITY_KEY_IDENTIFIER, "keyid".to_owned()));
             }
@@ -183,6 +185,17 @@ impl Ca {
 
 /// A list of revoked certificates, in DER: serial numbers and since when.
 pub fn revocations(issuer: &Identity, from: Timestamp, until: Timestamp, revoked: &[(u32, Timestamp)]) -> Vec<u8> {
+    signed_with(MessageDigest::sha256(), issuer, from, until, revoked)
+}
+
+/// The same, with this digest in its signature.
+pub fn signed_with(
+    digest: MessageDigest,
+    issuer: &Identity,
+    from: Timestamp,
+    until: Timestamp,
+    revoked: &[(u32, Timestamp)],
+) -> Vec<u8> {
     let mut builder = X509CrlBuilder::new().unwrap();
     builder.set_issuer_name(issuer.certificate.x509.subject_name()).unwrap();
     builder.set_last_update(&time(from)).unwrap();
@@ -202,7 +215,7 @@ pub fn revocations(issuer: &Identity, from: Timestamp, until: Timestamp, revoked
     builder.append_extension(identifier).unwrap();
     let number = CrlNumber::new(BigNum::from_u32(1).unwrap()).unwrap().build().unwrap();
     builder.append_extension(number).unwrap();
-    builder.sign(&issuer.key, MessageDigest::sha256()).unwrap();
+    builder.sign(&issuer.key, digest).unwrap();
     builder.build().unwrap().to_der().unwrap()
 }
 

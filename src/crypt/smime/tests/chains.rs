@@ -4,7 +4,7 @@
 use openssl::{hash::MessageDigest, nid::Nid, pkey::PKey};
 
 use super::{
-    authority::{Ca, Identity, Wish, days, ec, now, revocations, rsa},
+    authority::{Ca, Identity, Wish, days, ec, now, revocations, rsa, signed_with},
     certificates::{alternatives, utf8_mailbox},
 };
 use crate::crypt::{
@@ -226,8 +226,36 @@ fn revocation_has_three_results() {
         assert_eq!(judged(&[&root, &silent, &revoking]), revoked(-3), "{why}");
         assert_eq!(judged(&[&root, &revoking, &silent]), revoked(-3), "{why}");
     }
+    let mut weak = list(&ca.between, -9, 9, &[(8, days(-3))]);
+    assert_eq!(judged(&[&root, &weak]), Ok(Revocation::Good));
+    weak = signed_with(MessageDigest::sha1(), &ca.between, days(-9), days(9), &[(8, days(-3))]);
+    assert_eq!(judged(&[&root, &weak]), Ok(Revocation::Unknown), "SHA-1 vouches for nobody");
+    weak = signed_with(MessageDigest::sha1(), &ca.between, days(-9), days(9), &[(7, days(-3))]);
+    assert_eq!(judged(&[&root, &weak]), revoked(-3), "and is believed where it warns");
     let above = judged(&[&list(&ca.root, -9, 9, &[(7, days(-3))])]).unwrap_err();
     assert_eq!(above.to_string(), "of CN=Between in its chain: it was revoked on 2026-02-26");
+}
+
+#[test]
+fn an_issuer_that_only_has_the_right_name_does_not_stand_in_the_way() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(KIM);
+    // Of the same name, and with the identifier of its key: libcrypto takes them for it.
+    let identifier: String = {
+        let own = ca.between.certificate.x509.subject_key_id().unwrap();
+        own.as_slice().iter().map(|byte| format!("{byte:02X}")).collect()
+    };
+    let fake = || Wish::authority("Between", Some(0)).with(Nid::SUBJECT_KEY_IDENTIFIER, &identifier);
+    let fakes: Vec<_> = (0..3).map(|_| fake().issued_by(&Ca::new().root).certificate).collect();
+    for known in [&fakes[..1], &fakes[..]] {
+        let mut authorities = Authorities::default();
+        authorities.add_anchors(&ca.root.certificate.to_der()).unwrap();
+        authorities.add_intermediates(known.iter().cloned());
+        let none = judge(&authorities, &leaf, Purpose::Sign).unwrap_err();
+        assert!(matches!(none, ChainFault::Untrusted(_) | ChainFault::Issuer { .. }), "{none:?}");
+        authorities.add_intermediates([ca.between.certificate.clone()]);
+        assert!(judge(&authorities, &leaf, Purpose::Sign).is_ok());
+    }
 }
 
 #[test]
@@ -243,7 +271,9 @@ fn lists_come_with_the_anchors_in_one_file() {
 #[test]
 fn a_pin_stands_for_the_chain_and_for_nothing_else() {
     let ca = Ca::new();
-    let check = |wish: &Wish| Smime::check(&wish.self_signed().certificate, &Grounds::Pinned, now()).map(|_| ());
+    let check = |wish: &Wish| {
+        Smime::check(&wish.self_signed().certificate, &Grounds::Pinned(Authorities::default()), now()).map(|_| ())
+    };
     let leaf = || Wish::leaf(KIM);
     assert_eq!(check(&leaf()), Ok(()));
     let refused = |wish: Wish| check(&wish).unwrap_err();
@@ -261,9 +291,9 @@ fn a_pin_stands_for_the_chain_and_for_nothing_else() {
     assert!(matches!(refused(usage), Unusable::WrongUsage { .. }));
     let signs = leaf().with_key(PKey::generate_ed25519().unwrap());
     assert!(matches!(refused(signs), Unusable::CannotEncrypt { .. }));
-    let unknown = Smime::check(&leaf().self_signed().certificate, &Grounds::Chain(ca.authorities().into()), now());
+    let unknown = Smime::check(&leaf().self_signed().certificate, &Grounds::Chain(ca.authorities()), now());
     assert!(matches!(unknown.map(|_| ()), Err(Unusable::Untrusted { .. })));
-    let known = Smime::check(&ca.leaf(KIM).certificate, &Grounds::Chain(ca.authorities().into()), now()).unwrap();
+    let known = Smime::check(&ca.leaf(KIM).certificate, &Grounds::Chain(ca.authorities()), now()).unwrap();
     assert_eq!(known.certificate().addresses(now()), [KIM.parse().unwrap()]);
 }
 

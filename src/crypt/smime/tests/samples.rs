@@ -182,7 +182,7 @@ mod rfc_9216 {
 
     #[test]
     fn what_one_seals_to_all_is_opened_by_each_and_is_good() {
-        let grounds = Grounds::Chain(both().into());
+        let grounds = Grounds::Chain(both());
         let address = |name: &str| -> Address { format!("{name}@smime.example").parse().unwrap() };
         let all = PEOPLE.map(|(name, ..)| {
             let usable = Smime::check(&identity(name, "encrypt").0, &grounds, at()).unwrap();

@@ -31,7 +31,12 @@ fn openpgp(trust: Trust) -> Candidate<Pgp> {
 
 fn smime(trust: Trust) -> Candidate<Smime> {
     let certificate = smime::Certificate::parse_all(include_bytes!("../../../../keys/bob.pem")).unwrap().remove(0);
-    Candidate { certificate, grounds: smime::Grounds::Pinned, binding: Binding::Pinned, trust }
+    Candidate {
+        certificate,
+        grounds: smime::Grounds::Pinned(smime::Authorities::default()),
+        binding: Binding::Pinned,
+        trust,
+    }
 }
 
 /// A certificate that does not name Bob.

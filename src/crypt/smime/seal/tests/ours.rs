@@ -133,10 +133,10 @@ fn a_key_that_cannot_be_encrypted_to_or_signed_with_is_named() {
     assert!(matches!(refused, SealError::Signer(Unusable::CannotSign { fingerprint })
         if fingerprint == alice.certificate.fingerprint()));
     let carol = person("carol", PKey::generate_ed25519().unwrap());
-    let refused = Smime::check(&carol.certificate, &Grounds::Pinned, now()).err();
+    let refused = Smime::check(&carol.certificate, &Grounds::Pinned(Authorities::default()), now()).err();
     assert_eq!(refused, Some(Unusable::CannotEncrypt { fingerprint: carol.certificate.fingerprint() }));
     let dave = person("dave", ec(Nid::X9_62_PRIME192V1));
-    let refused = Smime::check(&dave.certificate, &Grounds::Pinned, now()).err();
+    let refused = Smime::check(&dave.certificate, &Grounds::Pinned(Authorities::default()), now()).err();
     assert!(matches!(refused, Some(Unusable::Weak { .. })), "{refused:?}");
 }
 

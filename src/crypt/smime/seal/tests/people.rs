@@ -1,5 +1,6 @@
 //! People with keys of every kind, and short ways to seal for them.
 
+use crate::crypt::smime::Authorities;
 use std::{
     io::Write,
     sync::{
@@ -99,7 +100,7 @@ impl Person {
 
 pub(in crate::crypt::smime) fn recipients(of: &[&Person]) -> Recipients<Smime> {
     let bind = |person: &&Person| {
-        let usable = Smime::check(&person.certificate, &Grounds::Pinned, now()).unwrap();
+        let usable = Smime::check(&person.certificate, &Grounds::Pinned(Authorities::default()), now()).unwrap();
         Recipient::new(address(person.name), usable, Binding::Pinned).unwrap()
     };
     Recipients::new(of.iter().map(bind).collect()).unwrap()
