@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use crate::crypt::{
     OpenError,
-    open::Readers,
-    open::{Released, Report, Requirement, Summary, Withheld},
+    open::{Doubt, Readers, Released, Report, Requirement, Summary, Withheld},
     pgp, smime,
 };
 
@@ -31,12 +30,13 @@ pub struct Opening<'a> {
 }
 
 /// What OpenPGP messages are opened with.
-#[derive(Default)]
 pub struct OpenPgp<'a> {
     /// Unlocked keys.
     pub keys: &'a [pgp::Key],
-    /// Certificates held genuine, the public halves of the keys among them.
+    /// Certificates at hand, the public halves of the keys among them.
     pub certificates: &'a [pgp::Certificate],
+    /// Which of them are not genuine, and why.
+    pub doubt: Doubt<'a>,
 }
 
 /// What S/MIME messages are opened with.
@@ -66,7 +66,7 @@ impl Opening<'_> {
     /// ```
     /// # use sealpost::{crypt::{open::Requirement, smime::Authorities}, flow::open::{OpenPgp, Opening, Outcome, Smime}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let openpgp = OpenPgp { keys: &[], certificates: &[] };
+    /// let openpgp = OpenPgp { keys: &[], certificates: &[], doubt: &|_, _| None };
     /// let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
     /// let opening = Opening { openpgp, smime, at: jiff::Timestamp::UNIX_EPOCH, requirement: &Requirement::None };
     /// let outcome = opening.open(b"Subject: hello\n\nworld\n".to_vec())?;
@@ -81,11 +81,11 @@ impl Opening<'_> {
             return Err(OpenError::Limit("a message of more than 288 MiB"));
         }
         let (at, limit) = (self.at, MAX_PLAINTEXT);
-        let OpenPgp { keys, certificates } = self.openpgp;
+        let OpenPgp { keys, certificates, doubt } = self.openpgp;
         let pgp = pgp::Reader { keys, certificates, at, limit };
         let Smime { keys, certificates, authorities, pins } = self.smime;
         let smime = smime::Reader { keys, certificates, authorities, pins, at, limit };
-        let opened = crate::crypt::open::open(message, &Readers { pgp, smime }, at)?;
+        let opened = crate::crypt::open::open(message, &Readers { pgp, smime, doubt }, at)?;
         Ok(match opened.release(self.requirement) {
             Ok(released) => Outcome::Released(Box::new(released)),
             Err(withheld) => Outcome::Withheld(Box::new(withheld)),

@@ -147,6 +147,35 @@ fn each_source_in_its_turn() {
 }
 
 #[test]
+fn what_a_keyserver_gave_proves_no_sender_until_it_is_verified() {
+    let scene = Scene::new();
+    let kim = Kim::new();
+    scene.server.will(&vks(), Reply::Body(kim.certificate()));
+    let alice = scene.home.sealpost(["cert", "export", "alice@example.test"]).run().expect(0).stdout;
+    kim.home.sealpost(["cert", "import", "-"]).stdin(alice).run().expect(0);
+    let seal = ["seal", "--passphrase", "file:pw", "-t", "alice@example.test"];
+    let message = kim.home.sealpost(seal).stdin("From: kim@example.test\n\nhello\n").run().expect(0).stdout;
+    let open = |exit| {
+        let open = ["open", "-", "--json", "--passphrase", "file:pw", "--signed-by", "kim@example.test"];
+        scene.home.sealpost(open).stdin(message.clone()).run().expect(exit).json()["signature"].clone()
+    };
+    assert_eq!(open(3)["reason"], "no-certificate");
+    scene.find(&["--source", "vks", "--import"]).expect(0);
+    let untrusted = open(3);
+    assert_eq!((&untrusted["state"], &untrusted["reason"]), (&"unknown".into(), &"untrusted".into()));
+    assert!(untrusted["detail"].as_str().unwrap().contains("known as keyserver"), "{untrusted}");
+    scene.home.sealpost(["cert", "verify", &kim.fingerprint]).run().expect(0);
+    assert_eq!(open(0)["state"], "good");
+    // Where another one is pinned, it proves nothing, though it was imported.
+    scene.home.sealpost(["cert", "import", "-"]).stdin(kim.certificate()).run().expect(0);
+    let pin = format!("[recipient.\"kim@example.test\"]\npin = [\"{}\"]\n", "A".repeat(40));
+    fs::write(scene.home.state().join("recipients.toml"), pin).unwrap();
+    assert!(open(3)["detail"].as_str().unwrap().contains("another certificate is pinned"));
+    fs::remove_file(scene.home.state().join("recipients.toml")).unwrap();
+    assert_eq!(open(0)["state"], "good");
+}
+
+#[test]
 fn the_direct_method_is_for_domains_without_the_host() {
     let scene = Scene::new();
     let (kim, _) = made("kim@example.test", &[]);

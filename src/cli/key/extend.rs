@@ -59,6 +59,7 @@ fn later(key: &pgp::Key, until: Timestamp, at: Timestamp) -> Result<(), Failure>
         Some(end) => format!("ends {end} as it is"),
         None => "has no end as it is".to_owned(),
     };
+    let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
     let text = format!("key {} {end}, so {until} would shorten its life; --shorten allows that", key.fingerprint());
     Err(Failure::new(Kind::Usage, text).hint(["sealpost", "key", "show", key.fingerprint().as_str()]))
 }

@@ -13,8 +13,11 @@ use crate::{
         secrets::{self, Passphrases},
     },
     config::Overrides,
-    crypt::{Fingerprint, OpenError, PublicCertificate, SuiteName, open::Requirement, pgp, smime},
-    flow::open::{OpenPgp, Opening, Outcome, Smime},
+    crypt::{Fingerprint, OpenError, PublicCertificate, SuiteName, Trust, open::Requirement, pgp, smime},
+    flow::{
+        open::{OpenPgp, Opening, Outcome, Smime},
+        send::trust_known,
+    },
     mail::Address,
 };
 
@@ -26,6 +29,9 @@ pub struct Ring {
     authorities: smime::Authorities,
     pins: Vec<(Fingerprint, Vec<Address>)>,
     passphrases: Passphrases,
+    place: Place,
+    /// How an OpenPGP certificate of the store is to be known at least. One that was given for this run is genuine.
+    lowest: Option<Trust>,
 }
 
 /// The keys of one suite.
@@ -53,9 +59,10 @@ impl Ring {
     pub fn gather(arguments: &Open, global: &Global) -> Result<Self, Failure> {
         let place = Place::open(global)?;
         let given = !(arguments.key.is_empty() && arguments.cert.is_empty() && arguments.trust_anchor.is_empty());
-        let mut ring = if given { Self::of_files(arguments)? } else { Self::of_store(arguments, global, &place)? };
+        let mut ring =
+            if given { Self::of_files(arguments, place)? } else { Self::of_store(arguments, global, place)? };
         let mut authorities = if arguments.trust_anchor.is_empty() {
-            composition::anchors(place.config()?.smime())?
+            composition::anchors(ring.place.config()?.smime())?
         } else {
             smime::Authorities::default()
         };
@@ -66,7 +73,7 @@ impl Ring {
             composition::read_into(path, |bytes| authorities.add_revocations(bytes))?;
         }
         if !given {
-            authorities.add_intermediates(place.keystore.authorities()?);
+            authorities.add_intermediates(ring.place.keystore.authorities()?);
         }
         authorities.add_intermediates(ring.certificates.smime.iter().cloned());
         ring.authorities = authorities;
@@ -78,7 +85,7 @@ impl Ring {
         Ok(ring)
     }
 
-    fn of_files(arguments: &Open) -> Result<Self, Failure> {
+    fn of_files(arguments: &Open, place: Place) -> Result<Self, Failure> {
         let mut certificates = Known::default();
         for path in &arguments.cert {
             certificates.extend(Known::read(path)?);
@@ -96,17 +103,19 @@ impl Ring {
             }
         }
         let passphrases = Passphrases::one(secrets::source(arguments.passphrase.as_deref())?);
-        Ok(Self::new(openpgp, smime, certificates, Vec::new(), passphrases))
+        Ok(Self::new(openpgp, smime, certificates, Vec::new(), passphrases, place))
     }
 
-    fn of_store(arguments: &Open, global: &Global, place: &Place) -> Result<Self, Failure> {
+    fn of_store(arguments: &Open, global: &Global, place: Place) -> Result<Self, Failure> {
         let store = &place.keystore;
         let smime = store.all_x509()?.into_iter().map(|(certificate, _)| certificate).collect();
         let certificates = Known { openpgp: store.all_certificates()?, smime };
         let flags = Overrides { passphrase: arguments.passphrase.clone(), ..Overrides::default() };
-        let passphrases = Passphrases::of(&place.settle(global, flags)?);
+        let account = place.settle(global, flags)?;
         let pins = place.recipients()?.pinned();
-        Ok(Self::new(store.keys()?, store.smime_keys()?, certificates, pins, passphrases))
+        let (openpgp, smime) = (store.keys()?, store.smime_keys()?);
+        let ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
+        Ok(Self { lowest: Some(account.trust.unwrap_or(Trust::Imported)), ..ring })
     }
 
     fn new(
@@ -115,10 +124,11 @@ impl Ring {
         certificates: Known,
         pins: Vec<(Fingerprint, Vec<Address>)>,
         passphrases: Passphrases,
+        place: Place,
     ) -> Self {
         let authorities = smime::Authorities::default();
         let (openpgp, smime) = (Keys::new(openpgp), Keys::new(smime));
-        Self { openpgp, smime, certificates, authorities, pins, passphrases }
+        Self { openpgp, smime, certificates, authorities, pins, passphrases, place, lowest: None }
     }
 
     /// The public halves of the keys are at hand too.
@@ -136,7 +146,8 @@ impl Ring {
 
     /// Opens a message with the keys that are unlocked.
     pub fn open(&self, message: Vec<u8>, requirement: &Requirement, at: Timestamp) -> Result<Outcome, OpenError> {
-        let openpgp = OpenPgp { keys: &self.openpgp.open, certificates: &self.certificates.openpgp };
+        let doubt = |certificate: &Fingerprint, address: &Address| self.doubt(certificate, address);
+        let openpgp = OpenPgp { keys: &self.openpgp.open, certificates: &self.certificates.openpgp, doubt: &doubt };
         let smime = Smime {
             keys: &self.smime.open,
             certificates: &self.certificates.smime,
@@ -144,6 +155,28 @@ impl Ring {
             pins: &self.pins,
         };
         Opening { openpgp, smime, at, requirement }.open(message)
+    }
+
+    /// Why an OpenPGP certificate of the store is not genuine for an address that it names.
+    fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String> {
+        let lowest = self.lowest?;
+        let mut pins = self.pins.iter().filter(|(_, whom)| whom.contains(address)).map(|(pin, _)| pin).peekable();
+        if pins.peek().is_some() {
+            let pinned = pins.any(|pin| pin == certificate);
+            return (!pinned).then(|| format!("another certificate is pinned for {address}"));
+        }
+        let mut own = self.openpgp.open.iter().chain(&self.openpgp.locked);
+        if own.any(|key| key.fingerprint() == *certificate) {
+            return None;
+        }
+        match self.place.keystore.origins(certificate) {
+            Err(error) => Some(error.to_string()),
+            Ok(origins) => {
+                let known = trust_known(&origins, address);
+                let why = || format!("it is known as {}, and to be known as {} at least", known.word(), lowest.word());
+                (known < lowest).then(why)
+            }
+        }
     }
 
     /// Whether there is a passphrase for locked keys.

@@ -10,7 +10,7 @@ use super::{
     summary::{Covers, Reason, Signature, Signer, State},
 };
 use crate::{
-    crypt::{BadReason, SignatureFact, UnknownReason, Verdict},
+    crypt::{BadReason, Fingerprint, SignatureFact, SuiteName, UnknownReason, Verdict},
     mail::{Address, protected::Author},
 };
 
@@ -50,6 +50,25 @@ pub(super) fn judge(layers: &[SignatureLayer], author: &Author, part: &[Signatur
     let detail = facts.clone().find(|fact| fact.verdict == verdict && verdict != Verdict::Good);
     let detail = detail.and_then(|fact| fact.detail.clone());
     Signature { state, covers, reason, detail, signers: signers(facts, author) }
+}
+
+/// Makes untrusted what was made by OpenPGP certificates that are not genuine for the author, whom they name.
+pub(super) fn doubt(
+    layers: &mut [SignatureLayer],
+    author: &Author,
+    why: impl Fn(&Fingerprint, &Address) -> Option<String>,
+) {
+    let Author::One(mailbox) = author else { return };
+    let openpgp = layers.iter_mut().filter(|layer| layer.suite == SuiteName::OpenPgp);
+    for fact in openpgp.flat_map(|layer| layer.facts.iter_mut().flatten()) {
+        if fact.verdict == Verdict::Good
+            && speaks_for(fact, &mailbox.address)
+            && let Some(certificate) = &fact.certificate
+            && let Some(why) = why(&certificate.fingerprint, &mailbox.address)
+        {
+            (fact.verdict, fact.detail) = (Verdict::Unknown(UnknownReason::Untrusted), Some(why));
+        }
+    }
 }
 
 fn verdict(layer: &SignatureLayer, author: &Author) -> Verdict {

@@ -56,6 +56,9 @@ pub trait Reads {
     /// [`OpenError::Malformed`] if it is none.
     fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError>;
 
+    /// Why an OpenPGP certificate, though it names an address, is not taken for genuine for it; none if it is.
+    fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String>;
+
     /// What is wrong by now with a key at hand, if anything.
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
 
@@ -120,7 +123,7 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
     let unwrapped = layers::unwrap(message, reader)?;
     let suite = unwrapped.encrypted.or_else(|| unwrapped.signatures.first().map(|layer| layer.suite));
     let encrypted = unwrapped.encrypted.is_some();
-    let Unwrapped { outer, content, unauthenticated, signatures, part, warnings, opened_by, .. } = unwrapped;
+    let Unwrapped { outer, content, unauthenticated, mut signatures, part, warnings, opened_by, .. } = unwrapped;
     let enveloped = encrypted || signatures.iter().any(|layer| layer.facts.is_ok());
 
     let (content, headers) = match content {
@@ -139,6 +142,7 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
     };
 
     let author = headers.author();
+    judge::doubt(&mut signatures, &author, |certificate, address| reader.doubt(certificate, address));
     let signature = judge::judge(&signatures, &author, &part);
     let shown = headers.shown(encrypted, signature.state == State::Good);
     let cautions = caution::Cautions { headers: &headers, author: &author, signatures: &signatures, at };
@@ -201,7 +205,12 @@ pub struct Readers<'a> {
     pub pgp: pgp::Reader<'a>,
     /// S/MIME.
     pub smime: smime::Reader<'a>,
+    /// Why an OpenPGP certificate is not genuine for an address, if it is not: nothing in it can tell.
+    pub doubt: Doubt<'a>,
 }
+
+/// Why a certificate is not taken for genuine for an address that it names; none if it is.
+pub type Doubt<'a> = &'a dyn Fn(&Fingerprint, &Address) -> Option<String>;
 
 impl Reads for Readers<'_> {
     fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError> {
@@ -222,6 +231,10 @@ impl Reads for Readers<'_> {
 
     fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
         self.smime.verify_detached(signature, over)
+    }
+
+    fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String> {
+        (self.doubt)(certificate, address)
     }
 
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {

@@ -120,10 +120,11 @@ pub fn trust_of(source: Source) -> Trust {
 }
 
 /// How well an OpenPGP certificate of the store is known for an address: the best of how it came; what was never found
-/// was imported.
+/// was imported, and what was found for other addresses alone is known for this one as little as can be.
 pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
     let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
-    of_address.map(|one| one.source.map_or(Trust::Imported, trust_of)).max().unwrap_or(Trust::Imported)
+    let otherwise = if origins.is_empty() { Trust::Imported } else { Trust::Keyserver };
+    of_address.map(|one| one.source.map_or(Trust::Imported, trust_of)).max().unwrap_or(otherwise)
 }
 
 impl Addressee {

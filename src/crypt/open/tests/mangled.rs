@@ -79,6 +79,10 @@ impl Reads for Tolerant {
         Ok(weakly(facts("alice")))
     }
 
+    fn doubt(&self, _certificate: &Fingerprint, _address: &Address) -> Option<String> {
+        None
+    }
+
     fn complaint(&self, _key: &Fingerprint) -> Option<Unusable> {
         None
     }

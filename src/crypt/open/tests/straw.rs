@@ -44,6 +44,10 @@ impl Reads for Straw {
         Err(OpenError::Malformed("no CMS"))
     }
 
+    fn doubt(&self, _certificate: &Fingerprint, _address: &Address) -> Option<String> {
+        None
+    }
+
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {
         Some(Unusable::Expired { fingerprint: key.clone(), at: AT.parse().unwrap() })
     }
