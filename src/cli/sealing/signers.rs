@@ -85,12 +85,17 @@ impl Search<'_> {
             }
             _ => self.place.keystore.smime_keys_for(self.from, self.at)?,
         };
+        let authorities = match keys.len() {
+            0 | 1 => smime::Authorities::default(),
+            _ => self.place.authorities(self.place.config()?.smime())?,
+        };
         let named = keys.into_iter().filter_map(|key| {
             let certificate = key.certificate().filter(|one| one.addresses(self.at).contains(self.from))?;
             let counts = PublicCertificate::expires(certificate, self.at).is_none_or(|expiry| expiry > self.at);
             // Many have another key for encryption.
             let signs = certificate.usages().contains(&"sign");
-            Some(((signs, counts, certificate.created()), key))
+            let vouched = authorities.vouch_for(certificate, self.at);
+            Some(((signs, counts, vouched, certificate.created()), key))
         });
         let Some((_, key)) = named.max_by_key(|(order, _)| *order) else { return Err(self.none(SuiteName::Smime)) };
         let unlocked = self.unlocked(&key)?;

@@ -150,6 +150,11 @@ impl Authorities {
         Ok(Judged { revocation: self.revocation(&path, &between, at)?, anchor })
     }
 
+    /// Whether it has a chain as the certificate of one who signs.
+    pub fn vouch_for(&self, signer: &Certificate, at: Timestamp) -> bool {
+        self.judge(signer, &[], Purpose::Sign, at).is_ok()
+    }
+
     /// Who issued a certificate, by its validated path; none if it has no such path, or is an anchor itself.
     pub(super) fn issuer(&self, leaf: &Certificate, at: Timestamp) -> Option<Certificate> {
         let between: Vec<&X509> = self.0.intermediates.iter().collect();

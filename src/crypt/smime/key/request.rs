@@ -31,7 +31,7 @@ use x509_cert::{
 
 use super::super::{Certificate, CertificateError, Key, KeyError, asn1::pem, key::Secret};
 use crate::{
-    crypt::Fingerprint,
+    crypt::{Fingerprint, PublicCertificate},
     mail::{Address, Mailbox},
 };
 
@@ -292,11 +292,14 @@ impl Waiting {
         }
     }
 
-    /// The whole key, still locked, if its certificate is among some; those behind it come along.
+    /// The whole key, still locked, if its certificate is among some: one of its public key that names an address it asks
+    /// for. Those behind it come along.
     pub fn complete(&self, certificates: &[Certificate]) -> Option<Key> {
         let own = |one: &&Certificate| {
             let public = one.x509.public_key().and_then(|public| public.public_key_to_der());
-            public.is_ok_and(|public| public == self.public)
+            let named = PublicCertificate::addresses(*one, Timestamp::UNIX_EPOCH);
+            let asked = self.addresses.is_empty() || self.addresses.iter().any(|address| named.contains(address));
+            asked && public.is_ok_and(|public| public == self.public)
         };
         let own = certificates.iter().find(own)?.clone();
         let mut key = self.key.clone();
