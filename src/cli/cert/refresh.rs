@@ -28,7 +28,7 @@ use crate::{
 pub struct ResultJson {
     pub address: String,
     pub fingerprint: String,
-    /// `unchanged`, `extended`, `revoked`, `updated`, `conflict`, `not-found` or `failed`.
+    /// `unchanged`, `extended`, `revoked`, `updated`, `removed`, `conflict`, `not-found` or `failed`.
     pub status: &'static str,
     /// Who had something.
     source: Option<&'static str>,
@@ -172,15 +172,17 @@ impl Target {
         let (same, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
         for new in same {
-            place.keystore.insert(&new)?;
-            result.status = match self.change(place, at)? {
+            let Some(now) = place.keystore.update(&new)? else {
+                // Whoever parted with it while it was asked for is not given it back, nor told what it conflicts with.
+                return Ok((ResultJson { status: "removed", source: None, ..result }, None));
+            };
+            result.status = match find::change(&self.certificate, &now, at) {
                 Change::Unchanged => "unchanged",
                 Change::Extended => "extended",
                 Change::Revoked => "revoked",
                 Change::Updated => "updated",
             };
-            let now = place.keystore.certificate(&self.certificate.fingerprint())?;
-            result.expires = now.and_then(|one| one.expires(at)).map(|expiry| expiry.to_string());
+            result.expires = now.expires(at).map(|expiry| expiry.to_string());
         }
         let compared = find::compare(&self.known, others, at);
         if compared.conflicting.is_empty() {
@@ -191,12 +193,6 @@ impl Target {
         result.known = known_json(&self.known, &self.address, place)?;
         let reason = conflict(source, &compared.conflicting, &result.known);
         Ok((result, Some((Kind::Recipients, reason))))
-    }
-
-    /// What of the stored one is other than before.
-    fn change(&self, place: &Place, at: Timestamp) -> Result<Change, Failure> {
-        let after = place.keystore.certificate(&self.certificate.fingerprint())?;
-        Ok(after.map_or(Change::Unchanged, |after| find::change(&self.certificate, &after, at)))
     }
 }
 
@@ -237,5 +233,46 @@ impl ResultJson {
             out += &format!("  {}: {}\n", tried.source, Printable(&tried.detail));
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{
+        config::Home,
+        crypt::pgp::{Key, Profile},
+        keystore::{Keystore, Outcome, find::Source},
+        mail::Mailbox,
+    };
+
+    /// The refresh of one that its owner prolonged, and of what was found besides.
+    fn refreshed(before: impl FnOnce(&Place, &Certificate)) -> (Place, tempfile::TempDir, Certificate, ResultJson) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(folder.path()), &|_| None).unwrap();
+        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509);
+        let place = Place { home, keystore };
+        let at: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let mailbox = Mailbox::parse("kim@example.org").unwrap();
+        let certificate = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
+        assert_eq!(place.keystore.insert(&certificate).unwrap(), Outcome::New);
+        let named = Target::named(&mailbox.address, &certificate.fingerprint(), &place, at).unwrap().unwrap();
+        before(&place, &certificate);
+        let other = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
+        let looked = Looked { found: Some((Source::Wkd, vec![certificate.clone(), other])), tried: Vec::new() };
+        let (result, _) = named.result(looked, &place, at).unwrap();
+        (place, folder, certificate, result)
+    }
+
+    #[test]
+    fn what_was_removed_while_it_was_asked_for_stays_away() {
+        let (place, _folder, certificate, result) = refreshed(|place, certificate| {
+            assert!(place.keystore.remove(&certificate.fingerprint()).unwrap());
+        });
+        assert_eq!((result.status, result.found.len()), ("removed", 0));
+        assert!(place.keystore.certificate(&certificate.fingerprint()).unwrap().is_none());
+        assert_eq!(refreshed(|_, _| {}).3.status, "conflict");
     }
 }
