@@ -60,19 +60,27 @@ impl Keystore {
                 files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
             }
         }
-        for fingerprint in disk::named(&self.origins, ".json")? {
-            let path = self.origins_path(&fingerprint);
-            if let Some(file) = disk::open(&path)? {
-                files.push((format!("{ORIGINS}{fingerprint}.json"), disk::read(&path, file)?));
-            }
-        }
-        let certificates = self.all_stored()?.into_iter();
-        files.extend(certificates.map(|(name, bytes)| (format!("{CERTIFICATES}{name}"), bytes)));
-        for (folder, prefix) in [(self.x509.clone(), X509), (self.x509.join("candidates"), CANDIDATES)] {
-            for fingerprint in disk::named(&folder, ".pem")? {
-                let path = folder.join(format!("{fingerprint}.pem"));
+        if self.certificates.is_dir() {
+            // What was found between two readings would come back without its origin, and count as imported.
+            let _lock = self.lock()?;
+            for fingerprint in disk::named(&self.origins, ".json")? {
+                let path = self.origins_path(&fingerprint);
                 if let Some(file) = disk::open(&path)? {
-                    files.push((format!("{prefix}{fingerprint}.pem"), disk::read(&path, file)?));
+                    files.push((format!("{ORIGINS}{fingerprint}.json"), disk::read(&path, file)?));
+                }
+            }
+            let certificates = self.all_stored()?.into_iter();
+            files.extend(certificates.map(|(name, bytes)| (format!("{CERTIFICATES}{name}"), bytes)));
+        }
+        if self.x509.is_dir() {
+            // What is promoted between two readings would be in neither.
+            let _lock = self.lock_x509()?;
+            for (origin, prefix) in [(Origin::Imported, X509), (Origin::Candidate, CANDIDATES)] {
+                for fingerprint in disk::named(&self.x509_folder(origin), ".pem")? {
+                    let path = self.x509_path(&fingerprint, origin);
+                    if let Some(file) = disk::open(&path)? {
+                        files.push((format!("{prefix}{fingerprint}.pem"), disk::read(&path, file)?));
+                    }
                 }
             }
         }
@@ -99,8 +107,9 @@ impl Keystore {
         }
     }
 
-    /// A certificate that is here already is known here as it is.
+    /// A certificate that is here already is known here as it is; what is said of one that is not here says nothing.
     fn restore_origins(&self, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Outcome, StoreError> {
+        let _lock = self.lock()?;
         let path = self.origins_path(fingerprint);
         if let Some(file) = disk::open(&path)?
             && **disk::read(&path, file)? == *bytes
@@ -110,8 +119,7 @@ impl Keystore {
         if self.certificate(fingerprint)?.is_some() {
             return Err(StoreError::Exists { path });
         }
-        disk::make_private(&self.origins)?;
-        disk::write_new(&path, [bytes]).map(|()| Outcome::New)
+        disk::write(&path, bytes).map(|()| Outcome::New)
     }
 
     fn restore_revocation(&self, fingerprint: &Fingerprint, text: &str) -> Result<Outcome, StoreError> {

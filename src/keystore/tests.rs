@@ -291,5 +291,6 @@ fn child_rewrites_for_ever() {
     }
 }
 
+mod backup;
 mod origins;
 mod x509;
