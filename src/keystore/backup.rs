@@ -3,7 +3,7 @@
 //! What comes back is read as what its name says before anything is written, goes the way of an import, and takes the
 //! place of nothing that differs.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use zeroize::Zeroizing;
 
@@ -50,12 +50,12 @@ impl Keystore {
     /// Every file of keys, revocation certificates, waiting requests and certificates, read as it is.
     ///
     /// # Errors
-    /// One of them cannot be read, or a key can be read by others.
+    /// One of them cannot be read, or a key can be read by others; a link that leads nowhere counts.
     pub fn contents(&self) -> Result<Vec<StoredFile>, StoreError> {
         let mut files = Vec::new();
         if self.keys.is_dir() {
             let _lock = Lock::take(&self.keys, ".lock")?;
-            for name in file_names(&self.keys)?.into_iter().filter(|name| !name.starts_with('.')) {
+            for name in file_names(&self.keys)? {
                 let bytes = disk::read_private(&self.keys.join(&name))?;
                 files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
             }
@@ -175,16 +175,15 @@ fn only<T>(mut all: Vec<T>) -> Option<T> {
     all.pop().filter(|_| all.is_empty())
 }
 
+/// The files of a folder, also those that are linked there, but for hidden ones.
 fn file_names(folder: &Path) -> Result<BTreeSet<String>, StoreError> {
-    let list = || -> io::Result<BTreeSet<String>> {
-        let mut names = BTreeSet::new();
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                names.extend(entry.file_name().into_string());
-            }
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::read(folder))? {
+        let Ok(name) = entry.map_err(StoreError::read(folder))?.file_name().into_string() else { continue };
+        let path = folder.join(&name);
+        if !name.starts_with('.') && fs::metadata(&path).map_err(StoreError::read(&path))?.is_file() {
+            names.insert(name);
         }
-        Ok(names)
-    };
-    list().map_err(StoreError::read(folder))
+    }
+    Ok(names)
 }

@@ -25,3 +25,21 @@ fn nobody_writes_while_a_backup_is_read() {
         assert_eq!(reader.join().unwrap(), 1);
     }
 }
+
+#[test]
+fn a_key_that_is_linked_is_in_the_backup() {
+    let (folder, store) = store();
+    let (key, revocation) = make("kim@example.org");
+    store.store_key(&locked(&key), Some(&revocation)).unwrap();
+    let (elsewhere, path) = (folder.path().join("elsewhere"), store.keys.join(format!("{}.pgp", key.fingerprint())));
+    fs::rename(&path, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    let files = store.contents().unwrap();
+    assert!(files.iter().any(|(name, _)| name.ends_with(".rev.asc")));
+    assert!(files.iter().any(|(name, bytes)| name.ends_with(".pgp") && **bytes == fs::read(&elsewhere).unwrap()));
+    fs::remove_file(&elsewhere).unwrap();
+    assert!(
+        matches!(store.contents(), Err(StoreError::Read { path: named, .. }) if named == path),
+        "it is not left out"
+    );
+}
