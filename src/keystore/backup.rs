@@ -87,7 +87,8 @@ impl Keystore {
         Ok(files)
     }
 
-    /// Puts a piece back; none if another of its name is there, which stays.
+    /// Puts a piece back; none if another of its name is there, which stays. If that is damaged,
+    /// [`Keystore::damaged`] tells.
     ///
     /// # Errors
     /// It cannot be written.
@@ -103,6 +104,10 @@ impl Keystore {
         };
         match restored {
             Err(StoreError::KeyExists { .. } | StoreError::Exists { .. }) => Ok(None),
+            Err(error) if error.is_damage() => {
+                self.damaged.borrow_mut().push(error);
+                Ok(None)
+            }
             restored => restored.map(Some),
         }
     }

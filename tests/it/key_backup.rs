@@ -104,6 +104,36 @@ fn what_differs_stays_and_is_named() {
 }
 
 #[test]
+fn what_is_damaged_here_stays_and_the_rest_comes_back() {
+    let home = full();
+    let whole = backup(&home);
+    let names = files(&home.state());
+    let in_folder = |folder: &str| names.keys().filter(|name| name.starts_with(folder)).cloned().collect::<Vec<_>>();
+    let (keys, certificates, x509) = (in_folder("keys/"), in_folder("pgp.cert.d/"), in_folder("x509/"));
+    let of = |suffix: &str| keys.iter().find(|name| name.ends_with(suffix)).unwrap();
+    let damaged = [of(".pgp"), of(".request.pem"), &certificates[0], &x509[0]].map(Clone::clone);
+    for name in &damaged {
+        fs::write(home.state().join(name), "rubbish").unwrap();
+    }
+    std::os::unix::fs::symlink("nowhere", home.state().join("config.toml.new")).unwrap();
+    fs::rename(home.state().join("config.toml.new"), home.state().join("config.toml")).unwrap();
+    let gone = [of(".rev.asc"), &certificates[1]].map(|name| home.state().join(name));
+    for path in &gone {
+        fs::remove_file(path).unwrap();
+    }
+    let restored = restore(&home, &whole).expect(73);
+    let outcomes = outcomes(&restored);
+    let count = |word: &str| outcomes.values().filter(|outcome| *outcome == word).count();
+    assert_eq!((count("differs"), count("restored")), (damaged.len() + 1, gone.len()), "{outcomes:?}");
+    assert!(gone.iter().all(|path| path.exists()));
+    for name in &damaged {
+        assert_eq!(fs::read(home.state().join(name)).unwrap(), b"rubbish");
+    }
+    let words = home.sealpost(["key", "import", "b", "--passphrase", "file:pw"]).run().expect(73).words();
+    assert_eq!(words.matches(" is damaged: ").count(), damaged.len() - 1, "a request is compared unread: {words}");
+}
+
+#[test]
 fn a_certificate_that_was_found_comes_back_as_found() {
     let home = full();
     let certificate = home.sealpost(["cert", "list", "--json"]).run().expect(0).json();
