@@ -7,11 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{
-    Keystore, Origin, Outcome, StoreError,
-    disk::{self, Lock},
-    origins::are_origins,
-};
+use super::{Keystore, Origin, Outcome, StoreError, disk, origins::are_origins};
 use crate::crypt::{
     Fingerprint, PublicCertificate,
     pgp::{self, Certificate},
@@ -54,7 +50,7 @@ impl Keystore {
     pub fn contents(&self) -> Result<Vec<StoredFile>, StoreError> {
         let mut files = Vec::new();
         if self.keys.is_dir() {
-            let _lock = Lock::take(&self.keys, ".lock")?;
+            let _lock = self.lock_keys()?;
             for name in file_names(&self.keys)? {
                 let bytes = disk::read_private(&self.keys.join(&name))?;
                 files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
@@ -128,7 +124,7 @@ impl Keystore {
     }
 
     fn restore_revocation(&self, fingerprint: &Fingerprint, text: &str) -> Result<Outcome, StoreError> {
-        disk::make_private(&self.keys)?;
+        let _lock = self.lock_keys()?;
         match self.revocation(fingerprint)? {
             Some(there) if there == text => Ok(Outcome::Unchanged),
             _ => disk::write_new(&self.keys.join(format!("{fingerprint}.rev.asc")), [text.as_bytes()])
