@@ -142,7 +142,7 @@ impl Finding<'_> {
         let kind = sources::kind(&looked);
         let reason = sources::reason(&looked);
         let tried = TriedJson::all(&looked);
-        let Some((source, found)) = looked.found else {
+        let Some((source, found)) = looked.found.into_iter().next() else {
             let status = if kind == Kind::Recipients { "not-found" } else { "failed" };
             let result = ResultJson { tried, ..ResultJson::new(self.address, status, Vec::new()) };
             return Ok((result, Some((kind, reason))));
@@ -271,7 +271,7 @@ pub fn worst(kinds: impl Iterator<Item = Kind>) -> Option<Kind> {
 }
 
 impl TriedJson {
-    /// All that were asked before the one that had something.
+    /// All that were asked and had nothing.
     pub fn all(looked: &Looked) -> Vec<Self> {
         let tried = looked.tried.iter().map(|(source, error)| Self {
             source: source.word(),

@@ -19,7 +19,7 @@ use crate::{
     },
     crypt::{Fingerprint, PublicCertificate, pgp::Certificate},
     flow::find::{self, Change, Known, Looked},
-    keystore::find::Question,
+    keystore::find::{Question, Source},
     mail::Address,
 };
 
@@ -30,7 +30,7 @@ pub struct ResultJson {
     pub fingerprint: String,
     /// `unchanged`, `extended`, `revoked`, `updated`, `removed`, `conflict`, `not-found` or `failed`.
     pub status: &'static str,
-    /// Who had something.
+    /// Who had something: the last of those that changed it, else the first.
     source: Option<&'static str>,
     /// Until when it is of use; none if it never expires.
     expires: Option<String>,
@@ -158,40 +158,56 @@ impl Target {
             address: self.address.to_string(),
             fingerprint: self.certificate.fingerprint().to_string(),
             status: "not-found",
-            source: looked.found.as_ref().map(|(source, _)| source.word()),
+            source: looked.found.first().map(|(source, _)| source.word()),
             expires: self.certificate.expires(at).map(|expiry| expiry.to_string()),
             found: Vec::new(),
             known: Vec::new(),
             tried: TriedJson::all(&looked),
         };
-        let Some((source, found)) = looked.found else {
+        if looked.found.is_empty() {
             let failed = kind != Kind::Recipients;
             result.status = if failed { "failed" } else { "not-found" };
             return Ok((result, failed.then_some((kind, reason))));
-        };
-        let (same, others): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
-        for new in same {
-            let Some(now) = place.keystore.update(&new)? else {
-                // Whoever parted with it while it was asked for is not given it back, nor told what it conflicts with.
-                return Ok((ResultJson { status: "removed", source: None, ..result }, None));
-            };
-            result.status = match find::change(&self.certificate, &now, at) {
-                Change::Unchanged => "unchanged",
-                Change::Extended => "extended",
-                Change::Revoked => "revoked",
-                Change::Updated => "updated",
-            };
-            result.expires = now.expires(at).map(|expiry| expiry.to_string());
         }
-        let compared = find::compare(&self.known, others, at);
-        if compared.conflicting.is_empty() {
+        let mut latest = self.certificate.clone();
+        let mut conflicting: Vec<(Source, Vec<Certificate>)> = Vec::new();
+        for (source, found) in looked.found {
+            let (same, others): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
+            for new in same {
+                let Some(now) = place.keystore.update(&new)? else {
+                    // Whoever parted with it while it was asked for is not given it back, nor told what it conflicts with.
+                    return Ok((ResultJson { status: "removed", source: None, ..result }, None));
+                };
+                if find::change(&latest, &now, at) != Change::Unchanged {
+                    result.source = Some(source.word());
+                }
+                latest = now;
+                result.status = match find::change(&self.certificate, &latest, at) {
+                    Change::Unchanged => "unchanged",
+                    Change::Extended => "extended",
+                    Change::Revoked => "revoked",
+                    Change::Updated => "updated",
+                };
+                result.expires = latest.expires(at).map(|expiry| expiry.to_string());
+            }
+            let others = find::compare(&self.known, others, at).conflicting;
+            if !others.is_empty() {
+                conflicting.push((source, others));
+            }
+        }
+        if conflicting.is_empty() {
             return Ok((result, None));
         }
         result.status = "conflict";
-        result.found = compared.conflicting.iter().map(|one| one.fingerprint().to_string()).collect();
         result.known = known_json(&self.known, &self.address, place)?;
-        let reason = conflict(source, &compared.conflicting, &result.known);
+        let reasons = conflicting.iter().map(|(source, others)| conflict(*source, others, &result.known));
+        let reason = reasons.collect::<Vec<_>>().join("; ");
+        for fingerprint in conflicting.iter().flat_map(|(_, others)| others).map(|one| one.fingerprint().to_string()) {
+            if !result.found.contains(&fingerprint) {
+                result.found.push(fingerprint);
+            }
+        }
         Ok((result, Some((Kind::Recipients, reason))))
     }
 }
@@ -244,7 +260,7 @@ mod tests {
     use crate::{
         config::Home,
         crypt::pgp::{Key, Profile},
-        keystore::{Keystore, Outcome, find::Source},
+        keystore::{Keystore, Outcome},
         mail::Mailbox,
     };
 
@@ -261,7 +277,7 @@ mod tests {
         let named = Target::named(&mailbox.address, &certificate.fingerprint(), &place, at).unwrap().unwrap();
         before(&place, &certificate);
         let other = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
-        let looked = Looked { found: Some((Source::Wkd, vec![certificate.clone(), other])), tried: Vec::new() };
+        let looked = Looked { found: vec![(Source::Wkd, vec![certificate.clone(), other])], tried: Vec::new() };
         let (result, _) = named.result(looked, &place, at).unwrap();
         (place, folder, certificate, result)
     }
