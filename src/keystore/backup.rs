@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{Keystore, Origin, Outcome, StoreError, disk, origins::are_origins};
+use super::{Keystore, Origin, Outcome, StoreError, disk, known::Noted, origins::are_origins};
 use crate::crypt::{
     Fingerprint, PublicCertificate,
     pgp::{self, Certificate},
@@ -30,12 +30,15 @@ pub enum Piece {
     Waiting(smime::Waiting),
     /// A certificate.
     Certificate(Box<Certificate>),
+    /// Since when they are known.
+    Known(Vec<Noted>),
     /// Where one was found. It comes back before its certificate, which would count as imported without it.
     Origins(Fingerprint, Vec<u8>),
     /// One for S/MIME.
     X509(smime::Certificate, Origin),
 }
 
+const KNOWN: &str = "known";
 const CERTIFICATES: &str = "pgp.cert.d/";
 const X509: &str = "x509/";
 const CANDIDATES: &str = "x509/candidates/";
@@ -43,7 +46,8 @@ const KEYS: &str = "keys/";
 const ORIGINS: &str = "origins/";
 
 impl Keystore {
-    /// Every file of keys, revocation certificates, waiting requests and certificates, read as it is.
+    /// Every file of keys, revocation certificates, waiting requests and certificates, read as it is, and how and since
+    /// when these are known.
     ///
     /// # Errors
     /// One of them cannot be read, or a key can be read by others; a link that leads nowhere counts.
@@ -80,6 +84,10 @@ impl Keystore {
                 }
             }
         }
+        if !files.is_empty() {
+            let lines: String = self.noted()?.iter().map(Noted::to_string).collect();
+            files.extend((!lines.is_empty()).then(|| (KNOWN.to_owned(), Zeroizing::new(lines.into_bytes()))));
+        }
         Ok(files)
     }
 
@@ -95,6 +103,7 @@ impl Keystore {
             Piece::SmimeKey(key) => self.store_smime_key(key),
             Piece::Waiting(waiting) => self.store_waiting(waiting),
             Piece::Certificate(certificate) => self.insert(certificate),
+            Piece::Known(noted) => self.restore_noted(noted),
             Piece::Origins(fingerprint, bytes) => self.restore_origins(fingerprint, bytes),
             Piece::X509(certificate, origin) => self.insert_x509(certificate, *origin),
         };
@@ -137,6 +146,9 @@ impl Piece {
     /// Reads a file of a backup as what its name says; none if the name is none of ours, or the bytes are something
     /// else.
     pub fn read(name: &str, bytes: &[u8]) -> Option<Self> {
+        if name == KNOWN {
+            return Some(Noted::parse_all(bytes)).filter(|noted| !noted.is_empty()).map(Self::Known);
+        }
         let (folder, file) = name.rsplit_once('/').map(|(folder, file)| (format!("{folder}/"), file))?;
         let (stem, suffix) = file.split_once('.')?;
         let fingerprint = Fingerprint::parse(stem).filter(|full| full.as_str() == stem)?;
@@ -162,14 +174,15 @@ impl Piece {
             Self::Certificate(certificate) => Some(certificate.fingerprint()),
             Self::X509(certificate, _) => Some(certificate.fingerprint()),
             Self::Revocation(fingerprint, _) | Self::Origins(fingerprint, _) => Some(fingerprint.clone()),
+            Self::Known(_) => None,
         };
         (is? == fingerprint).then_some(piece)
     }
 }
 
-/// Whether a file says where a certificate was found: these come back first.
+/// Whether a file says how certificates are known, or since when: these come back first.
 pub fn comes_first(name: &str) -> bool {
-    name.starts_with(ORIGINS)
+    name == KNOWN || name.starts_with(ORIGINS)
 }
 
 fn only<T>(mut all: Vec<T>) -> Option<T> {

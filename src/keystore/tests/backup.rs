@@ -43,3 +43,28 @@ fn a_key_that_is_linked_is_in_the_backup() {
         "it is not left out"
     );
 }
+
+#[test]
+fn since_when_one_is_known_comes_back_and_the_earlier_time_counts() {
+    let (folder, here) = store();
+    let kim = certificate("kim@example.org");
+    here.insert(&kim).unwrap();
+    let lines = |store: &Keystore| fs::read_to_string(store.x509.with_file_name("known")).unwrap();
+    let since = |store: &Keystore| store.known_since(&kim.fingerprint(), &address("kim@example.org")).unwrap().unwrap();
+    let known = |time: &str| format!("{time} {} kim@example.org\n", kim.fingerprint());
+    let restored = |store: &Keystore, text: &str| {
+        let piece = Piece::read("known", text.as_bytes()).unwrap();
+        store.restore(&piece).unwrap().unwrap()
+    };
+    let early = known("2020-01-01T00:00:00Z");
+    assert_eq!(restored(&here, &format!("rubbish\n{early}{}", early.trim_end())), Outcome::Merged);
+    assert_eq!(since(&here), "2020-01-01T00:00:00Z".parse().unwrap());
+    let (name, bytes) = here.contents().unwrap().pop().unwrap();
+    assert_eq!((name.as_str(), bytes.as_slice()), ("known", lines(&here).as_bytes()));
+    let there = open(&folder.path().join("there"));
+    assert_eq!(restored(&there, &lines(&here)), Outcome::New);
+    there.insert(&kim).unwrap();
+    assert_eq!(lines(&there), lines(&here), "an import adds nothing to what is known since then");
+    assert_eq!(restored(&there, &known("2021-01-01T00:00:00Z")), Outcome::Unchanged);
+    assert!(Piece::read("known", b"rubbish").is_none());
+}
