@@ -24,7 +24,7 @@ use std::{
 };
 
 pub use backup::{Piece, StoredFile, comes_first};
-pub use disk::{Lock, make_private, overwrite, write as replace, write_new};
+pub use disk::{Lock, make_private, overwrite, write as replace, write_new, write_public};
 pub use error::StoreError;
 pub use origins::Provenance;
 pub use web::{Published, publish};

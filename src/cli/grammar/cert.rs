@@ -60,7 +60,7 @@ pub struct CertCheck {
     /// How long a certificate is to be usable still, in days
     #[arg(long, value_name = "30d", default_value = "30d")]
     pub within: String,
-    /// Write the result for a Prometheus node exporter's textfile collector too
+    /// Write the result for a Prometheus node exporter's textfile collector too; no link is followed
     #[arg(long, value_name = "FILE")]
     pub prometheus: Option<PathBuf>,
 }
