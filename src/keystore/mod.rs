@@ -54,6 +54,17 @@ pub enum Outcome {
     Unchanged,
 }
 
+impl Outcome {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Merged => "merged",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 impl Keystore {
     /// A store in the folder of OpenPGP certificates, that of own keys, and that of X.509 certificates. Where OpenPGP
     /// certificates were found is kept in a folder `origins` beside the latter, since the first is shared.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::find::{KnownJson, TriedJson, addresses, conflict, known_for, known_json, worst};
 use crate::{
     cli::{
-        composition::{self, Place},
+        composition::{Place, drive},
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::CertRefresh,
@@ -80,10 +80,7 @@ pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) 
             // Told once all are asked: what others have is stored all the same.
             Err(failure) => lost = lost.take().or(Some(failure)),
         };
-        let runtime = composition::runtime()?;
-        runtime.block_on(find::ask(questions, &sources, sources::patience(config.find()), tell));
-        // A name look-up that hangs must not hold the exit up.
-        runtime.shutdown_background();
+        drive(find::ask(questions, &sources, sources::patience(config.find()), tell))?;
         if let Some(failure) = lost {
             return Err(failure);
         }
