@@ -36,9 +36,8 @@ pub struct Patience {
 }
 
 /// Asks the sources, in turn until one has something, or all of them for what is new of a known certificate; each
-/// question for itself. It tells what became of each as soon as it is known: the
-/// question's place in the list, and the answer. A question that was not asked in time is told of as such: nothing
-/// found, and nobody tried.
+/// question for itself. It tells what became of each as soon as it is known: the question's place in the list, and the
+/// answer. A question that was not asked in time is told of as such: nothing found, and nobody tried.
 pub async fn ask(
     questions: Vec<Question>,
     sources: &[Arc<dyn Finds>],
@@ -203,5 +202,60 @@ pub fn change(before: &Certificate, after: &Certificate, at: Timestamp) -> Chang
         Change::Unchanged
     } else {
         Change::Updated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::pending;
+
+    use super::*;
+    use crate::{
+        crypt::pgp::{Key, Profile},
+        keystore::find::Finding,
+        mail::{Address, Mailbox},
+    };
+
+    /// Has one certificate for those who come in time, or never an answer.
+    enum Server {
+        Quick(Box<Certificate>),
+        Silent,
+    }
+
+    impl Finds for Server {
+        fn source(&self) -> Source {
+            match self {
+                Self::Quick(_) => Source::Vks,
+                Self::Silent => Source::Wkd,
+            }
+        }
+
+        fn find<'a>(&'a self, _question: &'a Question, deadline: Instant) -> Finding<'a> {
+            Box::pin(async move {
+                match self {
+                    Self::Quick(certificate) if Instant::now() < deadline => Ok(vec![Certificate::clone(certificate)]),
+                    Self::Quick(_) => Err(FindError::Nothing("vks".into())),
+                    Self::Silent => pending().await,
+                }
+            })
+        }
+    }
+
+    #[test]
+    fn a_silent_source_hides_no_news_of_a_known_certificate() {
+        let mailbox = Mailbox::parse("kim@example.org").unwrap();
+        let (key, _) = Key::make(&mailbox, Profile::Rfc4880, "2026-11-01T12:00:00Z".parse().unwrap()).unwrap();
+        let quick = Server::Quick(Box::new(key.certificate()));
+        let sources: [Arc<dyn Finds>; 2] = [Arc::new(Server::Silent), Arc::new(quick)];
+        let patience = Patience { each: Duration::from_secs(60), all: Some(Duration::from_millis(500)) };
+        let address = Address::parse("kim@example.org").unwrap();
+        let question = Question { address, known: Some(key.fingerprint()) };
+        let mut looked = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(ask(vec![question], &sources, patience, |_, answer| looked.push(answer)));
+        assert_eq!(looked[0].found.iter().map(|(source, _)| *source).collect::<Vec<_>>(), [Source::Vks]);
+        assert_eq!(looked[0].tried.iter().map(|(source, _)| *source).collect::<Vec<_>>(), [Source::Wkd]);
     }
 }

@@ -24,7 +24,7 @@ pub enum Cert {
     Show(Named),
     /// Write a certificate
     Export(Export),
-    /// Forget a certificate
+    /// Forget a certificate; a damaged one by its full fingerprint
     Remove(Named),
     /// Look whether everybody can be written to, and for how long; exit 0 only if all is well
     Check(CertCheck),
