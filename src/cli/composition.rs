@@ -184,10 +184,14 @@ pub fn uniques() -> Result<Uniques, Failure> {
     }))
 }
 
-/// The runtime that drives sockets: one thread.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
+/// Drives what waits for sockets to its end, in one thread.
+pub fn drive<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Kind::System, format!("cannot start: {error}")))
+        .map_err(|error| Failure::new(Kind::System, format!("cannot start: {error}")))?;
+    let output = runtime.block_on(future);
+    // A name look-up that hangs must not hold the exit up.
+    runtime.shutdown_background();
+    Ok(output)
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{composition, failure::Failure};
+use super::{composition::drive, failure::Failure};
 use crate::{
     config::SmimeSettings,
     crypt::smime::{Authorities, Certificate},
@@ -27,11 +27,7 @@ pub fn ask(
     }
     let authorities = authorities()?;
     let client = Client::new(if settings.ocsp_private { Reach::Private } else { Reach::Public });
-    let runtime = composition::runtime()?;
-    let standings = runtime.block_on(revocation::ask(certificates, &authorities, &client, at));
-    // A name look-up that hangs must not hold the run up.
-    runtime.shutdown_background();
-    Ok(Some(standings))
+    drive(revocation::ask(certificates, &authorities, &client, at)).map(Some)
 }
 
 /// Whether `--at` lies behind the clock.

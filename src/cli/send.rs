@@ -68,10 +68,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     }
     receipt.endpoints = None;
     let messages = decided.messages(draft, sealed, &account, &mut receipt)?;
-    let runtime = composition::runtime()?;
-    let submitted = runtime.block_on(submit(&messages, &settings, &mut submission::Login::new(&account)));
-    // A name look-up that hangs must not hold the exit up.
-    runtime.shutdown_background();
+    let submitted = composition::drive(submit(&messages, &settings, &mut submission::Login::new(&account)))?;
     if let Some(accepted) = submitted.accepted.first() {
         place.remember(&settings, &accepted.endpoint.endpoint());
     }

@@ -19,9 +19,10 @@ const MOST_AT_ONCE: usize = 8;
 /// What became of a question.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// What the first source that has something gives.
-    pub found: Option<(Source, Vec<Certificate>)>,
-    /// The sources that were asked before, and why they give nothing.
+    /// What each source gives that has something, in their order: all of them where a certificate is known, else the
+    /// first.
+    pub found: Vec<(Source, Vec<Certificate>)>,
+    /// The sources that give nothing, and why.
     pub tried: Vec<(Source, FindError)>,
 }
 
@@ -34,9 +35,9 @@ pub struct Patience {
     pub all: Option<Duration>,
 }
 
-/// Asks the sources in turn, each question for itself, and tells what became of each as soon as it is known: the
-/// question's place in the list, and the answer. A question that was not asked in time is told of as such: nothing
-/// found, and nobody tried.
+/// Asks the sources, in turn until one has something, or all of them for what is new of a known certificate; each
+/// question for itself. It tells what became of each as soon as it is known: the question's place in the list, and the
+/// answer. A question that was not asked in time is told of as such: nothing found, and nobody tried.
 pub async fn ask(
     questions: Vec<Question>,
     sources: &[Arc<dyn Finds>],
@@ -67,26 +68,60 @@ pub async fn ask(
 
 async fn look(question: &Question, sources: &[Arc<dyn Finds>], each: Duration, end: Option<Instant>) -> Looked {
     let mut looked = Looked::default();
-    for source in sources {
-        let own = Instant::now() + each;
-        let deadline = end.map_or(own, |end| own.min(end));
-        // The source keeps the deadline by itself; this is for one that does not.
-        let late = || FindError::Http(crate::net::http::HttpError::Deadline(source.source().to_string()));
-        let asked = timeout_at(deadline + GRACE, source.find(question, deadline)).await;
-        match asked.unwrap_or_else(|_| Err(late())) {
-            Ok(found) => return Looked { found: Some((source.source(), found)), ..looked },
-            Err(error) => looked.tried.push((source.source(), error)),
+    if question.known.is_none() {
+        for source in sources {
+            looked.add(source.source(), answer(question, source, each, end).await);
+            if !looked.found.is_empty() {
+                break;
+            }
         }
+        return looked;
+    }
+    // Of a known one each source may have news that no other has, such as a revocation; and none may hold up the others.
+    let mut asked = JoinSet::new();
+    for (place, source) in sources.iter().cloned().enumerate() {
+        let question = question.clone();
+        asked.spawn(async move { (place, source.source(), answer(&question, &source, each, end).await) });
+    }
+    let mut answers = Vec::with_capacity(sources.len());
+    while let Some(answered) = asked.join_next().await {
+        answers.extend(answered);
+    }
+    answers.sort_by_key(|(place, ..)| *place);
+    for (_, source, answer) in answers {
+        looked.add(source, answer);
     }
     looked
+}
+
+/// What one source says, by its deadline.
+async fn answer(
+    question: &Question,
+    source: &Arc<dyn Finds>,
+    each: Duration,
+    end: Option<Instant>,
+) -> Result<Vec<Certificate>, FindError> {
+    let own = Instant::now() + each;
+    let deadline = end.map_or(own, |end| own.min(end));
+    // The source keeps the deadline by itself; this is for one that does not.
+    let late = || FindError::Http(crate::net::http::HttpError::Deadline(source.source().to_string()));
+    let asked = timeout_at(deadline + GRACE, source.find(question, deadline)).await;
+    asked.unwrap_or_else(|_| Err(late()))
 }
 
 const GRACE: Duration = Duration::from_millis(100);
 
 impl Looked {
+    fn add(&mut self, source: Source, answer: Result<Vec<Certificate>, FindError>) {
+        match answer {
+            Ok(found) => self.found.push((source, found)),
+            Err(error) => self.tried.push((source, error)),
+        }
+    }
+
     /// The failure that kept a source from answering, if nothing was found; none if all said that they have nothing.
     pub fn failure(&self) -> Option<&FindError> {
-        if self.found.is_some() {
+        if !self.found.is_empty() {
             return None;
         }
         self.tried.iter().map(|(_, error)| error).find(|error| !error.is_nothing())
@@ -167,5 +202,60 @@ pub fn change(before: &Certificate, after: &Certificate, at: Timestamp) -> Chang
         Change::Unchanged
     } else {
         Change::Updated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::pending;
+
+    use super::*;
+    use crate::{
+        crypt::pgp::{Key, Profile},
+        keystore::find::Finding,
+        mail::{Address, Mailbox},
+    };
+
+    /// Has one certificate for those who come in time, or never an answer.
+    enum Server {
+        Quick(Box<Certificate>),
+        Silent,
+    }
+
+    impl Finds for Server {
+        fn source(&self) -> Source {
+            match self {
+                Self::Quick(_) => Source::Vks,
+                Self::Silent => Source::Wkd,
+            }
+        }
+
+        fn find<'a>(&'a self, _question: &'a Question, deadline: Instant) -> Finding<'a> {
+            Box::pin(async move {
+                match self {
+                    Self::Quick(certificate) if Instant::now() < deadline => Ok(vec![Certificate::clone(certificate)]),
+                    Self::Quick(_) => Err(FindError::Nothing("vks".into())),
+                    Self::Silent => pending().await,
+                }
+            })
+        }
+    }
+
+    #[test]
+    fn a_silent_source_hides_no_news_of_a_known_certificate() {
+        let mailbox = Mailbox::parse("kim@example.org").unwrap();
+        let (key, _) = Key::make(&mailbox, Profile::Rfc4880, "2026-11-01T12:00:00Z".parse().unwrap()).unwrap();
+        let quick = Server::Quick(Box::new(key.certificate()));
+        let sources: [Arc<dyn Finds>; 2] = [Arc::new(Server::Silent), Arc::new(quick)];
+        let patience = Patience { each: Duration::from_secs(60), all: Some(Duration::from_millis(500)) };
+        let address = Address::parse("kim@example.org").unwrap();
+        let question = Question { address, known: Some(key.fingerprint()) };
+        let mut looked = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(ask(vec![question], &sources, patience, |_, answer| looked.push(answer)));
+        assert_eq!(looked[0].found.iter().map(|(source, _)| *source).collect::<Vec<_>>(), [Source::Vks]);
+        assert_eq!(looked[0].tried.iter().map(|(source, _)| *source).collect::<Vec<_>>(), [Source::Wkd]);
     }
 }

@@ -3,15 +3,11 @@
 //! What comes back is read as what its name says before anything is written, goes the way of an import, and takes the
 //! place of nothing that differs.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{
-    Keystore, Origin, Outcome, StoreError,
-    disk::{self, Lock},
-    origins::are_origins,
-};
+use super::{Keystore, Origin, Outcome, StoreError, disk, known::Noted, origins::are_origins};
 use crate::crypt::{
     Fingerprint, PublicCertificate,
     pgp::{self, Certificate},
@@ -34,12 +30,15 @@ pub enum Piece {
     Waiting(smime::Waiting),
     /// A certificate.
     Certificate(Box<Certificate>),
+    /// Since when they are known.
+    Known(Vec<Noted>),
     /// Where one was found. It comes back before its certificate, which would count as imported without it.
     Origins(Fingerprint, Vec<u8>),
     /// One for S/MIME.
     X509(smime::Certificate, Origin),
 }
 
+const KNOWN: &str = "known";
 const CERTIFICATES: &str = "pgp.cert.d/";
 const X509: &str = "x509/";
 const CANDIDATES: &str = "x509/candidates/";
@@ -47,39 +46,53 @@ const KEYS: &str = "keys/";
 const ORIGINS: &str = "origins/";
 
 impl Keystore {
-    /// Every file of keys, revocation certificates, waiting requests and certificates, read as it is.
+    /// Every file of keys, revocation certificates, waiting requests and certificates, read as it is, and how and since
+    /// when these are known.
     ///
     /// # Errors
-    /// One of them cannot be read, or a key can be read by others.
+    /// One of them cannot be read, or a key can be read by others; a link that leads nowhere counts.
     pub fn contents(&self) -> Result<Vec<StoredFile>, StoreError> {
         let mut files = Vec::new();
         if self.keys.is_dir() {
-            let _lock = Lock::take(&self.keys, ".lock")?;
-            for name in file_names(&self.keys)?.into_iter().filter(|name| !name.starts_with('.')) {
+            let _lock = self.lock_keys()?;
+            for name in file_names(&self.keys)? {
                 let bytes = disk::read_private(&self.keys.join(&name))?;
                 files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
             }
         }
-        for fingerprint in disk::named(&self.origins, ".json")? {
-            let path = self.origins_path(&fingerprint);
-            if let Some(file) = disk::open(&path)? {
-                files.push((format!("{ORIGINS}{fingerprint}.json"), disk::read(&path, file)?));
-            }
-        }
-        let certificates = self.all_stored()?.into_iter();
-        files.extend(certificates.map(|(name, bytes)| (format!("{CERTIFICATES}{name}"), bytes)));
-        for (folder, prefix) in [(self.x509.clone(), X509), (self.x509.join("candidates"), CANDIDATES)] {
-            for fingerprint in disk::named(&folder, ".pem")? {
-                let path = folder.join(format!("{fingerprint}.pem"));
+        if self.certificates.is_dir() {
+            // What was found between two readings would come back without its origin, and count as imported.
+            let _lock = self.lock()?;
+            for fingerprint in disk::named(&self.origins, ".json")? {
+                let path = self.origins_path(&fingerprint);
                 if let Some(file) = disk::open(&path)? {
-                    files.push((format!("{prefix}{fingerprint}.pem"), disk::read(&path, file)?));
+                    files.push((format!("{ORIGINS}{fingerprint}.json"), disk::read(&path, file)?));
                 }
             }
+            let certificates = self.all_stored()?.into_iter();
+            files.extend(certificates.map(|(name, bytes)| (format!("{CERTIFICATES}{name}"), bytes)));
+        }
+        if self.x509.is_dir() {
+            // What is promoted between two readings would be in neither.
+            let _lock = self.lock_x509()?;
+            for (origin, prefix) in [(Origin::Imported, X509), (Origin::Candidate, CANDIDATES)] {
+                for fingerprint in disk::named(&self.x509_folder(origin), ".pem")? {
+                    let path = self.x509_path(&fingerprint, origin);
+                    if let Some(file) = disk::open(&path)? {
+                        files.push((format!("{prefix}{fingerprint}.pem"), disk::read(&path, file)?));
+                    }
+                }
+            }
+        }
+        if !files.is_empty() {
+            let lines: String = self.noted()?.iter().map(Noted::to_string).collect();
+            files.extend((!lines.is_empty()).then(|| (KNOWN.to_owned(), Zeroizing::new(lines.into_bytes()))));
         }
         Ok(files)
     }
 
-    /// Puts a piece back; none if another of its name is there, which stays.
+    /// Puts a piece back; none if another of its name is there, which stays. If that is damaged,
+    /// [`Keystore::damaged`] tells.
     ///
     /// # Errors
     /// It cannot be written.
@@ -90,17 +103,23 @@ impl Keystore {
             Piece::SmimeKey(key) => self.store_smime_key(key),
             Piece::Waiting(waiting) => self.store_waiting(waiting),
             Piece::Certificate(certificate) => self.insert(certificate),
+            Piece::Known(noted) => self.restore_noted(noted),
             Piece::Origins(fingerprint, bytes) => self.restore_origins(fingerprint, bytes),
             Piece::X509(certificate, origin) => self.insert_x509(certificate, *origin),
         };
         match restored {
             Err(StoreError::KeyExists { .. } | StoreError::Exists { .. }) => Ok(None),
+            Err(error) if error.is_damage() => {
+                self.damaged.borrow_mut().push(error);
+                Ok(None)
+            }
             restored => restored.map(Some),
         }
     }
 
-    /// A certificate that is here already is known here as it is.
+    /// A certificate that is here already is known here as it is; what is said of one that is not here says nothing.
     fn restore_origins(&self, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Outcome, StoreError> {
+        let _lock = self.lock()?;
         let path = self.origins_path(fingerprint);
         if let Some(file) = disk::open(&path)?
             && **disk::read(&path, file)? == *bytes
@@ -110,12 +129,11 @@ impl Keystore {
         if self.certificate(fingerprint)?.is_some() {
             return Err(StoreError::Exists { path });
         }
-        disk::make_private(&self.origins)?;
-        disk::write_new(&path, [bytes]).map(|()| Outcome::New)
+        disk::write(&path, bytes).map(|()| Outcome::New)
     }
 
     fn restore_revocation(&self, fingerprint: &Fingerprint, text: &str) -> Result<Outcome, StoreError> {
-        disk::make_private(&self.keys)?;
+        let _lock = self.lock_keys()?;
         match self.revocation(fingerprint)? {
             Some(there) if there == text => Ok(Outcome::Unchanged),
             _ => disk::write_new(&self.keys.join(format!("{fingerprint}.rev.asc")), [text.as_bytes()])
@@ -128,6 +146,9 @@ impl Piece {
     /// Reads a file of a backup as what its name says; none if the name is none of ours, or the bytes are something
     /// else.
     pub fn read(name: &str, bytes: &[u8]) -> Option<Self> {
+        if name == KNOWN {
+            return Some(Noted::parse_all(bytes)).filter(|noted| !noted.is_empty()).map(Self::Known);
+        }
         let (folder, file) = name.rsplit_once('/').map(|(folder, file)| (format!("{folder}/"), file))?;
         let (stem, suffix) = file.split_once('.')?;
         let fingerprint = Fingerprint::parse(stem).filter(|full| full.as_str() == stem)?;
@@ -153,30 +174,30 @@ impl Piece {
             Self::Certificate(certificate) => Some(certificate.fingerprint()),
             Self::X509(certificate, _) => Some(certificate.fingerprint()),
             Self::Revocation(fingerprint, _) | Self::Origins(fingerprint, _) => Some(fingerprint.clone()),
+            Self::Known(_) => None,
         };
         (is? == fingerprint).then_some(piece)
     }
 }
 
-/// Whether a file says where a certificate was found: these come back first.
+/// Whether a file says how certificates are known, or since when: these come back first.
 pub fn comes_first(name: &str) -> bool {
-    name.starts_with(ORIGINS)
+    name == KNOWN || name.starts_with(ORIGINS)
 }
 
 fn only<T>(mut all: Vec<T>) -> Option<T> {
     all.pop().filter(|_| all.is_empty())
 }
 
+/// The files of a folder, also those that are linked there, but for hidden ones.
 fn file_names(folder: &Path) -> Result<BTreeSet<String>, StoreError> {
-    let list = || -> io::Result<BTreeSet<String>> {
-        let mut names = BTreeSet::new();
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                names.extend(entry.file_name().into_string());
-            }
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::read(folder))? {
+        let Ok(name) = entry.map_err(StoreError::read(folder))?.file_name().into_string() else { continue };
+        let path = folder.join(&name);
+        if !name.starts_with('.') && fs::metadata(&path).map_err(StoreError::read(&path))?.is_file() {
+            names.insert(name);
         }
-        Ok(names)
-    };
-    list().map_err(StoreError::read(folder))
+    }
+    Ok(names)
 }

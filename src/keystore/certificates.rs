@@ -65,9 +65,47 @@ impl Keystore {
 
     /// Stores a certificate, joined with what is there of it.
     pub fn insert(&self, certificate: &Certificate) -> Result<Outcome, StoreError> {
+        self.place(&self.lock()?, certificate)
+    }
+
+    /// Joins what is new of a certificate with what is there of it, and gives the whole; none if it is not there, or was
+    /// removed in the meantime: it stays away then.
+    pub fn update(&self, new: &Certificate) -> Result<Option<Certificate>, StoreError> {
+        if !self.certificates.is_dir() {
+            return Ok(None);
+        }
+        let fingerprint = new.fingerprint();
+        let lock = self.lock()?;
+        if self.stored(&fingerprint)?.is_none() {
+            return Ok(None);
+        }
+        self.place(&lock, new)?;
+        self.certificate(&fingerprint)
+    }
+
+    /// Removes a certificate, also a damaged one, and what is said of its origins; false if it was not there.
+    pub fn remove(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
+        let path = self.path(fingerprint)?;
+        if !self.certificates.is_dir() {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
+        let removed = disk::remove(&path)?;
+        if self.origins.is_dir() {
+            disk::remove(&self.origins_path(fingerprint))?;
+        }
+        Ok(removed)
+    }
+
+    /// The one lock for writing certificates and their origins, so that what is said of both is true of both.
+    pub(super) fn lock(&self) -> Result<Lock, StoreError> {
+        Lock::take(&self.certificates, "writelock")
+    }
+
+    /// Stores a certificate under the lock, joined with what is there of it.
+    pub(super) fn place(&self, _lock: &Lock, certificate: &Certificate) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
         let path = self.path(&fingerprint)?;
-        let _lock = Lock::take(&self.certificates, "writelock")?;
         let (merged, outcome) = match self.certificate(&fingerprint)? {
             None => (certificate.to_stored_bytes()?, Outcome::New),
             Some(there) => {
@@ -84,24 +122,12 @@ impl Keystore {
         Ok(outcome)
     }
 
-    /// Removes a certificate, also a damaged one; false if it was not there.
-    pub fn remove(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
-        let path = self.path(fingerprint)?;
-        if !self.certificates.is_dir() {
-            return Ok(false);
-        }
-        let _lock = Lock::take(&self.certificates, "writelock")?;
-        let removed = disk::remove(&path)?;
-        self.forget_origins(fingerprint)?;
-        Ok(removed)
-    }
-
     /// When the file of a certificate was last changed; none if there is none.
     pub(super) fn changed(&self, fingerprint: &Fingerprint) -> Result<Option<Timestamp>, StoreError> {
         let path = self.path(fingerprint)?;
         let Some(file) = disk::open(&path)? else { return Ok(None) };
         let changed = file.metadata().and_then(|meta| meta.modified()).map_err(StoreError::read(&path))?;
-        Ok(Timestamp::try_from(changed).ok())
+        Ok(Some(Timestamp::try_from(changed).unwrap_or_default()))
     }
 
     /// All of them as they are stored, read and not parsed.

@@ -60,47 +60,82 @@ pub fn make_private(folder: &Path) -> Result<(), StoreError> {
     made.and_then(|()| sync_folder_of(folder)).map_err(failed)
 }
 
-/// Writes a file whole: aside with mode 0600, synced, renamed, the folder synced.
+/// Writes a file of the store whole, mode 0600, in a folder that is made if need be.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    make_private(folder)?;
-    let aside = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        sync_folder_of(path)
-    };
-    aside().map_err(StoreError::write(path))
+    make_private(folder_of(path))?;
+    put(path, [bytes], PRIVATE, Existing::Replaced).map_err(StoreError::write(path))
 }
 
-/// Writes a file of the user's whole, beside their other files: aside, synced, renamed, the folder synced. A link stays
-/// one, what it leads to is written. The mode of a file that is there stays, unless `mode` says which it is to be; a
-/// new one has 0600 otherwise. The folder is not made.
+/// Writes a file that is not there yet whole, mode 0600.
+///
+/// # Errors
+/// [`StoreError::Exists`]; a link of that name counts.
+pub fn write_new<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), StoreError> {
+    put(path, pieces, PRIVATE, Existing::Kept).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
+        _ => StoreError::Write { path: path.to_owned(), error },
+    })
+}
+
+/// Writes a file that others collect whole, mode 0644, or replaces the one that is there.
+///
+/// # Errors
+/// What is there is no file; a link counts, since whoever may write to such a folder must not choose what is written.
+pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let written = file_there(fs::symlink_metadata(path));
+    let written = written.and_then(|_| put(path, [bytes], 0o644, Existing::Replaced));
+    written.map_err(StoreError::write(path))
+}
+
+/// Writes a file of the user's settings whole. A link stays one, what it leads to is written. The mode of a file that is
+/// there stays; a new one has 0600.
 ///
 /// # Errors
 /// What is there is no file; or any failure of the system.
-pub fn overwrite(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), StoreError> {
-    let aside = || -> io::Result<()> {
-        let there = match fs::metadata(path) {
-            Ok(there) => Some(there),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        if there.as_ref().is_some_and(|there| !there.is_file()) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
-        }
-        let target = end_of_links(path)?;
-        let mode = mode.or(there.map(|there| there.permissions().mode() & 0o7777)).unwrap_or(0o600);
-        let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder_of(&target))?;
-        file.write_all(bytes)?;
-        // Set apart from the making, which the umask would lessen.
-        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-        file.as_file().sync_all()?;
-        file.persist(&target).map_err(|error| error.error)?;
-        sync_folder_of(&target)
+pub fn overwrite(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let written = || -> io::Result<()> {
+        let there = file_there(fs::metadata(path))?;
+        let mode = there.map_or(PRIVATE, |there| there.permissions().mode() & 0o7777);
+        put(&end_of_links(path)?, [bytes], mode, Existing::Replaced)
     };
-    aside().map_err(StoreError::write(path))
+    written().map_err(StoreError::write(path))
+}
+
+const PRIVATE: u32 = 0o600;
+
+/// What becomes of a file that is there.
+#[derive(Clone, Copy)]
+enum Existing {
+    Replaced,
+    Kept,
+}
+
+/// The one way in which a file comes to be: written aside, synced, renamed, the folder synced. A link of its name is
+/// never followed. Nobody ever sees half of it.
+fn put<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>, mode: u32, existing: Existing) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder_of(path))?;
+    for piece in pieces {
+        file.write_all(piece)?;
+    }
+    // Set apart from the making, which the umask would lessen.
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    match existing {
+        Existing::Replaced => file.persist(path),
+        Existing::Kept => file.persist_noclobber(path),
+    }
+    .map_err(|error| error.error)?;
+    sync_folder_of(path)
+}
+
+/// What is there, if that is a file.
+fn file_there(looked: io::Result<fs::Metadata>) -> io::Result<Option<fs::Metadata>> {
+    match looked {
+        Ok(there) if there.is_file() => Ok(Some(there)),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a path leads to, also where nothing is there yet.
@@ -117,27 +152,6 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("too many links"))
-}
-
-/// Writes a file that is not there yet, with mode 0600, durably; nobody ever sees half of it.
-///
-/// # Errors
-/// [`StoreError::Exists`]; a link of that name counts.
-pub fn write_new<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), StoreError> {
-    let folder = folder_of(path);
-    let aside = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder)?;
-        for piece in pieces {
-            file.write_all(piece)?;
-        }
-        file.as_file().sync_all()?;
-        file.persist_noclobber(path).map_err(|error| error.error)?;
-        sync_folder_of(path)
-    };
-    aside().map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
-        _ => StoreError::Write { path: path.to_owned(), error },
-    })
 }
 
 /// Removes a file, durably; false if it was not there.

@@ -111,6 +111,27 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a file of the store is there and is not what it is to be, or may not be read as it lies there.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. }
+            | Self::DamagedX509 { .. }
+            | Self::DamagedOrigins { .. }
+            | Self::Misfiled { .. }
+            | Self::TooLarge { .. }
+            | Self::Exposed { .. }
+            | Self::Read { .. } => true,
+            Self::Write { .. }
+            | Self::Exists { .. }
+            | Self::KeyExists { .. }
+            | Self::Occupied { .. }
+            | Self::NoKey(_)
+            | Self::Key(_)
+            | Self::SmimeKey(_)
+            | Self::Merge(_) => false,
+        }
+    }
+
     /// A failure of the shared directory as a whole.
     pub(super) fn of_directory(path: &Path, error: openpgp_cert_d::Error) -> Self {
         let error = match error {

@@ -59,7 +59,7 @@ impl Keystore {
         let fingerprint = key.fingerprint();
         let path = self.key_path(&fingerprint);
         let bytes = Zeroizing::new(key.to_bytes()?);
-        let _lock = Lock::take(&self.keys, ".lock")?;
+        let _lock = self.lock_keys()?;
         match self.key(&fingerprint)? {
             Some(there) if there.to_bytes()? == *bytes => return Ok(Outcome::Unchanged),
             Some(_) => return Err(StoreError::KeyExists { fingerprint, path }),
@@ -83,7 +83,7 @@ impl Keystore {
         change: impl FnOnce(Key) -> Result<Key, E>,
     ) -> Result<Key, E> {
         let changed = {
-            let _lock = Lock::take(&self.keys, ".lock")?;
+            let _lock = self.lock_keys()?;
             let there = self.key(fingerprint)?.ok_or_else(|| StoreError::NoKey(fingerprint.clone()))?;
             let before = Zeroizing::new(there.to_bytes().map_err(StoreError::from)?);
             let changed = change(there)?;
@@ -104,6 +104,11 @@ impl Keystore {
     pub fn revocation(&self, fingerprint: &Fingerprint) -> Result<Option<String>, StoreError> {
         let path = self.keys.join(format!("{fingerprint}.rev.asc"));
         Ok(disk::read_private(&path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The lock for writing own keys of either suite.
+    pub(super) fn lock_keys(&self) -> Result<Lock, StoreError> {
+        Lock::take(&self.keys, ".lock")
     }
 
     fn key_path(&self, fingerprint: &Fingerprint) -> PathBuf {

@@ -1,12 +1,12 @@
-//! Since when a certificate is known for an address: a file of lines `TIME FINGERPRINT ADDRESS`, the first of a pair
-//! counts. Lines are only ever added, each in one write under a lock, so a kill leaves half a line at worst, which
-//! counts for nothing. Nothing else depends on it: without a line the time of the certificate's own file is told,
-//! which may be later than the truth.
+//! Since when a certificate of either suite is known for an address: a file of lines `TIME FINGERPRINT ADDRESS`, the
+//! first of a pair counts. Lines are only ever added, in one write under a lock, so a kill leaves half a line at worst,
+//! which counts for nothing. Nothing else depends on it, unlike on the origins, which decide whom to trust: without a
+//! line the time of the certificate's own file is told, which may be later than the truth.
 
 use std::{
-    fs,
+    fmt, fs,
     fs::OpenOptions,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
 };
@@ -14,8 +14,16 @@ use std::{
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Keystore, StoreError, disk};
+use super::{Keystore, Outcome, StoreError, disk};
 use crate::{crypt::Fingerprint, mail::Address};
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    since: Timestamp,
+    fingerprint: Fingerprint,
+    address: Address,
+}
 
 impl Keystore {
     /// Since when a certificate of the store is known for an address; none if nothing tells.
@@ -23,43 +31,62 @@ impl Keystore {
     /// # Errors
     /// The file is there and cannot be read.
     pub fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Result<Option<Timestamp>, StoreError> {
-        let path = self.known();
-        let text = match fs::read(&path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(StoreError::Read { path, error }),
-        };
-        let noted = text.split_inclusive('\n').filter_map(|line| {
-            let (time, rest) = line.strip_suffix('\n')?.split_once(' ')?;
-            let (of, whom) = rest.split_once(' ')?;
-            let same = of == fingerprint.as_str() && Address::parse(whom).as_ref() == Ok(address);
-            same.then(|| time.parse::<Timestamp>().ok())?
-        });
+        let of = |noted: &Noted| noted.fingerprint == *fingerprint && noted.address == *address;
+        let noted = self.noted()?.into_iter().filter(of).map(|noted| noted.since);
         Ok(noted.min().or_else(|| self.file_time(fingerprint)))
     }
 
-    /// Notes that a certificate is known for addresses from now on. It is not synced: a loss costs a date.
+    /// Notes that a certificate is known for addresses from now on, unless it is known already. It is not synced: a loss
+    /// costs a date.
     pub(super) fn note(&self, fingerprint: &Fingerprint, addresses: &[Address]) -> Result<(), StoreError> {
-        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-        let lines: String = addresses.iter().map(|address| format!("{now} {fingerprint} {address}\n")).collect();
-        if lines.is_empty() {
-            return Ok(());
+        let since = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+        let noted = |address: &Address| Noted { since, fingerprint: fingerprint.clone(), address: address.clone() };
+        self.add(&addresses.iter().map(noted).collect::<Vec<_>>()).map(drop)
+    }
+
+    /// All lines.
+    pub(super) fn noted(&self) -> Result<Vec<Noted>, StoreError> {
+        let path = self.known();
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Noted::parse_all(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(StoreError::Read { path, error }),
+        }
+    }
+
+    /// Puts lines of a backup beside those that are here.
+    pub(super) fn restore_noted(&self, noted: &[Noted]) -> Result<Outcome, StoreError> {
+        let none = self.noted()?.is_empty();
+        Ok(match self.add(noted)? {
+            false => Outcome::Unchanged,
+            true if none => Outcome::New,
+            true => Outcome::Merged,
+        })
+    }
+
+    /// Adds the lines that say more than those that are here; false if none does.
+    fn add(&self, noted: &[Noted]) -> Result<bool, StoreError> {
+        if noted.is_empty() {
+            return Ok(false);
         }
         let path = self.known();
         if let Some(folder) = path.parent() {
             disk::make_private(folder)?;
         }
-        let append = || -> io::Result<()> {
+        let append = || -> io::Result<bool> {
             let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
             // Freed when the file is closed, however that comes.
             flock(&file, FlockOperation::LockExclusive)?;
-            let mut last = [b'\n'];
-            if file.metadata()?.len() > 0 {
-                file.seek(SeekFrom::End(-1))?;
-                file.read_exact(&mut last)?;
+            let mut before = Vec::new();
+            file.read_to_end(&mut before)?;
+            let there = Noted::parse_all(&before);
+            let is_new = |one: &&Noted| !there.iter().any(|other| other.says(one));
+            let lines: String = noted.iter().filter(is_new).map(Noted::to_string).collect();
+            if lines.is_empty() {
+                return Ok(false);
             }
-            let start = if last == [b'\n'] { "" } else { "\n" };
-            file.write_all(format!("{start}{lines}").as_bytes())
+            let start = if before.last().is_none_or(|last| *last == b'\n') { "" } else { "\n" };
+            file.write_all(format!("{start}{lines}").as_bytes()).map(|()| true)
         };
         append().map_err(StoreError::write(&path))
     }
@@ -73,5 +100,34 @@ impl Keystore {
 
     fn known(&self) -> PathBuf {
         self.x509.with_file_name("known")
+    }
+}
+
+impl Noted {
+    /// The whole lines of a file; what is none counts for nothing.
+    pub(super) fn parse_all(bytes: &[u8]) -> Vec<Self> {
+        String::from_utf8_lossy(bytes).split_inclusive('\n').filter_map(Self::parse).collect()
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (time, rest) = line.strip_suffix('\n')?.split_once(' ')?;
+        let (fingerprint, address) = rest.split_once(' ')?;
+        Some(Self {
+            since: time.parse().ok()?,
+            fingerprint: Fingerprint::parse(fingerprint)?,
+            address: Address::parse(address).ok()?,
+        })
+    }
+
+    /// Whether it says what another does, or an earlier time.
+    fn says(&self, other: &Self) -> bool {
+        self.since <= other.since && self.fingerprint == other.fingerprint && self.address == other.address
+    }
+}
+
+impl fmt::Display for Noted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { since, fingerprint, address } = self;
+        writeln!(f, "{since} {fingerprint} {address}")
     }
 }

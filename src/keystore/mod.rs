@@ -1,9 +1,10 @@
 //! Layer 4: certificates and keys at rest.
 //!
 //! OpenPGP certificates lie in the shared directory that other programs use too (draft-nwjw-openpgp-cert-d), X.509
-//! certificates in a folder of their own, own keys in a third, always locked. Files are 0600 in folders 0700, written aside, synced and renamed
-//! under a lock, so neither a second process nor a kill at any moment leaves half a file. What is damaged is named,
-//! never passed over in silence. Whom a certificate is trusted for is not decided here.
+//! certificates in a folder of their own, own keys in a third, always locked. Files are 0600 in folders 0700, written
+//! aside, synced and renamed under a lock, so neither a second process nor a kill at any moment leaves half a file. There
+//! is one lock for own keys, one for OpenPGP certificates and their origins, one for X.509 certificates; nobody takes one
+//! while holding another. What is damaged is named, never passed over in silence. Whom a certificate is trusted for is not decided here.
 
 mod backup;
 mod certificates;
@@ -24,7 +25,7 @@ use std::{
 };
 
 pub use backup::{Piece, StoredFile, comes_first};
-pub use disk::{Lock, make_private, overwrite, write as replace, write_new};
+pub use disk::{Lock, make_private, overwrite, write as replace, write_new, write_public};
 pub use error::StoreError;
 pub use origins::Provenance;
 pub use web::{Published, publish};
@@ -52,6 +53,17 @@ pub enum Outcome {
     Merged,
     /// Nothing that was not there already.
     Unchanged,
+}
+
+impl Outcome {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Merged => "merged",
+            Self::Unchanged => "unchanged",
+        }
+    }
 }
 
 impl Keystore {

@@ -6,11 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Keystore, Outcome, StoreError,
-    disk::{self, Lock},
-    find::Source,
-};
+use super::{Keystore, Outcome, StoreError, disk, find::Source};
 use crate::{
     crypt::{Fingerprint, PublicCertificate, pgp::Certificate},
     mail::Address,
@@ -60,45 +56,37 @@ impl Keystore {
     ) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
         let found = Provenance { address: Some(address.clone()), source: Some(source), since: at };
+        let lock = self.lock()?;
+        let mut known = match self.changed(&fingerprint)? {
+            // What a removal that was cut short left behind says nothing of the one that is found now.
+            None => Vec::new(),
+            Some(since) => match self.origins(&fingerprint)? {
+                known if known.is_empty() => vec![Provenance { address: None, source: None, since }],
+                known => known,
+            },
+        };
         // First where it came from: if this ends here, it counts for no more than it is.
-        let _lock = Lock::take(&self.origins, ".lock")?;
-        let mut known = self.origins(&fingerprint)?;
-        if known.is_empty()
-            && let Some(since) = self.changed(&fingerprint)?
-        {
-            known.push(Provenance { address: None, source: None, since });
-        }
         if !known.iter().any(|one| one.address == found.address && one.source == found.source) {
             known.push(found);
             self.write_origins(&fingerprint, known)?;
         }
-        self.insert(certificate)
+        self.place(&lock, certificate)
     }
 
     /// Remembers of a certificate that was found that it was imported by hand too, from now on.
     pub fn note_imported(&self, fingerprint: &Fingerprint, at: Timestamp) -> Result<(), StoreError> {
-        if !self.origins_path(fingerprint).exists() {
-            return Ok(());
-        }
-        let _lock = Lock::take(&self.origins, ".lock")?;
+        let _lock = self.lock()?;
         let mut known = self.origins(fingerprint)?;
-        if known.iter().all(|one| one.source.is_some()) {
+        // None is said of one that was only imported.
+        if !known.is_empty() && known.iter().all(|one| one.source.is_some()) {
             known.push(Provenance { address: None, source: None, since: at });
             self.write_origins(fingerprint, known)?;
         }
         Ok(())
     }
 
-    /// Forgets where a certificate came from.
-    pub(super) fn forget_origins(&self, fingerprint: &Fingerprint) -> Result<(), StoreError> {
-        if self.origins.is_dir() {
-            let _lock = Lock::take(&self.origins, ".lock")?;
-            disk::remove(&self.origins_path(fingerprint))?;
-        }
-        Ok(())
-    }
-
-    fn write_origins(&self, fingerprint: &Fingerprint, known: Vec<Provenance>) -> Result<(), StoreError> {
+    /// Under the lock of certificates.
+    pub(super) fn write_origins(&self, fingerprint: &Fingerprint, known: Vec<Provenance>) -> Result<(), StoreError> {
         let path = self.origins_path(fingerprint);
         let bytes = serde_json::to_vec(&File { version: 1, known });
         let bytes = bytes.map_err(|error| StoreError::Write { path: path.clone(), error: error.into() })?;

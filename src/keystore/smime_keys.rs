@@ -61,8 +61,7 @@ impl Keystore {
     /// ([`StoreError::KeyExists`]).
     pub fn store_smime_key(&self, key: &Key) -> Result<Outcome, StoreError> {
         key.to_pem()?;
-        let _lock = Lock::take(&self.keys, ".lock")?;
-        self.place_smime_key(key)
+        self.place_own(&self.lock_keys()?, key)
     }
 
     /// Changes a stored key under the lock.
@@ -74,14 +73,7 @@ impl Keystore {
         fingerprint: &Fingerprint,
         change: impl FnOnce(Key) -> Result<Key, E>,
     ) -> Result<Key, E> {
-        let none = || StoreError::NoKey(fingerprint.clone());
-        let _lock = Lock::take(&self.keys, ".lock")?;
-        let changed = change(self.smime_key(fingerprint)?.ok_or_else(none)?)?;
-        if changed.fingerprint().as_ref() != Some(fingerprint) {
-            return Err(none().into());
-        }
-        disk::write(&self.smime_key_path(fingerprint), changed.to_pem().map_err(StoreError::from)?.as_bytes())?;
-        Ok(changed)
+        self.change_own(fingerprint, change)
     }
 
     /// The same of one that waits for its certificate.
@@ -93,14 +85,7 @@ impl Keystore {
         id: &Fingerprint,
         change: impl FnOnce(Waiting) -> Result<Waiting, E>,
     ) -> Result<Waiting, E> {
-        let none = || StoreError::NoKey(id.clone());
-        let _lock = Lock::take(&self.keys, ".lock")?;
-        let changed = change(self.stored_waiting(id)?.ok_or_else(none)?)?;
-        if changed.id() != *id {
-            return Err(none().into());
-        }
-        disk::write(&self.waiting_path(id), changed.to_pem().map_err(StoreError::from)?.as_bytes())?;
-        Ok(changed)
+        self.change_own(id, change)
     }
 
     /// Stores a key that waits for its certificate.
@@ -108,14 +93,8 @@ impl Keystore {
     /// # Errors
     /// [`StoreError::KeyExists`].
     pub fn store_waiting(&self, waiting: &Waiting) -> Result<Outcome, StoreError> {
-        let pem = waiting.to_pem()?;
-        let (fingerprint, path) = (waiting.id(), self.waiting_path(&waiting.id()));
-        let _lock = Lock::take(&self.keys, ".lock")?;
-        match disk::read_private(&path)? {
-            Some(there) if *there == *pem.as_bytes() => Ok(Outcome::Unchanged),
-            Some(_) => Err(StoreError::KeyExists { fingerprint, path }),
-            None => disk::write(&path, pem.as_bytes()).map(|()| Outcome::New),
-        }
+        waiting.to_pem()?;
+        self.place_own(&self.lock_keys()?, waiting)
     }
 
     /// The keys that wait for their certificates.
@@ -133,18 +112,19 @@ impl Keystore {
     /// Gives each waiting key its certificate, if that is among some, and a stored key that was certified anew a second
     /// file with the new certificate. These are stored then, and given.
     pub fn join(&self, certificates: &[Certificate]) -> Result<Vec<Key>, StoreError> {
-        let (waiting, keys) = (self.waiting()?, self.smime_keys()?);
         let mut joined = Vec::new();
-        if waiting.is_empty() && keys.is_empty() {
+        if !self.keys.is_dir() {
             return Ok(joined);
         }
-        let _lock = Lock::take(&self.keys, ".lock")?;
+        // What is read before the lock may be another's work by then.
+        let lock = self.lock_keys()?;
+        let (waiting, keys) = (self.waiting()?, self.smime_keys()?);
         for waiting in waiting {
             let Some(key) = waiting.complete(certificates) else { continue };
             // A kill between the two leaves both, and the next join removes the second.
             let there = key.fingerprint().map(|own| self.smime_key(&own)).transpose()?.flatten();
             if there.is_none() {
-                self.place_smime_key(&key)?;
+                self.place_own(&lock, &key)?;
             }
             disk::remove(&self.waiting_path(&waiting.id()))?;
             joined.push(key);
@@ -156,7 +136,7 @@ impl Keystore {
             }
             for mut key in keys.iter().cloned() {
                 if key.adopt(std::slice::from_ref(certificate)) {
-                    self.place_smime_key(&key)?;
+                    self.place_own(&lock, &key)?;
                     joined.push(key);
                     break;
                 }
@@ -165,13 +145,27 @@ impl Keystore {
         Ok(joined)
     }
 
-    /// Under the lock.
-    fn place_smime_key(&self, key: &Key) -> Result<Outcome, StoreError> {
-        let fingerprint = key.fingerprint().ok_or(KeyError::NoCertificate)?;
-        let path = self.smime_key_path(&fingerprint);
-        let pem = key.to_pem()?;
-        match self.smime_key(&fingerprint)? {
-            Some(there) if there.to_pem()? == pem => Ok(Outcome::Unchanged),
+    fn change_own<K: Own, E: From<StoreError>>(
+        &self,
+        name: &Fingerprint,
+        change: impl FnOnce(K) -> Result<K, E>,
+    ) -> Result<K, E> {
+        let none = || StoreError::NoKey(name.clone());
+        let _lock = self.lock_keys()?;
+        let changed = change(K::stored(self, name)?.ok_or_else(none)?)?;
+        if changed.name().as_ref() != Some(name) {
+            return Err(none().into());
+        }
+        disk::write(&K::path(self, name), changed.pem().map_err(StoreError::from)?.as_bytes())?;
+        Ok(changed)
+    }
+
+    fn place_own<K: Own>(&self, _lock: &Lock, key: &K) -> Result<Outcome, StoreError> {
+        let fingerprint = key.name().ok_or(KeyError::NoCertificate)?;
+        let path = K::path(self, &fingerprint);
+        let pem = key.pem()?;
+        match K::stored(self, &fingerprint)? {
+            Some(there) if there.pem()? == pem => Ok(Outcome::Unchanged),
             Some(_) => Err(StoreError::KeyExists { fingerprint, path }),
             None => disk::write(&path, pem.as_bytes()).map(|()| Outcome::New),
         }
@@ -194,5 +188,50 @@ impl Keystore {
 
     fn waiting_path(&self, id: &Fingerprint) -> PathBuf {
         self.keys.join(format!("{id}.request.pem"))
+    }
+}
+
+/// A key as it lies here: with its certificate, or waiting for it.
+trait Own: Sized {
+    /// By what its file is named.
+    fn name(&self) -> Option<Fingerprint>;
+    fn path(store: &Keystore, name: &Fingerprint) -> PathBuf;
+    fn stored(store: &Keystore, name: &Fingerprint) -> Result<Option<Self>, StoreError>;
+    fn pem(&self) -> Result<String, KeyError>;
+}
+
+impl Own for Key {
+    fn name(&self) -> Option<Fingerprint> {
+        self.fingerprint()
+    }
+
+    fn path(store: &Keystore, name: &Fingerprint) -> PathBuf {
+        store.smime_key_path(name)
+    }
+
+    fn stored(store: &Keystore, name: &Fingerprint) -> Result<Option<Self>, StoreError> {
+        store.smime_key(name)
+    }
+
+    fn pem(&self) -> Result<String, KeyError> {
+        self.to_pem()
+    }
+}
+
+impl Own for Waiting {
+    fn name(&self) -> Option<Fingerprint> {
+        Some(self.id())
+    }
+
+    fn path(store: &Keystore, name: &Fingerprint) -> PathBuf {
+        store.waiting_path(name)
+    }
+
+    fn stored(store: &Keystore, name: &Fingerprint) -> Result<Option<Self>, StoreError> {
+        store.stored_waiting(name)
+    }
+
+    fn pem(&self) -> Result<String, KeyError> {
+        self.to_pem()
     }
 }

@@ -109,6 +109,21 @@ fn a_second_copy_is_joined_to_the_first() {
 }
 
 #[test]
+fn an_update_stores_nothing_new() {
+    let (folder, store) = store();
+    let (key, revocation) = make("kim@example.org");
+    let revoked = Certificate::parse_all(revocation.as_bytes()).unwrap().remove(0);
+    assert!(store.update(&revoked).unwrap().is_none());
+    assert!(!folder.path().join("new").exists());
+    store.insert(&key.certificate()).unwrap();
+    assert!(store.update(&revoked).unwrap().unwrap().revoked(at()).is_some());
+    assert!(store.certificate(&key.fingerprint()).unwrap().unwrap().revoked(at()).is_some());
+    store.remove(&key.fingerprint()).unwrap();
+    assert!(store.update(&revoked).unwrap().is_none());
+    assert!(store.certificate(&key.fingerprint()).unwrap().is_none());
+}
+
+#[test]
 fn what_is_damaged_is_named_and_the_rest_is_found() {
     let (_folder, store) = store();
     let (kim, lee) = (certificate("kim@example.org"), certificate("lee@example.org"));
@@ -276,4 +291,6 @@ fn child_rewrites_for_ever() {
     }
 }
 
+mod backup;
+mod origins;
 mod x509;

@@ -3,9 +3,8 @@
 
 use std::{
     fs,
-    fs::{DirBuilder, File, Permissions},
+    fs::{DirBuilder, Permissions},
     io,
-    io::Write,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -48,9 +47,9 @@ pub fn publish(root: &Path, certificate: &Certificate, address: &Address) -> Res
         make_public(&folder.join("hu"))?;
         let policy = folder.join("policy");
         if policy.symlink_metadata().is_err() {
-            write_public(&policy, b"")?;
+            disk::write_public(&policy, b"")?;
         }
-        write_public(file, &bytes)?;
+        disk::write_public(file, &bytes)?;
     }
     let urls = [true, false].map(|advanced| url(address, advanced));
     Ok(Published { address: address.clone(), files, urls })
@@ -85,19 +84,4 @@ fn make_public(folder: &Path) -> Result<(), StoreError> {
         disk::sync_folder_of(folder)
     };
     made().map_err(StoreError::write(folder))
-}
-
-/// Writes a file whole, mode 0644: a web server reads it.
-fn write_public(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let aside = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        let whole: &File = file.as_file();
-        whole.set_permissions(Permissions::from_mode(0o644))?;
-        whole.sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        disk::sync_folder_of(path)
-    };
-    aside().map_err(StoreError::write(path))
 }

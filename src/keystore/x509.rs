@@ -58,7 +58,7 @@ impl Keystore {
     /// ([`Outcome::Merged`]); never the other way round.
     pub fn insert_x509(&self, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
-        let _lock = Lock::take(&self.x509, ".lock")?;
+        let _lock = self.lock_x509()?;
         let there = match self.stored_x509(&fingerprint, Origin::Imported)? {
             Some(there) => Some((there, Origin::Imported)),
             None => self.stored_x509(&fingerprint, Origin::Candidate)?.map(|there| (there, Origin::Candidate)),
@@ -86,7 +86,7 @@ impl Keystore {
         if !self.x509.is_dir() {
             return Ok(false);
         }
-        let _lock = Lock::take(&self.x509, ".lock")?;
+        let _lock = self.lock_x509()?;
         let imported = disk::remove(&self.x509_path(fingerprint, Origin::Imported))?;
         let candidate = match self.x509_folder(Origin::Candidate).is_dir() {
             true => disk::remove(&self.x509_path(fingerprint, Origin::Candidate))?,
@@ -114,11 +114,16 @@ impl Keystore {
         }
     }
 
+    /// The lock for writing these certificates.
+    pub(super) fn lock_x509(&self) -> Result<Lock, StoreError> {
+        Lock::take(&self.x509, ".lock")
+    }
+
     pub(super) fn x509_path(&self, fingerprint: &Fingerprint, origin: Origin) -> PathBuf {
         self.x509_folder(origin).join(format!("{fingerprint}.pem"))
     }
 
-    fn x509_folder(&self, origin: Origin) -> PathBuf {
+    pub(super) fn x509_folder(&self, origin: Origin) -> PathBuf {
         match origin {
             Origin::Imported => self.x509.clone(),
             Origin::Candidate => self.x509.join(Path::new("candidates")),

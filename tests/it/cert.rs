@@ -26,6 +26,32 @@ fn imported_listed_shown_exported_removed() {
 }
 
 #[test]
+fn a_damaged_one_is_removed_by_its_fingerprint() {
+    let home = Home::new();
+    for (specimen_of, folder) in [("bob.asc", "pgp.cert.d"), ("dave.pem", "x509")] {
+        let import =
+            home.sealpost(["cert", "import", "-", "--json"]).stdin(specimen(specimen_of)).run().expect(0).json();
+        let fingerprint = import["certificates"][0]["fingerprint"].as_str().unwrap().to_owned();
+        let path = match folder {
+            "x509" => home.state().join(format!("x509/{fingerprint}.pem")),
+            _ => {
+                let name = fingerprint.to_lowercase();
+                home.state().join(folder).join(&name[..2]).join(&name[2..])
+            }
+        };
+        std::fs::write(&path, "rubbish").unwrap();
+        home.sealpost(["cert", "show", &fingerprint]).run().expect(65);
+        let removed = home.sealpost(["cert", "remove", &fingerprint, "--json"]).run().expect(0).json();
+        assert_eq!(removed["certificate"]["fingerprint"], fingerprint.as_str());
+        assert_eq!(removed["certificate"]["outcome"], "removed");
+        assert!(removed["certificate"]["reason"].as_str().unwrap().contains("is damaged"), "{removed}");
+        assert!(!path.exists());
+        home.sealpost(["cert", "remove", &fingerprint]).run().expect(66);
+        home.sealpost(["cert", "import", "-"]).stdin(specimen(specimen_of)).run().expect(0);
+    }
+}
+
+#[test]
 fn the_secret_half_of_a_key_is_not_kept_as_a_certificate() {
     let home = Home::new();
     home.sealpost(["cert", "import", "-"]).stdin(specimen("bob.key")).run().expect(0);

@@ -188,13 +188,18 @@ fn prometheus_gets_a_file_that_is_there_whole() {
     assert!(!text.contains("erin"), "what has no certificate has no days");
     assert!(text.ends_with('\n'));
 
-    // A link stays one, a second look takes the place of the first, and nothing else is left in the folder.
+    // A second look takes the place of the first, and nothing else is left in the folder.
     fs::create_dir(home.path("metrics")).unwrap();
-    fs::rename(&path, home.path("metrics/real.prom")).unwrap();
-    symlink("metrics/real.prom", &path).unwrap();
-    check();
-    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    fs::rename(&path, home.path("metrics/sealpost.prom")).unwrap();
+    home.sealpost(["cert", "check", "bob@example.test", "--prometheus", "metrics/sealpost.prom"]).run().expect(0);
+    assert_ne!(fs::read_to_string(home.path("metrics/sealpost.prom")).unwrap(), text);
     assert_eq!(fs::read_dir(home.path("metrics")).unwrap().count(), 1);
+    // Whoever may write to the folder does not choose what is written.
+    fs::write(home.path("precious"), "precious").unwrap();
+    symlink("precious", &path).unwrap();
+    home.sealpost(["cert", "check", "bob@example.test", "--prometheus", "sealpost.prom"]).run().expect(73);
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(home.path("precious")).unwrap(), "precious");
     for bad in ["none/sealpost.prom", "metrics", "/dev/full"] {
         home.sealpost(["cert", "check", "bob@example.test", "--prometheus", bad]).run().expect(73);
     }

@@ -394,6 +394,28 @@ fn refreshed_extended_revoked() {
 }
 
 #[test]
+fn what_one_source_does_not_say_another_may() {
+    let scene = Scene::new();
+    let kim = Kim::new();
+    let published = kim.certificate();
+    scene.home.sealpost(["cert", "import", "-"]).stdin(published.clone()).run().expect(0);
+    scene.server.will(&wkd(ADVANCED), Reply::Body(published));
+    kim.change(&["revoke", "kim@example.test", "--reason", "compromised", "--passphrase", "file:pw"]);
+    scene.server.will(&by_fingerprint(&kim.fingerprint), Reply::Body(kim.certificate()));
+    // The directory goes on to give out the one that is not revoked.
+    let refreshed = scene.home.sealpost(["cert", "refresh", "--json", "kim@example.test"]).run().expect(0).json();
+    assert_eq!(refreshed["results"][0]["status"], "revoked", "{refreshed}");
+    assert_eq!(refreshed["results"][0]["source"], "vks");
+    let again = scene.home.sealpost(["cert", "refresh", "--json", "kim@example.test"]).run().expect(0).json();
+    assert_eq!((&again["results"][0]["status"], &again["results"][0]["source"]), (&"unchanged".into(), &"wkd".into()));
+    // One that fails is told of, and takes nothing from the other.
+    scene.server.will(&by_fingerprint(&kim.fingerprint), Reply::Status(503));
+    let half = scene.home.sealpost(["cert", "refresh", "--json", "kim@example.test"]).run().expect(0).json();
+    assert_eq!(half["results"][0]["status"], "unchanged", "{half}");
+    assert_eq!(half["results"][0]["tried"][0]["outcome"], "failed");
+}
+
+#[test]
 fn refreshing_replaces_nothing() {
     let scene = Scene::new();
     let (first, known) = made("kim@example.test", &[]);

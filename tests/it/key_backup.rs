@@ -18,7 +18,7 @@ fn full() -> Home {
     home
 }
 
-/// The files below a folder but locks and what can be lost, each with its bytes.
+/// The files below a folder but locks, each with its bytes.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
@@ -26,7 +26,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         let name = entry.file_name().into_string().unwrap();
         if entry.file_type().unwrap().is_dir() {
             all.extend(files(&entry.path()).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
-        } else if !name.starts_with('.') && !name.contains("lock") && name != "known" {
+        } else if !name.starts_with('.') && !name.contains("lock") {
             all.insert(name, fs::read(entry.path()).unwrap());
         }
     }
@@ -58,7 +58,7 @@ fn everything_comes_back_as_it_was_and_a_second_time_changes_nothing() {
     assert!(outcomes(&restored).values().all(|outcome| outcome == "restored"), "{restored:?}");
     let (before, after) = (files(&home.state()), files(&new.state()));
     assert!(before.keys().any(|name| name.ends_with(".rev.asc")), "{:?}", before.keys());
-    assert!(before.keys().any(|name| name.ends_with(".request.pem")));
+    assert!(before.keys().any(|name| name.ends_with(".request.pem")) && before.contains_key("known"));
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     assert_eq!(before, after);
     use std::os::unix::fs::PermissionsExt;
@@ -101,6 +101,36 @@ fn what_differs_stays_and_is_named() {
     assert_eq!(outcomes.values().filter(|outcome| *outcome == "unchanged").count(), outcomes.len() - 2, "{outcomes:?}");
     assert!(restored.error()["text"].as_str().unwrap().contains("2 of"), "{restored:?}");
     assert_eq!(files(&home.state()), before);
+}
+
+#[test]
+fn what_is_damaged_here_stays_and_the_rest_comes_back() {
+    let home = full();
+    let whole = backup(&home);
+    let names = files(&home.state());
+    let in_folder = |folder: &str| names.keys().filter(|name| name.starts_with(folder)).cloned().collect::<Vec<_>>();
+    let (keys, certificates, x509) = (in_folder("keys/"), in_folder("pgp.cert.d/"), in_folder("x509/"));
+    let of = |suffix: &str| keys.iter().find(|name| name.ends_with(suffix)).unwrap();
+    let damaged = [of(".pgp"), of(".request.pem"), &certificates[0], &x509[0]].map(Clone::clone);
+    for name in &damaged {
+        fs::write(home.state().join(name), "rubbish").unwrap();
+    }
+    std::os::unix::fs::symlink("nowhere", home.state().join("config.toml.new")).unwrap();
+    fs::rename(home.state().join("config.toml.new"), home.state().join("config.toml")).unwrap();
+    let gone = [of(".rev.asc"), &certificates[1]].map(|name| home.state().join(name));
+    for path in &gone {
+        fs::remove_file(path).unwrap();
+    }
+    let restored = restore(&home, &whole).expect(73);
+    let outcomes = outcomes(&restored);
+    let count = |word: &str| outcomes.values().filter(|outcome| *outcome == word).count();
+    assert_eq!((count("differs"), count("restored")), (damaged.len() + 1, gone.len()), "{outcomes:?}");
+    assert!(gone.iter().all(|path| path.exists()));
+    for name in &damaged {
+        assert_eq!(fs::read(home.state().join(name)).unwrap(), b"rubbish");
+    }
+    let words = home.sealpost(["key", "import", "b", "--passphrase", "file:pw"]).run().expect(73).words();
+    assert_eq!(words.matches(" is damaged: ").count(), damaged.len(), "{words}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
     place.warn(voice);
     if let Some(path) = &arguments.prometheus {
         // Whoever collects it is another user.
-        keystore::overwrite(path, metrics::text(&checked, at).as_bytes(), Some(0o644))?;
+        keystore::write_public(path, metrics::text(&checked, at).as_bytes())?;
     }
     let report = Report::new(&checked);
     if voice.json {

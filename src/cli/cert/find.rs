@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{CertificateJson, Judging};
 use crate::{
     cli::{
-        composition::{self, Place},
+        composition::{Place, drive},
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::CertFind,
@@ -19,10 +19,7 @@ use crate::{
         find::{self, Compared, Known, Looked},
         send::trust_of,
     },
-    keystore::{
-        Outcome,
-        find::{Question, Source},
-    },
+    keystore::find::{Question, Source},
     mail::Address,
 };
 
@@ -88,11 +85,8 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
     if !questions.is_empty() {
         let sources = sources::sources(config.find(), arguments.source)?;
         let mut answers = Vec::with_capacity(questions.len());
-        let runtime = composition::runtime()?;
         let tell = |place: usize, looked: Looked| answers.push((place, looked));
-        runtime.block_on(find::ask(questions, &sources, sources::patience(config.find()), tell));
-        // A name look-up that hangs must not hold the exit up.
-        runtime.shutdown_background();
+        drive(find::ask(questions, &sources, sources::patience(config.find()), tell))?;
         for (question, looked) in answers {
             let index = places[question];
             let finding = Finding { address: &whom[index], known: &known[index], place, judging: &judging, at };
@@ -142,7 +136,7 @@ impl Finding<'_> {
         let kind = sources::kind(&looked);
         let reason = sources::reason(&looked);
         let tried = TriedJson::all(&looked);
-        let Some((source, found)) = looked.found else {
+        let Some((source, found)) = looked.found.into_iter().next() else {
             let status = if kind == Kind::Recipients { "not-found" } else { "failed" };
             let result = ResultJson { tried, ..ResultJson::new(self.address, status, Vec::new()) };
             return Ok((result, Some((kind, reason))));
@@ -186,11 +180,7 @@ impl Finding<'_> {
 
     fn keep(&self, certificate: &Certificate, source: Source) -> Result<&'static str, Failure> {
         let now = Timestamp::now();
-        Ok(match self.place.keystore.insert_found(certificate, self.address, source, now)? {
-            Outcome::New => "new",
-            Outcome::Merged => "merged",
-            Outcome::Unchanged => "unchanged",
-        })
+        Ok(self.place.keystore.insert_found(certificate, self.address, source, now)?.word())
     }
 }
 
@@ -270,7 +260,7 @@ pub fn worst(kinds: impl Iterator<Item = Kind>) -> Option<Kind> {
 }
 
 impl TriedJson {
-    /// All that were asked before the one that had something.
+    /// All that were asked and had nothing.
     pub fn all(looked: &Looked) -> Vec<Self> {
         let tried = looked.tried.iter().map(|(source, error)| Self {
             source: source.word(),

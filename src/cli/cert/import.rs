@@ -65,12 +65,7 @@ fn tell(
     let mut imported = Vec::new();
     // Judged once all are there: one may be the issuer of another.
     for (outcome, certificate) in stored {
-        let outcome = match outcome {
-            Outcome::New => "new",
-            Outcome::Merged => "merged",
-            Outcome::Unchanged => "unchanged",
-        };
-        imported.push(CertificateJson { outcome: Some(outcome), ..judging.show(certificate) });
+        imported.push(CertificateJson { outcome: Some(outcome.word()), ..judging.show(certificate) });
     }
     for certificate in &imported {
         voice.say(format_args!("{}: {}", certificate.outcome.unwrap_or_default(), certificate.line()));

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::find::{KnownJson, TriedJson, addresses, conflict, known_for, known_json, worst};
 use crate::{
     cli::{
-        composition::{self, Place},
+        composition::{Place, drive},
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::CertRefresh,
@@ -19,7 +19,7 @@ use crate::{
     },
     crypt::{Fingerprint, PublicCertificate, pgp::Certificate},
     flow::find::{self, Change, Known, Looked},
-    keystore::find::Question,
+    keystore::find::{Question, Source},
     mail::Address,
 };
 
@@ -28,9 +28,9 @@ use crate::{
 pub struct ResultJson {
     pub address: String,
     pub fingerprint: String,
-    /// `unchanged`, `extended`, `revoked`, `updated`, `conflict`, `not-found` or `failed`.
+    /// `unchanged`, `extended`, `revoked`, `updated`, `removed`, `conflict`, `not-found` or `failed`.
     pub status: &'static str,
-    /// Who had something.
+    /// Who had something: the last of those that changed it, else the first.
     source: Option<&'static str>,
     /// Until when it is of use; none if it never expires.
     expires: Option<String>,
@@ -80,10 +80,7 @@ pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) 
             // Told once all are asked: what others have is stored all the same.
             Err(failure) => lost = lost.take().or(Some(failure)),
         };
-        let runtime = composition::runtime()?;
-        runtime.block_on(find::ask(questions, &sources, sources::patience(config.find()), tell));
-        // A name look-up that hangs must not hold the exit up.
-        runtime.shutdown_background();
+        drive(find::ask(questions, &sources, sources::patience(config.find()), tell))?;
         if let Some(failure) = lost {
             return Err(failure);
         }
@@ -158,45 +155,57 @@ impl Target {
             address: self.address.to_string(),
             fingerprint: self.certificate.fingerprint().to_string(),
             status: "not-found",
-            source: looked.found.as_ref().map(|(source, _)| source.word()),
+            source: looked.found.first().map(|(source, _)| source.word()),
             expires: self.certificate.expires(at).map(|expiry| expiry.to_string()),
             found: Vec::new(),
             known: Vec::new(),
             tried: TriedJson::all(&looked),
         };
-        let Some((source, found)) = looked.found else {
+        if looked.found.is_empty() {
             let failed = kind != Kind::Recipients;
             result.status = if failed { "failed" } else { "not-found" };
             return Ok((result, failed.then_some((kind, reason))));
-        };
-        let (same, others): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
-        for new in same {
-            place.keystore.insert(&new)?;
-            result.status = match self.change(place, at)? {
-                Change::Unchanged => "unchanged",
-                Change::Extended => "extended",
-                Change::Revoked => "revoked",
-                Change::Updated => "updated",
-            };
-            let now = place.keystore.certificate(&self.certificate.fingerprint())?;
-            result.expires = now.and_then(|one| one.expires(at)).map(|expiry| expiry.to_string());
         }
-        let compared = find::compare(&self.known, others, at);
-        if compared.conflicting.is_empty() {
+        let mut latest = self.certificate.clone();
+        let mut conflicting: Vec<(Source, Vec<Certificate>)> = Vec::new();
+        for (source, found) in looked.found {
+            let (same, others): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
+            for new in same {
+                let Some(now) = place.keystore.update(&new)? else {
+                    // Whoever parted with it while it was asked for is not given it back, nor told what it conflicts with.
+                    return Ok((ResultJson { status: "removed", source: None, ..result }, None));
+                };
+                if find::change(&latest, &now, at) != Change::Unchanged {
+                    result.source = Some(source.word());
+                }
+                latest = now;
+                result.status = match find::change(&self.certificate, &latest, at) {
+                    Change::Unchanged => "unchanged",
+                    Change::Extended => "extended",
+                    Change::Revoked => "revoked",
+                    Change::Updated => "updated",
+                };
+                result.expires = latest.expires(at).map(|expiry| expiry.to_string());
+            }
+            let others = find::compare(&self.known, others, at).conflicting;
+            if !others.is_empty() {
+                conflicting.push((source, others));
+            }
+        }
+        if conflicting.is_empty() {
             return Ok((result, None));
         }
         result.status = "conflict";
-        result.found = compared.conflicting.iter().map(|one| one.fingerprint().to_string()).collect();
         result.known = known_json(&self.known, &self.address, place)?;
-        let reason = conflict(source, &compared.conflicting, &result.known);
+        let reasons = conflicting.iter().map(|(source, others)| conflict(*source, others, &result.known));
+        let reason = reasons.collect::<Vec<_>>().join("; ");
+        for fingerprint in conflicting.iter().flat_map(|(_, others)| others).map(|one| one.fingerprint().to_string()) {
+            if !result.found.contains(&fingerprint) {
+                result.found.push(fingerprint);
+            }
+        }
         Ok((result, Some((Kind::Recipients, reason))))
-    }
-
-    /// What of the stored one is other than before.
-    fn change(&self, place: &Place, at: Timestamp) -> Result<Change, Failure> {
-        let after = place.keystore.certificate(&self.certificate.fingerprint())?;
-        Ok(after.map_or(Change::Unchanged, |after| find::change(&self.certificate, &after, at)))
     }
 }
 
@@ -237,5 +246,46 @@ impl ResultJson {
             out += &format!("  {}: {}\n", tried.source, Printable(&tried.detail));
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{
+        config::Home,
+        crypt::pgp::{Key, Profile},
+        keystore::{Keystore, Outcome},
+        mail::Mailbox,
+    };
+
+    /// The refresh of one that its owner prolonged, and of what was found besides.
+    fn refreshed(before: impl FnOnce(&Place, &Certificate)) -> (Place, tempfile::TempDir, Certificate, ResultJson) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(folder.path()), &|_| None).unwrap();
+        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509);
+        let place = Place { home, keystore };
+        let at: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let mailbox = Mailbox::parse("kim@example.org").unwrap();
+        let certificate = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
+        assert_eq!(place.keystore.insert(&certificate).unwrap(), Outcome::New);
+        let named = Target::named(&mailbox.address, &certificate.fingerprint(), &place, at).unwrap().unwrap();
+        before(&place, &certificate);
+        let other = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
+        let looked = Looked { found: vec![(Source::Wkd, vec![certificate.clone(), other])], tried: Vec::new() };
+        let (result, _) = named.result(looked, &place, at).unwrap();
+        (place, folder, certificate, result)
+    }
+
+    #[test]
+    fn what_was_removed_while_it_was_asked_for_stays_away() {
+        let (place, _folder, certificate, result) = refreshed(|place, certificate| {
+            assert!(place.keystore.remove(&certificate.fingerprint()).unwrap());
+        });
+        assert_eq!((result.status, result.found.len()), ("removed", 0));
+        assert!(place.keystore.certificate(&certificate.fingerprint()).unwrap().is_none());
+        assert_eq!(refreshed(|_, _| {}).3.status, "conflict");
     }
 }

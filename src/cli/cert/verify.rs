@@ -52,7 +52,7 @@ pub fn run(arguments: &CertVerify, place: &Place, at: Timestamp, voice: Voice) -
         if let Some(folder) = path.parent() {
             keystore::make_private(folder)?;
         }
-        keystore::overwrite(path, edited.as_bytes(), None)?;
+        keystore::overwrite(path, edited.as_bytes())?;
     }
     // Judged as it counts from now on.
     let shown = Judging::new(place, at)?.show(&certificate);

@@ -24,7 +24,7 @@ pub enum Cert {
     Show(Named),
     /// Write a certificate
     Export(Export),
-    /// Forget a certificate
+    /// Forget a certificate; a damaged one by its full fingerprint
     Remove(Named),
     /// Look, without the network, whether everybody can be written to, and for how long; exit 0 only if all is well
     Check(CertCheck),
@@ -60,7 +60,7 @@ pub struct CertCheck {
     /// How long a certificate is to be usable still, in days
     #[arg(long, value_name = "30d", default_value = "30d")]
     pub within: String,
-    /// Write the result for a Prometheus node exporter's textfile collector too
+    /// Write the result for a Prometheus node exporter's textfile collector too; no link is followed
     #[arg(long, value_name = "FILE")]
     pub prometheus: Option<PathBuf>,
 }

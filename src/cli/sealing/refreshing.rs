@@ -9,7 +9,7 @@ use super::Certificates;
 use crate::{
     cli::{
         cert::Target,
-        composition::{self, Place},
+        composition::{Place, drive},
         exit::Kind,
         failure::{Failure, RecipientReason},
         receipt::WarningJson,
@@ -60,11 +60,8 @@ pub fn refresh(
     let patience = Patience { each: settings.timeout, all: Some(PATIENCE) };
     let mut answers = Vec::with_capacity(targets.len());
     let questions = targets.iter().map(Target::question).collect();
-    let runtime = composition::runtime()?;
     let tell = |index: usize, looked: Looked| answers.push((index, looked));
-    runtime.block_on(find::ask(questions, &sources, patience, tell));
-    // A name look-up that hangs must not hold the run up.
-    runtime.shutdown_background();
+    drive(find::ask(questions, &sources, patience, tell))?;
 
     let (mut warnings, mut conflicts, mut hints) = (Vec::new(), Vec::new(), Vec::new());
     for (index, looked) in answers {

@@ -148,6 +148,41 @@ fn a_waiting_key_is_joined_by_its_certificate_and_certified_anew() {
 }
 
 #[test]
+fn a_key_that_waits_since_a_moment_is_joined() {
+    let (folder, store) = store();
+    let (key, request) = Key::make(&Mailbox::parse("kim@example.org").unwrap(), Algorithm::P256).unwrap();
+    let waiting = Waiting::new(locked(&key), &request).unwrap();
+    let certificate = answer(&key);
+    let lock = store.lock_keys().unwrap();
+    let joins = thread::spawn({
+        let store = open(folder.path());
+        move || store.join(&[certificate]).unwrap().len()
+    });
+    thread::sleep(Duration::from_millis(200));
+    disk::write(&store.keys.join(format!("{}.request.pem", waiting.id())), waiting.to_pem().unwrap().as_bytes())
+        .unwrap();
+    drop(lock);
+    assert_eq!(joins.join().unwrap(), 1);
+    assert!(store.waiting().unwrap().is_empty());
+}
+
+#[test]
+fn one_that_waits_is_changed_as_any_other() {
+    let (_folder, store) = store();
+    let make = || {
+        let (key, request) = Key::make(&Mailbox::parse("kim@example.org").unwrap(), Algorithm::P256).unwrap();
+        Waiting::new(locked(&key), &request).unwrap()
+    };
+    let (one, other) = (make(), make());
+    assert!(matches!(store.change_waiting::<StoreError>(&one.id(), Ok), Err(StoreError::NoKey(_))));
+    store.store_waiting(&one).unwrap();
+    store.change_waiting::<StoreError>(&one.id(), Ok).unwrap();
+    let to_other = store.change_waiting::<StoreError>(&one.id(), |_| Ok(other));
+    assert!(matches!(to_other, Err(StoreError::NoKey(_))));
+    assert_eq!(store.waiting().unwrap().len(), 1);
+}
+
+#[test]
 fn a_kill_leaves_whole_files() {
     let (folder, store) = store();
     let key = locked(&make("kim@example.org"));

@@ -48,6 +48,7 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
     for (name, bytes) in &files {
         restored.push(Restored { file: name, outcome: restore(name, bytes, place)? });
     }
+    place.warn(voice);
     for one in &restored {
         voice.say(format_args!("{} {}", one.outcome, Printable(one.file)));
     }
@@ -91,7 +92,8 @@ fn restore(name: &str, bytes: &[u8], place: &Place) -> Result<&'static str, Fail
 /// Settings are written where there are none.
 fn settings(path: &Path, bytes: &[u8]) -> Result<Option<Outcome>, Failure> {
     if path.symlink_metadata().is_ok() {
-        let same = **input::file(path)? == *bytes;
+        // One that cannot be read differs: it stays, and the rest comes back.
+        let same = input::file(path).is_ok_and(|there| **there == *bytes);
         return Ok(same.then_some(Outcome::Unchanged));
     }
     if let Some(folder) = path.parent() {

@@ -1,0 +1,71 @@
+//! Where certificates came from, while others are at work in the same store.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::keystore::find::Source;
+
+fn found(store: &Keystore, certificate: &Certificate) -> Outcome {
+    store.insert_found(certificate, &address("kim@example.org"), Source::Wkd, at()).unwrap()
+}
+
+/// The sources of a certificate; none is an import.
+fn sources(store: &Keystore, certificate: &Certificate) -> Vec<Option<Source>> {
+    store.origins(&certificate.fingerprint()).unwrap().into_iter().map(|one| one.source).collect()
+}
+
+#[test]
+fn finding_and_removing_do_not_wait_for_each_other() {
+    let (folder, _store) = store();
+    let kim = certificate("kim@example.org");
+    let (done, all_done) = mpsc::channel();
+    for finds in [true, false, true, false] {
+        let (store, kim, done) = (open(folder.path()), kim.clone(), done.clone());
+        thread::spawn(move || {
+            for _ in 0..100 {
+                if finds {
+                    found(&store, &kim);
+                } else {
+                    store.remove(&kim.fingerprint()).unwrap();
+                }
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..4 {
+        all_done.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+}
+
+#[test]
+fn an_import_is_noted_though_the_certificate_was_found_a_moment_before() {
+    let (folder, store) = store();
+    let kim = certificate("kim@example.org");
+    store.insert(&kim).unwrap();
+    let lock = store.lock().unwrap();
+    let notes = thread::spawn({
+        let (store, fingerprint) = (open(folder.path()), kim.fingerprint());
+        move || store.note_imported(&fingerprint, at()).unwrap()
+    });
+    thread::sleep(Duration::from_millis(200));
+    let known = Provenance { address: None, source: Some(Source::Wkd), since: at() };
+    store.write_origins(&kim.fingerprint(), vec![known]).unwrap();
+    drop(lock);
+    notes.join().unwrap();
+    assert_eq!(sources(&store, &kim), [Some(Source::Wkd), None]);
+}
+
+#[test]
+fn what_a_removal_left_behind_says_nothing_of_what_is_found_later() {
+    let (_folder, store) = store();
+    let kim = certificate("kim@example.org");
+    store.insert(&kim).unwrap();
+    found(&store, &kim);
+    assert_eq!(sources(&store, &kim), [None, Some(Source::Wkd)], "it was imported before");
+    // Killed between the two, or removed by another program.
+    fs::remove_file(file_of(&store, &kim)).unwrap();
+    assert_eq!(found(&store, &kim), Outcome::New);
+    assert_eq!(sources(&store, &kim), [Some(Source::Wkd)]);
+    assert!(store.remove(&kim.fingerprint()).unwrap());
+    assert!(sources(&store, &kim).is_empty() && !store.origins_path(&kim.fingerprint()).exists());
+}
