@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{
     Keystore, Outcome, StoreError,
     disk::{self, Lock},
+    index::Wanted,
 };
 use crate::{
     crypt::{Fingerprint, PublicCertificate, smime::Certificate},
@@ -27,16 +28,25 @@ impl Keystore {
     /// Those that name an address, of whatever use they are: whoever encrypts judges them, and says what is wrong.
     /// Those that were imported come first.
     pub fn x509_for(&self, address: &Address, at: Timestamp) -> Result<Vec<(Certificate, Origin)>, StoreError> {
-        let mut found = self.all_x509()?;
+        let mut found = self.x509_among(Some(Wanted::Naming(address)))?;
         found.retain(|(certificate, _)| certificate.addresses(at).contains(address));
         Ok(found)
     }
 
     /// All of them, those that were imported first.
     pub fn all_x509(&self) -> Result<Vec<(Certificate, Origin)>, StoreError> {
+        self.x509_among(None)
+    }
+
+    /// Those that can be what is wanted, as far as that can be told without reading them all.
+    fn x509_among(&self, wanted: Option<Wanted<'_>>) -> Result<Vec<(Certificate, Origin)>, StoreError> {
         let mut found = Vec::new();
         for origin in [Origin::Imported, Origin::Candidate] {
-            for fingerprint in disk::named(&self.x509_folder(origin), ".pem")? {
+            let listed = match wanted.and_then(|wanted| self.listed_x509(wanted, origin)) {
+                Some(listed) => listed,
+                None => disk::named(&self.x509_folder(origin), ".pem")?,
+            };
+            for fingerprint in listed {
                 match self.stored_x509(&fingerprint, origin) {
                     Ok(certificate) => found.extend(certificate.map(|certificate| (certificate, origin))),
                     Err(error) => self.damaged.borrow_mut().push(error),
@@ -65,6 +75,7 @@ impl Keystore {
         };
         let Some((there, before)) = there else {
             self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
+            self.index.outdate();
             disk::write(&self.x509_path(&fingerprint, origin), certificate.to_stored().as_bytes())?;
             return Ok(Outcome::New);
         };
@@ -74,6 +85,7 @@ impl Keystore {
         if now == before && joined.announced() == known {
             return Ok(Outcome::Unchanged);
         }
+        self.index.outdate();
         disk::write(&self.x509_path(&fingerprint, now), joined.to_stored().as_bytes())?;
         if now != before {
             disk::remove(&self.x509_path(&fingerprint, before))?;
@@ -87,6 +99,7 @@ impl Keystore {
             return Ok(false);
         }
         let _lock = self.lock_x509()?;
+        self.index.outdate();
         let imported = disk::remove(&self.x509_path(fingerprint, Origin::Imported))?;
         let candidate = match self.x509_folder(Origin::Candidate).is_dir() {
             true => disk::remove(&self.x509_path(fingerprint, Origin::Candidate))?,
@@ -97,21 +110,12 @@ impl Keystore {
 
     /// Those of certificate authorities, to lie between an anchor and a leaf; they are trusted for nothing.
     pub fn authorities(&self) -> Result<Vec<Certificate>, StoreError> {
-        let all = self.all_x509()?.into_iter().map(|(certificate, _)| certificate);
+        let all = self.x509_among(Some(Wanted::Authorities))?.into_iter().map(|(certificate, _)| certificate);
         Ok(all.filter(Certificate::is_authority).collect())
     }
 
     fn stored_x509(&self, fingerprint: &Fingerprint, origin: Origin) -> Result<Option<Certificate>, StoreError> {
-        let path = self.x509_path(fingerprint, origin);
-        let Some(file) = disk::open(&path)? else { return Ok(None) };
-        let mut all = match Certificate::parse_stored(&disk::read(&path, file)?) {
-            Ok(all) => all,
-            Err(error) => return Err(StoreError::DamagedX509 { path, error }),
-        };
-        match (all.pop(), all.is_empty()) {
-            (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(Some(certificate)),
-            _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
-        }
+        read(&self.x509_path(fingerprint, origin), fingerprint)
     }
 
     /// The lock for writing these certificates.
@@ -128,5 +132,19 @@ impl Keystore {
             Origin::Imported => self.x509.clone(),
             Origin::Candidate => self.x509.join(Path::new("candidates")),
         }
+    }
+}
+
+/// Reads the certificate that a file is named by; none if there is no file.
+pub(super) fn read(path: &Path, fingerprint: &Fingerprint) -> Result<Option<Certificate>, StoreError> {
+    let Some(bytes) = disk::read_if_there(path)? else { return Ok(None) };
+    let path = path.to_owned();
+    let mut all = match Certificate::parse_stored(&bytes) {
+        Ok(all) => all,
+        Err(error) => return Err(StoreError::DamagedX509 { path, error }),
+    };
+    match (all.pop(), all.is_empty()) {
+        (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(Some(certificate)),
+        _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
     }
 }

@@ -28,8 +28,8 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
         return tell(&stored, &[], &judging, voice);
     }
     let Known { openpgp, smime } = Known::parse(&bytes)?;
-    for certificate in openpgp {
-        let outcome = place.keystore.insert(&certificate)?;
+    let outcomes = place.keystore.insert_all(&openpgp)?;
+    for (certificate, outcome) in openpgp.into_iter().zip(outcomes) {
         place.keystore.note_imported(&certificate.fingerprint(), at)?;
         stored.push((outcome, AnyCertificate::OpenPgp(Box::new(certificate))));
     }

@@ -103,6 +103,11 @@ impl Certificate {
         self.cert.userids().map(|u| String::from_utf8_lossy(u.userid().value()).into_owned()).collect()
     }
 
+    /// The addresses of all its user IDs, valid or not; one that is named twice stands twice.
+    pub fn emails(&self) -> Vec<Address> {
+        self.cert.userids().filter_map(|user_id| email(user_id.userid().value())).collect()
+    }
+
     /// When it was revoked, if it is, as seen at a time; `Some(None)` if the revocation has no date.
     pub fn revoked(&self, at: Timestamp) -> Option<Option<Timestamp>> {
         policy::revoked(&self.cert, at)
