@@ -75,12 +75,9 @@ impl Keystore {
 
     /// Remembers of a certificate that was found that it was imported by hand too, from now on.
     pub fn note_imported(&self, fingerprint: &Fingerprint, at: Timestamp) -> Result<(), StoreError> {
-        // None is said of one that was only imported, and who finds it from now on says that it was there.
-        if self.origins(fingerprint)?.is_empty() {
-            return Ok(());
-        }
         let _lock = self.lock()?;
         let mut known = self.origins(fingerprint)?;
+        // None is said of one that was only imported.
         if !known.is_empty() && known.iter().all(|one| one.source.is_some()) {
             known.push(Provenance { address: None, source: None, since: at });
             self.write_origins(fingerprint, known)?;

@@ -297,6 +297,7 @@ fn a_damaged_index_is_made_anew() {
         store.insert(one).unwrap();
     }
     settle();
+    agree(folder.path());
     let index = index_of(folder.path());
     for damage in [&b"garbage"[..], b"", &[b'x'; 9000]] {
         fs::write(&index, damage).unwrap();
