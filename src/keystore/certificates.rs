@@ -12,7 +12,7 @@ use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    Keystore, Origin, Outcome, StoreError, StoredFile,
+    BATCH, Keystore, Origin, Outcome, StoreError, StoredFile,
     disk::{self, Lock},
     index::Wanted,
     mention::Mention,
@@ -21,9 +21,6 @@ use crate::{
     crypt::{Fingerprint, PublicCertificate, pgp::Certificate},
     mail::Address,
 };
-
-/// How many certificates of an import are written together. Up to so many files lie aside after a kill.
-const BATCH: usize = 8192;
 
 impl Keystore {
     /// Those that name an address, validly at a time or not, of whatever use they are: whoever encrypts judges them,
@@ -165,7 +162,7 @@ impl Keystore {
             files.push((self.path(&fingerprint)?, bytes));
             known.push((fingerprint, certificate.addresses(now)));
         }
-        self.note_all(&known)?;
+        self.note(&known)?;
         self.index.outdate();
         disk::write_all(&files)
     }

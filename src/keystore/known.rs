@@ -37,14 +37,9 @@ impl Keystore {
         Ok(noted.min().or_else(|| self.file_time(fingerprint)))
     }
 
-    /// Notes that a certificate is known for addresses from now on, unless it is known already. It is not synced: a loss
+    /// Notes of certificates that they are known for addresses from now on, unless they are known already. It is not synced: a loss
     /// costs a date.
-    pub(super) fn note(&self, fingerprint: &Fingerprint, addresses: &[Address]) -> Result<(), StoreError> {
-        self.note_all(&[(fingerprint.clone(), addresses.to_vec())])
-    }
-
-    /// The same of many certificates.
-    pub(super) fn note_all(&self, known: &[(Fingerprint, Vec<Address>)]) -> Result<(), StoreError> {
+    pub(super) fn note(&self, known: &[(Fingerprint, Vec<Address>)]) -> Result<(), StoreError> {
         let since = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let pairs = known.iter().flat_map(|(one, addresses)| addresses.iter().map(move |address| (one, address)));
         let noted = pairs.map(|(one, address)| Noted { since, fingerprint: one.clone(), address: address.clone() });

@@ -70,6 +70,9 @@ impl Outcome {
     }
 }
 
+/// How many certificates of an import are written together. Up to so many files lie aside after a kill.
+const BATCH: usize = 8192;
+
 impl Keystore {
     /// A store in the folder of OpenPGP certificates, that of own keys, and that of X.509 certificates. Where OpenPGP
     /// certificates were found is kept in a folder `origins` beside the latter, since the first is shared. In the folder

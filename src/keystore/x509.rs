@@ -1,12 +1,15 @@
 //! X.509 certificates: a folder with one PEM file for each, named by its SHA-256; those that came with a signed
 //! message, and nobody took by hand, lie in `candidates` below it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 
 use super::{
-    Keystore, Outcome, StoreError,
+    BATCH, Keystore, Outcome, StoreError,
     disk::{self, Lock},
     index::Wanted,
 };
@@ -67,18 +70,42 @@ impl Keystore {
     /// Stores a certificate, with what its holder announced last. A candidate that is imported becomes an imported one
     /// ([`Outcome::Merged`]); never the other way round.
     pub fn insert_x509(&self, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
+        let outcomes = self.insert_all_x509(std::slice::from_ref(certificate), origin)?;
+        Ok(outcomes.first().copied().unwrap_or(Outcome::Unchanged))
+    }
+
+    /// Stores many as [`Keystore::insert_x509`] does each, under one lock and with few waits for the disk. A failure
+    /// leaves those before it stored.
+    pub fn insert_all_x509(&self, certificates: &[Certificate], origin: Origin) -> Result<Vec<Outcome>, StoreError> {
+        let lock = self.lock_x509()?;
+        let mut outcomes = Vec::with_capacity(certificates.len());
+        let mut new = BTreeMap::new();
+        for certificate in certificates {
+            let fingerprint = certificate.fingerprint();
+            if new.len() == BATCH || new.contains_key(&fingerprint) {
+                self.write_x509(&lock, std::mem::take(&mut new), origin)?;
+            }
+            let stored = self.join_x509(&lock, certificate, origin);
+            match stored {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => return self.write_x509(&lock, new, origin).and(Err(error)),
+            }
+            if let Some(Outcome::New) = outcomes.last() {
+                new.insert(fingerprint, certificate);
+            }
+        }
+        self.write_x509(&lock, new, origin)?;
+        Ok(outcomes)
+    }
+
+    /// Joins a certificate with what is there of it; one that is new is still to be written.
+    fn join_x509(&self, _lock: &Lock, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
-        let _lock = self.lock_x509()?;
         let there = match self.stored_x509(&fingerprint, Origin::Imported)? {
             Some(there) => Some((there, Origin::Imported)),
             None => self.stored_x509(&fingerprint, Origin::Candidate)?.map(|there| (there, Origin::Candidate)),
         };
-        let Some((there, before)) = there else {
-            self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
-            self.index.outdate();
-            disk::write(&self.x509_path(&fingerprint, origin), certificate.to_stored().as_bytes())?;
-            return Ok(Outcome::New);
-        };
+        let Some((there, before)) = there else { return Ok(Outcome::New) };
         let now = if before == Origin::Imported { before } else { origin };
         let known = there.announced();
         let joined = certificate.announced().map_or(there.clone(), |announced| there.announcing(announced));
@@ -91,6 +118,24 @@ impl Keystore {
             disk::remove(&self.x509_path(&fingerprint, before))?;
         }
         Ok(Outcome::Merged)
+    }
+
+    /// Writes those that are new, under the lock.
+    fn write_x509(
+        &self,
+        _lock: &Lock,
+        new: BTreeMap<Fingerprint, &Certificate>,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        let (mut files, mut known) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
+        for (fingerprint, certificate) in new {
+            files.push((self.x509_path(&fingerprint, origin), certificate.to_stored().into_bytes()));
+            known.push((fingerprint, certificate.addresses(now)));
+        }
+        self.note(&known)?;
+        self.index.outdate();
+        disk::write_all(&files)
     }
 
     /// Removes a certificate, also a damaged one; false if it was not there.

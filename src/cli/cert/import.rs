@@ -35,8 +35,8 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
     }
     // Own keys may wait for them.
     let joined = place.keystore.join(&smime)?;
-    for certificate in smime {
-        let outcome = place.keystore.insert_x509(&certificate, Origin::Imported)?;
+    let outcomes = place.keystore.insert_all_x509(&smime, Origin::Imported)?;
+    for (certificate, outcome) in smime.into_iter().zip(outcomes) {
         stored.push((outcome, AnyCertificate::Smime(certificate)));
     }
     tell(&stored, &joined, &judging, voice)

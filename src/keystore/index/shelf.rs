@@ -212,3 +212,28 @@ pub(super) fn are_few(suite: SuiteName, root: &Path, few: usize) -> bool {
     };
     entries.flatten().filter(|entry| counts(entry.file_name().as_bytes())).take(few).count() < few
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_time_counts_once_no_later_change_can_bear_it() {
+        let changed = |seconds: i64, nanoseconds: i64| Stamp([7, 600, 0, 0, seconds, nanoseconds]);
+        let now = |millis: u64| UNIX_EPOCH + Duration::from_millis(millis);
+        // Of a clock that ticks every few milliseconds.
+        assert!(!changed(1000, 3_400_001).is_settled(now(1_000_003)));
+        assert!(!changed(1000, 3_400_001).is_settled(now(1_000_020)));
+        assert!(changed(1000, 3_400_001).is_settled(now(1_000_024)));
+        // Rounded to seconds, or to two.
+        assert!(!changed(1000, 0).is_settled(now(1_000_024)) && !changed(1000, 0).is_settled(now(1_002_000)));
+        assert!(changed(1000, 0).is_settled(now(1_002_501)));
+        // Of a clock that was set back.
+        assert!(!changed(1001, 3_400_001).is_settled(now(1_000_000)));
+        assert!(!changed(i64::MAX, 1).is_settled(now(1_000_000)) && !changed(-1, 1).is_settled(now(1_000_000)));
+        assert_eq!(Stamp::from_bytes(&changed(-1, 5).to_bytes()), Some(changed(-1, 5)));
+        assert_eq!(Stamp::from_bytes(b"12345678"), None);
+    }
+}

@@ -185,6 +185,40 @@ proptest! {
 }
 
 #[test]
+fn an_import_of_many_stores_each_as_if_alone() {
+    let (folder, store) = store();
+    let others: Vec<_> = (0..70).map(|number| certificate(&format!("kim{number}@example.org"))).collect();
+    let all = [&OPENPGP[..], &others, &OPENPGP[5..], &[OPENPGP[0].clone()]].concat();
+    let outcomes = store.insert_all(&all).unwrap();
+    let new = outcomes.iter().filter(|outcome| **outcome == Outcome::New).count();
+    assert_eq!((outcomes.len(), new), (78, 76));
+    assert_eq!(outcomes[76..], [Outcome::Unchanged; 2]);
+    for one in &all {
+        assert_eq!(fs::read(file_of(&store, one)).unwrap(), one.to_stored_bytes().unwrap());
+        assert_eq!(mode(&file_of(&store, one)), 0o600);
+        let since = store.known_since(&one.fingerprint(), &one.addresses(at())[0]).unwrap();
+        assert!(since.is_some());
+    }
+    // There, and in the folders nothing else.
+    assert_eq!(store.all_certificates().unwrap().len(), 76);
+    let files = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let folders = files(&store.certificates).into_iter().filter(|path| path.is_dir());
+    assert_eq!(folders.map(|folder| files(&folder).len()).sum::<usize>(), 76);
+    agree(folder.path());
+    // One that is damaged stops it, and those before it are stored.
+    fs::write(file_of(&store, &OPENPGP[2]), "garbage").unwrap();
+    for one in &OPENPGP[..2] {
+        store.remove(&one.fingerprint()).unwrap();
+    }
+    assert!(store.insert_all(&OPENPGP).is_err());
+    assert_eq!(store.certificates_for(&address("kim@example.org"), at()).unwrap().len(), 3);
+    assert_eq!(store.insert_all_x509(&X509, Origin::Candidate).unwrap(), [Outcome::New; 3]);
+    let twice = [&X509[..1], &X509[..1]].concat();
+    assert_eq!(store.insert_all_x509(&twice, Origin::Imported).unwrap(), [Outcome::Merged, Outcome::Unchanged]);
+    agree(folder.path());
+}
+
+#[test]
 fn what_another_program_did_a_moment_ago_counts() {
     let (folder, store) = store();
     let (kim, lee) = (&OPENPGP[0], &OPENPGP[2]);
@@ -198,6 +232,30 @@ fn what_another_program_did_a_moment_ago_counts() {
         fs::remove_file(file_of(&store, lee)).unwrap();
         assert_eq!((found("lee@example.org"), found("kim@example.org")), (0, 1));
     }
+}
+
+#[test]
+fn what_was_just_changed_is_read_again() {
+    let (folder, store) = store();
+    store.insert(&OPENPGP[0]).unwrap();
+    // The files that are noted, and those of them that need not be read again.
+    let noted = || -> [i64; 2] {
+        let index = rusqlite::Connection::open(index_of(folder.path())).unwrap();
+        ["book", "book WHERE stamp IS NOT NULL"]
+            .map(|rows| index.query_row(&format!("SELECT count(*) FROM {rows}"), [], |row| row.get(0)).unwrap())
+    };
+    settle();
+    agree(folder.path());
+    let start = Instant::now();
+    write_as_others(&file_of(&store, &OPENPGP[1]), &OPENPGP[1].to_bytes());
+    assert_eq!(both(folder.path())[0].certificates_for(&address("kim@example.org"), at()).unwrap().len(), 2);
+    let just = noted();
+    if start.elapsed() < Duration::from_millis(20) {
+        assert_eq!(just, [2, 1]);
+    }
+    settle();
+    agree(folder.path());
+    assert_eq!(noted(), [2, 2]);
 }
 
 #[test]
@@ -312,6 +370,16 @@ fn a_damaged_index_is_made_anew() {
         edited.execute_batch(edit).unwrap();
         agree(folder.path());
     }
+    drop(edited);
+    // Each time another byte, one bit of it or all.
+    let whole = fs::read(&index).unwrap();
+    for (number, at) in (0..whole.len()).step_by(whole.len() / 97).enumerate() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= if number % 2 == 0 { 1 } else { 0xff };
+        fs::write(&index, bytes).unwrap();
+        agree(folder.path());
+    }
+    let edited = rusqlite::Connection::open(&index).unwrap();
     edited.execute_batch("UPDATE head SET version = '0'").unwrap();
     agree(folder.path());
     assert_eq!(changes(folder.path()), 1);
