@@ -37,8 +37,8 @@ impl Keystore {
         Ok(noted.min().or_else(|| self.file_time(fingerprint)))
     }
 
-    /// Notes of certificates that they are known for addresses from now on, unless they are known already. It is not synced: a loss
-    /// costs a date.
+    /// Notes of certificates that they are known for addresses from now on, unless they are known already. It is not
+    /// synced: a loss costs a date.
     pub(super) fn note(&self, known: &[(Fingerprint, Vec<Address>)]) -> Result<(), StoreError> {
         let since = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let pairs = known.iter().flat_map(|(one, addresses)| addresses.iter().map(move |address| (one, address)));

@@ -71,7 +71,7 @@ impl Outcome {
 }
 
 /// How many certificates of an import are written together. Up to so many files lie aside after a kill.
-const BATCH: usize = 8192;
+const BATCH: usize = 4096;
 
 impl Keystore {
     /// A store in the folder of OpenPGP certificates, that of own keys, and that of X.509 certificates. Where OpenPGP
