@@ -56,12 +56,22 @@ fn a_key_is_requested_answered_and_used() {
 }
 
 #[test]
-fn a_waiting_key_takes_a_certificate_that_is_imported_as_such_too() {
+fn a_waiting_key_takes_a_certificate_that_is_imported_as_such_if_it_has_a_chain() {
     let home = Home::new();
     authority(&home);
     let make = ["key", "make", "kim@example.test", "--suite", "smime", "--algorithm", "p256", "--request", "kim.csr"];
     home.sealpost(make.iter().chain(&["--new-passphrase", "file:pw"])).run().expect(0);
     openssl(&home, "x509 -req -in kim.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out kim.pem");
+    // Anybody can have another's public key certified.
+    let stranger = home.sealpost(["cert", "import", "kim.pem"]).run().expect(0).words();
+    assert!(
+        stranger.contains("nothing vouches") && stranger.contains("hint: sealpost key import kim.pem"),
+        "{stranger}"
+    );
+    let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();
+    assert_eq!(listed["keys"][0]["waiting"], true);
+    let anchor = format!("[smime]\ntrust_anchors = [\"{}\"]\n", home.path("ca.pem").display());
+    std::fs::write(home.state().join("config.toml"), anchor).unwrap();
     let taken = home.sealpost(["cert", "import", "kim.pem"]).run().expect(0);
     assert!(taken.words().contains("can be used now"), "{taken:?}");
     let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();

@@ -33,11 +33,23 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
         place.keystore.note_imported(&certificate.fingerprint(), at)?;
         stored.push((outcome, AnyCertificate::OpenPgp(Box::new(certificate))));
     }
-    // Own keys may wait for them.
-    let joined = place.keystore.join(&smime)?;
-    for certificate in smime {
-        let outcome = place.keystore.insert_x509(&certificate, Origin::Imported)?;
-        stored.push((outcome, AnyCertificate::Smime(certificate)));
+    for certificate in &smime {
+        let outcome = place.keystore.insert_x509(certificate, Origin::Imported)?;
+        stored.push((outcome, AnyCertificate::Smime(certificate.clone())));
+    }
+    // Own keys may wait for them. What somebody else had certified for one's own key is not what one signs with.
+    let (vouched, others): (Vec<_>, Vec<_>) = smime.iter().cloned().partition(|one| judging.vouched(one));
+    let joined = place.keystore.join(&vouched, &smime)?;
+    for certificate in others {
+        if place.keystore.would_join(&certificate)? {
+            let fingerprint = certificate.fingerprint();
+            voice.say(format_args!(
+                "certificate {fingerprint} has the public key of a key of yours, and nothing vouches"
+            ));
+            voice.say("for it: it is not signed with; if it is your authority's answer, import it as a key's");
+            let file = if file.as_os_str() == "-" { "certificate.pem".to_owned() } else { file.display().to_string() };
+            voice.hint(["sealpost", "key", "import", &file]);
+        }
     }
     tell(&stored, &joined, &judging, voice)
 }

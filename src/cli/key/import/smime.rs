@@ -67,7 +67,7 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
 fn answer(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let mut certificates = Certificate::parse_all(bytes)?;
     certificates.extend(place.keystore.authorities()?);
-    let joined = place.keystore.join(&certificates)?;
+    let joined = place.keystore.join(&certificates, &certificates)?;
     place.warn(voice);
     if joined.is_empty() {
         let text = format!("{}, and no key here waits for them or has the same public key", CertificateError::NoSecret);
