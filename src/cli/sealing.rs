@@ -3,6 +3,7 @@
 mod certificates;
 mod cures;
 mod drift;
+mod finding;
 mod refreshing;
 mod revocation;
 mod signers;
@@ -68,7 +69,10 @@ pub fn decide<'a>(
     }));
     let terms = Terms { only: suite, lowest: account.trust };
     let mut warnings = refreshing::refresh(&addresses, &mut source, terms, place, at)?;
-    let assigned = send::assign(&addresses, &mut source, terms, at).map_err(|missing| refused(&missing, place))?;
+    let looking = finding::find_missing(&addresses, &mut source, terms, place, at)?;
+    let assigned = send::assign(&addresses, &mut source, terms, at)
+        .map_err(|missing| refused(&missing, &looking.in_vain, place))?;
+    warnings.extend(looking.found);
     warnings.extend(assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
@@ -133,13 +137,17 @@ fn warning<S: Suite>(assigned: &Assigned<S>) -> Option<WarningJson> {
     })
 }
 
-fn refused(missing: &[Missing], place: &Place) -> Failure {
+fn refused(missing: &[Missing], in_vain: &[(Address, String)], place: &Place) -> Failure {
     let names: Vec<_> = missing.iter().map(|one| one.address.to_string()).collect();
     let mut failure =
         Failure::new(Kind::Recipients, format!("nothing was sent: no usable certificate for {}", names.join(", ")));
     failure.recipients = missing
         .iter()
-        .map(|one| RecipientReason { address: one.address.to_string(), reason: one.reason.to_string() })
+        .map(|one| {
+            let looked = in_vain.iter().find(|(address, _)| *address == one.address);
+            let looked = looked.map(|(_, why)| format!("; it was looked for: {why}")).unwrap_or_default();
+            RecipientReason { address: one.address.to_string(), reason: format!("{}{looked}", one.reason) }
+        })
         .collect();
     failure.hints = cures(missing.iter().map(|one| (one.address.to_string(), Some(&one.reason))), place);
     failure

@@ -22,13 +22,16 @@ pub struct FindSettings {
     pub private: bool,
     /// Whether `send` asks for what is new of a certificate that has run out or soon will.
     pub on_send: bool,
+    /// Whether `send` looks up whom no certificate is known for.
+    pub missing_on_send: bool,
     /// How long one source may take.
     pub timeout: Duration,
     /// Where hosts are, in place of what a resolver says.
     pub hosts: HashMap<String, SocketAddr>,
 }
 
-const KEYS: [&str; 8] = ["order", "vks", "hkps", "ca_file", "private", "on_send", "timeout", "hosts"];
+const KEYS: [&str; 9] =
+    ["order", "vks", "hkps", "ca_file", "private", "on_send", "missing_on_send", "timeout", "hosts"];
 
 impl Default for FindSettings {
     fn default() -> Self {
@@ -39,6 +42,7 @@ impl Default for FindSettings {
             ca_file: None,
             private: false,
             on_send: false,
+            missing_on_send: false,
             timeout: PATIENCE,
             hosts: HashMap::new(),
         }
@@ -84,6 +88,7 @@ impl FindSettings {
             ca_file: section.path("ca_file")?,
             private: section.flag("private")?.unwrap_or_default(),
             on_send: section.flag("on_send")?.unwrap_or_default(),
+            missing_on_send: section.flag("missing_on_send")?.unwrap_or_default(),
             timeout: section.typed("timeout", parse_duration)?.unwrap_or(standard.timeout),
             hosts,
         })

@@ -122,17 +122,17 @@ pub fn known_for(address: &Address, place: &Place, at: Timestamp) -> Result<Know
 }
 
 /// One answer, to be compared with what is known.
-struct Finding<'a> {
-    address: &'a Address,
-    known: &'a Known,
-    place: &'a Place,
-    judging: &'a Judging<'a>,
-    at: Timestamp,
+pub struct Finding<'a> {
+    pub address: &'a Address,
+    pub known: &'a Known,
+    pub place: &'a Place,
+    pub judging: &'a Judging<'a>,
+    pub at: Timestamp,
 }
 
 impl Finding<'_> {
     /// What to show, and what is wrong.
-    fn result(&self, looked: Looked, import: bool) -> Result<(ResultJson, Option<(Kind, String)>), Failure> {
+    pub fn result(&self, looked: Looked, import: bool) -> Result<(ResultJson, Option<(Kind, String)>), Failure> {
         let kind = sources::kind(&looked);
         let reason = sources::reason(&looked);
         let tried = TriedJson::all(&looked);

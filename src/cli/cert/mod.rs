@@ -21,6 +21,7 @@ use super::{
     voice::Voice,
 };
 
+pub use find::{Finding, known_for};
 pub use json::CertificateJson;
 pub use judging::Judging;
 pub use refresh::Target;

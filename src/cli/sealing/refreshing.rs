@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// For all of them together.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// With so many days left a certificate soon runs out.
 const SOON: i64 = 30;
