@@ -7,6 +7,7 @@ mod canary;
 mod cert;
 mod cert_check;
 mod cert_conflict;
+mod cert_from_mail;
 mod cert_verify;
 mod cli;
 mod corpus;
