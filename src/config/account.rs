@@ -32,6 +32,8 @@ pub struct Account {
     pub gcm: bool,
     /// How a recipient's certificate is to be known at least.
     pub trust: Option<Trust>,
+    /// Who is told when a message had to be refused.
+    pub alert_to: Option<Mailbox>,
     /// How mail is handed to its server.
     pub submission: Submission,
 }
@@ -70,6 +72,7 @@ impl Account {
             legacy_display: layer.legacy_display.unwrap_or_default(),
             gcm: layer.gcm.unwrap_or_default(),
             trust: layer.trust,
+            alert_to: layer.alert_to,
             submission: Submission {
                 host: layer.host,
                 ports: layer.ports.unwrap_or_else(|| Port::DEFAULT.to_vec()),

@@ -59,6 +59,7 @@ pub(super) struct Layer {
     pub(super) legacy_display: Option<bool>,
     pub(super) gcm: Option<bool>,
     pub(super) trust: Option<Trust>,
+    pub(super) alert_to: Option<Mailbox>,
     pub(super) host: Option<String>,
     pub(super) ports: Option<Vec<Port>>,
     pub(super) user: Option<String>,
@@ -147,6 +148,7 @@ impl Layer {
             gcm: account.flag("gcm")?,
             trust: account
                 .typed("trust", |text| Trust::parse(text).ok_or_else(|| ValueError::Trust(text.to_owned())))?,
+            alert_to: account.typed("alert_to", parse_mailbox)?,
             ..Self::default()
         };
         if let Some(submission) = account.section("submission", &SERVER_KEYS)? {
@@ -197,6 +199,7 @@ impl Layer {
             legacy_display: self.legacy_display.or(lower.legacy_display),
             gcm: self.gcm.or(lower.gcm),
             trust: self.trust.or(lower.trust),
+            alert_to: self.alert_to.or(lower.alert_to),
             host: self.host.or(lower.host),
             ports: self.ports.or(lower.ports),
             user: self.user.or(lower.user),
@@ -212,7 +215,7 @@ impl Layer {
 }
 
 /// The keys of an account.
-pub(super) const ACCOUNT_KEYS: [&str; 10] = [
+pub(super) const ACCOUNT_KEYS: [&str; 11] = [
     "from",
     "sign",
     "passphrase",
@@ -221,6 +224,7 @@ pub(super) const ACCOUNT_KEYS: [&str; 10] = [
     "legacy_display",
     "gcm",
     "trust",
+    "alert_to",
     "submission",
     "imap",
 ];

@@ -3,6 +3,7 @@
 //! One file per verb, named like it; `forgotten.rs` fails when a file here is not listed below.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod alert;
 mod canary;
 mod cert;
 mod cert_check;

@@ -19,7 +19,7 @@ pub struct Recipients {
     pub bcc: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Sealing {
     /// The author; picks the account and the signing key
     #[arg(long, value_name = "ADDRESS")]
@@ -96,7 +96,7 @@ pub struct Send {
     pub submission: Submission,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Submission {
     /// The submission server; without it the SRV records of From's domain
     #[arg(long, value_name = "NAME")]
