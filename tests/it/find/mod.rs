@@ -1,5 +1,6 @@
 //! `sealpost cert find`: Web Key Directories and keyservers on loopback, honest ones and others.
 
+mod pinned;
 mod refreshing;
 
 use std::fs;

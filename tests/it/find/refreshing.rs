@@ -32,7 +32,7 @@ impl Kim {
     }
 }
 
-fn by_fingerprint(fingerprint: &str) -> String {
+pub(super) fn by_fingerprint(fingerprint: &str) -> String {
     format!("{VKS}/vks/v1/by-fingerprint/{fingerprint}")
 }
 
