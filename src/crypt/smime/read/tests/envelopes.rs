@@ -185,6 +185,26 @@ fn whatever_is_wrong_with_a_key_is_one_error() {
 }
 
 #[test]
+fn how_often_a_recipient_is_named_is_told_before_any_key_is_tried() {
+    let alice = people::rsa();
+    let name = wrap::issuer_and_serial(alice.certificate()).unwrap();
+    let mut context = openssl::pkey_ctx::PkeyCtx::new(&alice.certificate().x509.public_key().unwrap()).unwrap();
+    context.encrypt_init().unwrap();
+    let mut encrypted = |key: &[u8]| {
+        let mut wrapped = Vec::new();
+        context.encrypt_to_vec(key, &mut wrapped).unwrap();
+        wrapped
+    };
+    // Conforming with the right length and with another, and not conforming; the content is another key's.
+    for wrapped in [encrypted(&[1; 32]), encrypted(&[1; 16]), vec![0x55; 256]] {
+        let recipient = sequence(&[&small(0), &name, &algorithm(oid::RSA, &[5, 0]), &octets(&wrapped)]);
+        let times = |count| Envelope { recipients: Some(recipient.repeat(count)), ..Envelope::new() }.to(alice);
+        assert_eq!(outcome(&times(16)).unwrap_err(), OpenError::Undecryptable);
+        assert_eq!(outcome(&times(17)).unwrap_err(), OpenError::Limit("it names one recipient too often"));
+    }
+}
+
+#[test]
 fn agreed_keys_too() {
     let dave = people::p256();
     let whole = Envelope::new().to(dave);
