@@ -13,7 +13,7 @@ use crate::crypt::OpenError;
 use ber::{Cursor, Element, Malformed, Octets, tag};
 
 /// The most recipients, signers and certificates of one message.
-const MOST_RECIPIENTS: usize = 10_000;
+pub(super) const MOST_RECIPIENTS: usize = 10_000;
 const MOST_SIGNERS: usize = 100;
 const MOST_CERTIFICATES: usize = 1_000;
 /// The most attributes that one signer has.

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::super::{
     Certificate, Key,
     asn1::{
-        Algorithm, Fault, Identifier,
+        Algorithm, Fault, Identifier, MOST_RECIPIENTS,
         ber::{Cursor, Element, tag},
         oid,
     },
@@ -124,17 +124,19 @@ fn open(key: &Key) -> Option<(&PKey<Private>, &Certificate)> {
     }
 }
 
-/// The wrapped keys of all recipients.
+/// The wrapped keys of all recipients, of whom a key agreement alone may have many.
 fn every_key<'a>(recipients: &[Element<'a>]) -> Result<Vec<Wrapped<'a>>, Fault> {
     let mut all = Vec::new();
     for recipient in recipients {
         all.extend(wrapped_keys(recipient)?);
+        if all.len() > MOST_RECIPIENTS {
+            return Err(TOO_MANY);
+        }
     }
     Ok(all)
 }
 
-/// The most keys that one key agreement wraps.
-const MOST_AGREED: usize = 1_000;
+const TOO_MANY: Fault = Fault::Limit("it has too many recipients");
 
 /// The wrapped keys of a RecipientInfo; none of the kinds that are for others than holders of certificates.
 fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> {
@@ -159,9 +161,8 @@ fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> 
             };
             let algorithm = Algorithm::read(fields.next()?)?;
             let method = Method::Agreement { originator, material, algorithm };
-            let keys = fields.inside(tag::SEQUENCE)?.all(MOST_AGREED)?;
+            let keys = fields.inside(tag::SEQUENCE)?.all(MOST_RECIPIENTS)?.ok_or(TOO_MANY)?;
             fields.end()?;
-            let keys = keys.ok_or(Fault::Limit("it has too many recipients"))?;
             keys.into_iter().map(|key| agreed(key, method)).collect()
         }
         kem::OTHER => {
