@@ -63,7 +63,7 @@ const HELD_BACK: usize = 1 << 22;
 /// The most packets that name a recipient.
 const MOST_RECIPIENTS: usize = 10_000;
 
-/// The most trials of a key on a packet that hides its recipient.
+/// The most trials of a key on a packet that is for it, or hides its recipient.
 const MOST_TRIALS: usize = 1_000;
 
 /// The most compression layers, and the most signatures.
@@ -269,6 +269,27 @@ impl<'a> Helper<'a> {
         }
     }
 
+    /// Every packet with every key that it may be for.
+    fn trials<'p>(&self, pkesks: &'p [PKESK]) -> Vec<(&'p PKESK, &'a Cert, &'a SecretKey)> {
+        let keys = self.keys.iter().map(|key| &key.cert);
+        let secrets: Vec<_> =
+            keys.flat_map(|cert| cert.keys().unencrypted_secret().map(move |secret| (cert, secret.key()))).collect();
+        let fits = |pkesk: &PKESK, secret: &SecretKey| {
+            secret.pk_algo().for_encryption()
+                && secret.pk_algo() == pkesk.pk_algo()
+                && pkesk.recipient().is_none_or(|recipient| recipient.aliases(secret.key_handle()))
+        };
+        let mut trials = Vec::new();
+        for pkesk in pkesks {
+            let fitting = secrets.iter().filter(|(_, secret)| fits(pkesk, secret));
+            trials.extend(fitting.map(|(cert, secret)| (pkesk, *cert, *secret)));
+            if trials.len() > MOST_TRIALS {
+                break;
+            }
+        }
+        trials
+    }
+
     fn refuse<T>(&mut self, why: Refusal) -> openpgp::Result<T> {
         self.refused = self.refused.or(Some(why));
         Err(openpgp::Error::MalformedMessage("refused".into()).into())
@@ -337,41 +358,29 @@ impl DecryptionHelper for &mut Helper<'_> {
         algorithm: Option<SymmetricAlgorithm>,
         decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
     ) -> openpgp::Result<Option<Cert>> {
-        let mut trials = 0;
-        for pkesk in pkesks {
-            for key in self.keys.iter().map(|key| &key.cert) {
-                for secret in key.keys().unencrypted_secret() {
-                    let secret = secret.key();
-                    if !secret.pk_algo().for_encryption() || secret.pk_algo() != pkesk.pk_algo() {
-                        continue;
-                    }
-                    match pkesk.recipient() {
-                        Some(recipient) if !recipient.aliases(secret.key_handle()) => continue,
-                        Some(_) => self.matched = true,
-                        None => {
-                            trials += 1;
-                            if trials > MOST_TRIALS {
-                                return self.refuse(Refusal::Limit("it hides too many recipients"));
-                            }
-                            // The padding of RSA tells what it must not; the others are authenticated.
-                            self.matched |= is_rsa(secret.pk_algo());
-                        }
-                    }
-                    if try_key(pkesk, secret, algorithm, decrypt) {
-                        self.matched = true;
-                        self.opened_by = Some(key.fingerprint());
-                        return Ok(Some(key.clone()));
-                    }
-                }
+        let trials = self.trials(pkesks);
+        // Before the first one: whether it is told must depend on no decryption.
+        if trials.len() > MOST_TRIALS {
+            return self.refuse(Refusal::Limit("it may be for the keys at hand in too many ways"));
+        }
+        for (pkesk, key, secret) in trials {
+            // The padding of RSA tells what it must not; the others are authenticated.
+            self.matched |= pkesk.recipient().is_some() || is_rsa(secret.pk_algo());
+            if try_key(pkesk, secret, algorithm, decrypt) {
+                self.matched = true;
+                self.opened_by = Some(key.fingerprint());
+                return Ok(Some(key.clone()));
             }
         }
         Err(openpgp::Error::MissingSessionKey("none".into()).into())
     }
 }
 
+type SecretKey = openpgp::packet::Key<key::SecretParts, key::UnspecifiedRole>;
+
 fn try_key(
     pkesk: &PKESK,
-    secret: &openpgp::packet::Key<key::SecretParts, key::UnspecifiedRole>,
+    secret: &SecretKey,
     algorithm: Option<SymmetricAlgorithm>,
     decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
 ) -> bool {
