@@ -75,13 +75,16 @@ impl Reader<'_> {
     pub fn decrypt(&self, message: &[u8]) -> Result<Decrypted, OpenError> {
         let input = message_in(message)?;
         let mut helper = Helper::new(self);
-        helper.survey(&input)?;
+        let chunked = helper.survey(&input)?;
         let strict = policy::strict(self.at);
         let opened = DecryptorBuilder::from_reader(input.reader())
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|decryptor| read_all(decryptor, input.size(), self.limit));
+            .and_then(|mut decryptor| match read_all(&mut decryptor, input.size(), self.limit)? {
+                Content::TooLarge if !chunked => prove(decryptor, self.limit).map(|()| Content::TooLarge),
+                content => Ok(content),
+            });
         match opened {
             Ok(Content::Whole(plaintext)) => match helper.opened_by {
                 Some(opened_by) => {
@@ -139,7 +142,7 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|verifier| read_all(verifier, message.len(), self.limit));
+            .and_then(|mut verifier| read_all(&mut verifier, message.len(), self.limit));
         match (read, helper.refused) {
             (_, Some(Refusal::Limit(what))) => Err(OpenError::Limit(what)),
             (Ok(Content::TooLarge), _) => Err(OpenError::Limit("its content is too large")),
@@ -251,19 +254,22 @@ impl<'a> Helper<'a> {
         }
     }
 
-    fn survey(&mut self, input: &Input<'_>) -> Result<(), OpenError> {
-        self.survey = Some(Survey::of(input)?);
-        Ok(())
+    /// Whether each chunk of the container is proven by itself (SEIPDv2).
+    fn survey(&mut self, input: &Input<'_>) -> Result<bool, OpenError> {
+        let survey = Survey::of(input)?;
+        let modern = survey.modern;
+        self.survey = Some(survey);
+        Ok(modern)
     }
 
     /// One name for all that may go wrong once a key fits; what stands in clear may be told.
     fn failure(self) -> OpenError {
         let Some(survey) = self.survey else { return OpenError::Undecryptable };
         match self.refused {
-            Some(Refusal::Limit(what)) => OpenError::Limit(what),
             // Before the end is proven, only an authenticated chunk may say what is in it.
-            Some(Refusal::Nested) if survey.modern => OpenError::Malformed("it is encrypted inside the encryption"),
-            Some(Refusal::Nested) => OpenError::Undecryptable,
+            Some(_) if self.opened_by.is_some() && !survey.modern => OpenError::Undecryptable,
+            Some(Refusal::Limit(what)) => OpenError::Limit(what),
+            Some(Refusal::Nested) => OpenError::Malformed("it is encrypted inside the encryption"),
             None if self.matched => OpenError::Undecryptable,
             None => OpenError::NoKey { recipients: survey.recipients },
         }
@@ -402,7 +408,7 @@ enum Content {
 }
 
 /// Collects everything; the reader fails at its end unless all of it is proven. `guess` is the size expected.
-fn read_all(mut reader: impl Read, guess: usize, limit: usize) -> Result<Content, ()> {
+fn read_all(reader: &mut impl Read, guess: usize, limit: usize) -> Result<Content, ()> {
     let most = limit.saturating_add(1);
     let mut all = Zeroizing::new(vec![0u8; guess.clamp(4096, 1 << 30).min(most)]);
     let mut filled = 0;
@@ -425,4 +431,19 @@ fn read_all(mut reader: impl Read, guess: usize, limit: usize) -> Result<Content
     }
     all.truncate(filled);
     Ok(Content::Whole(all))
+}
+
+/// Reads on to the end, where the MDC is, and gives nothing out: what is in a container of the older kind (SEIPDv1) is
+/// told of a genuine one only. One with more than so many bytes left stays unproven.
+fn prove(mut reader: impl Read, most: usize) -> Result<(), ()> {
+    let mut chunk = Zeroizing::new(vec![0u8; 64 << 10]);
+    let mut left = most;
+    loop {
+        match reader.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => left = left.checked_sub(count).ok_or(())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(_) => return Err(()),
+        }
+    }
 }
