@@ -103,7 +103,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
                     part.decode_in_place(&mut bytes);
                     std::mem::take(&mut bytes)
                 };
-                match reader.read_cms(cms)? {
+                match reader.read_cms(cms, &mut found.budget)? {
                     smime::Layer::Certificates if bytes.is_empty() => {
                         return Err(OpenError::Limit("certificates of more than 1 MiB"));
                     }
@@ -152,7 +152,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
             Layer::Signed { suite, form } => {
                 let facts = match form {
                     Ok((payload, signature)) => {
-                        let facts = verify(&tree, payload, signature, &bytes, suite, reader)?;
+                        let facts = verify(&tree, (payload, signature), &bytes, suite, reader, &mut found.budget)?;
                         root = payload;
                         facts
                     }
@@ -259,14 +259,14 @@ fn signed(tree: &Tree, part: &Part) -> Layer {
     Layer::Signed { suite, form }
 }
 
-/// Verifies the signature of a well-formed multipart/signed.
+/// Verifies the signature of a well-formed multipart/signed, given its payload and signature.
 fn verify(
     tree: &Tree,
-    payload: usize,
-    signature: usize,
+    (payload, signature): (usize, usize),
     bytes: &[u8],
     suite: SuiteName,
     reader: &dyn Reads,
+    budget: &mut smime::Budget,
 ) -> Result<Result<Vec<SignatureFact>, BadReason>, OpenError> {
     let signature = tree.part(signature).decoded(bytes);
     if signature.trim_ascii().is_empty() {
@@ -275,7 +275,7 @@ fn verify(
     let over = tree.part(payload).canonical(bytes);
     let verified = match suite {
         SuiteName::OpenPgp => reader.verify_detached(&signature, &over),
-        SuiteName::Smime => reader.verify_cms(&signature, &over),
+        SuiteName::Smime => reader.verify_cms(&signature, &over, budget),
     };
     match verified {
         Ok(facts) => Ok(Ok(facts)),
@@ -355,6 +355,8 @@ struct Found {
     signatures: Vec<SignatureLayer>,
     part: Vec<SignatureFact>,
     warnings: Vec<Warning>,
+    /// What is left for the S/MIME signatures.
+    budget: smime::Budget,
     /// Whether the payload's root is a layer of a wrong form that was counted, or certificates: not errant.
     root_is_told: bool,
 }
@@ -431,7 +433,7 @@ impl Found {
                 && !tree.inside_message(root, index)
                 && self.one_more(&mut left)
             {
-                let facts = verify(tree, payload, signature, bytes, suite, reader)?;
+                let facts = verify(tree, (payload, signature), bytes, suite, reader, &mut self.budget)?;
                 self.holds_in_part(facts.unwrap_or_default());
             }
         }
@@ -472,7 +474,8 @@ impl Found {
     }
 
     fn into_unwrapped(self, outer: HeaderSection, content: Content) -> Unwrapped {
-        let Self { encrypted, unauthenticated, opened_by, signatures, part, warnings, root_is_told: _ } = self;
+        let Self { encrypted, unauthenticated, opened_by, signatures, part, warnings, budget: _, root_is_told: _ } =
+            self;
         Unwrapped { outer, content, encrypted, unauthenticated, opened_by, signatures, part, warnings }
     }
 }

@@ -44,17 +44,22 @@ pub trait Reads {
     /// Reads a signed message that is not encrypted.
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError>;
 
-    /// Reads one CMS layer, the content in the memory of the message.
+    /// Reads one CMS layer, the content in the memory of the message; the budget is that of the whole message.
     ///
     /// # Errors
     /// [`OpenError::Malformed`] if it is none.
-    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError>;
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>, budget: &mut smime::Budget) -> Result<smime::Layer, OpenError>;
 
-    /// Verifies a detached CMS signature over exact bytes.
+    /// Verifies a detached CMS signature over exact bytes; the budget is that of the whole message.
     ///
     /// # Errors
     /// [`OpenError::Malformed`] if it is none.
-    fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError>;
+    fn verify_cms(
+        &self,
+        signature: &[u8],
+        over: &[u8],
+        budget: &mut smime::Budget,
+    ) -> Result<Vec<SignatureFact>, OpenError>;
 
     /// What is wrong by now with a key at hand, if anything.
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
@@ -216,12 +221,17 @@ impl Reads for Readers<'_> {
         self.pgp.verify_inline(message)
     }
 
-    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
-        self.smime.read_in_place(message)
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>, budget: &mut smime::Budget) -> Result<smime::Layer, OpenError> {
+        self.smime.read_in_place(message, budget)
     }
 
-    fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        self.smime.verify_detached(signature, over)
+    fn verify_cms(
+        &self,
+        signature: &[u8],
+        over: &[u8],
+        budget: &mut smime::Budget,
+    ) -> Result<Vec<SignatureFact>, OpenError> {
+        self.smime.verify_detached(signature, over, budget)
     }
 
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {

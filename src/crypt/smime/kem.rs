@@ -80,7 +80,9 @@ pub(super) struct Encapsulated<'a> {
 }
 
 /// Reads OtherRecipientInfo; none if it is of another kind. The last is the wrapped key.
-pub(super) fn read<'a>(recipient: &Element<'a>) -> Result<Option<(Identifier<'a>, Encapsulated<'a>, Cow<'a, [u8]>)>, Fault> {
+pub(super) fn read<'a>(
+    recipient: &Element<'a>,
+) -> Result<Option<(Identifier<'a>, Encapsulated<'a>, Cow<'a, [u8]>)>, Fault> {
     let mut other = recipient.inside(OTHER)?;
     if other.next()?.primitive(tag::OID)? != oid::KEM_RECIPIENT.as_bytes() {
         return Ok(None);
