@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use crate::mail::{Address, Envelope, Field, Payload};
 
 pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownReason, Verdict};
+pub(in crate::crypt) use fact::{CLOCK_TOLERANCE, is_ahead};
 pub use passphrase::{Strength, random_passphrase};
 pub use recipients::{Binding, Recipient, Recipients, Usable};
 pub use sealed::{SealError, Sealed};

@@ -19,7 +19,9 @@ use super::super::{
     },
 };
 use crate::{
-    crypt::{BadReason, OpenError, PublicCertificate, SignatureFact, SignerCertificate, UnknownReason, Verdict},
+    crypt::{
+        BadReason, OpenError, PublicCertificate, SignatureFact, SignerCertificate, UnknownReason, Verdict, is_ahead,
+    },
     mail::Address,
 };
 
@@ -336,7 +338,7 @@ impl Judge<'_> {
             return Some(bad(BadReason::Weak, weakness));
         }
         let at = self.reader.at;
-        if self.attributes.signing_time.is_some_and(|created| created > at) {
+        if self.attributes.signing_time.is_some_and(|created| is_ahead(created, at)) {
             return Some(bad(BadReason::NotYetValid, "its signing time is after the time of judging"));
         }
         for moment in self.attributes.signing_time.into_iter().chain([at]) {

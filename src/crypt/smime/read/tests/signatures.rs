@@ -172,6 +172,9 @@ fn times_are_judged_at_the_time_of_judging() {
     let world = world();
     let authorities = world.ca.authorities();
     let judged = |message: &[u8], at| facts_with(&authorities, at, message).unwrap().remove(0);
+    let ahead = |seconds| alice().with(signing_time(now() + jiff::SignedDuration::from_secs(seconds))).message();
+    assert_eq!(verdict(&ahead(300)).0, Verdict::Good);
+    assert_eq!(verdict(&ahead(301)).0, Verdict::Bad(BadReason::NotYetValid));
     let future = alice().with(signing_time(days(1))).message();
     assert_eq!(judged(&future, now()).verdict, Verdict::Bad(BadReason::NotYetValid));
     assert_eq!(judged(&future, days(2)).verdict, Verdict::Good);
