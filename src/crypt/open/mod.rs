@@ -9,6 +9,7 @@ mod judge;
 mod layers;
 mod released;
 mod summary;
+mod unproven;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ use crate::mail::{
     protected::{self, Headers as MailHeaders},
 };
 use layers::{Content, Unwrapped};
+use unproven::Stopped;
 
 pub use introduced::introduced;
 pub use released::{Attachment, Released, Report};
@@ -96,6 +98,8 @@ pub enum Requirement {
 pub struct Opened {
     summary: Summary,
     readable: Readable,
+    /// What is known of it to whoever requires a signature, where that is less.
+    unproven: Option<Summary>,
 }
 
 /// A message whose requirement was not met. Its text is gone.
@@ -122,10 +126,37 @@ enum Readables {
 ///
 /// The input is given up, so that ciphertext and plaintext need not be held together longer than decrypting takes.
 pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opened, OpenError> {
+    judged(message, reader, at).map_err(|stopped| stopped.error)
+}
+
+/// Opens a message and gives its text, if the requirement is met.
+///
+/// # Errors
+/// Those of [`open`]. Where a signature is required, what is wrong with a content that nothing proves (S/MIME in CBC
+/// mode) is none: the message is withheld, as one without a valid signature.
+#[allow(clippy::result_large_err, reason = "withheld is an outcome, made once for a message")]
+pub fn open_for(
+    message: Vec<u8>,
+    reader: &dyn Reads,
+    requirement: &Requirement,
+    at: Timestamp,
+) -> Result<Result<Released, Withheld>, OpenError> {
+    match (judged(message, reader, at), requirement) {
+        (Ok(opened), _) => Ok(opened.release(requirement)),
+        (Err(Stopped { unproven: Some(outer), .. }), Requirement::SignedBy(address)) => {
+            Ok(Err(Withheld { summary: unproven::summary(outer), required: address.clone() }))
+        }
+        (Err(stopped), _) => Err(stopped.error),
+    }
+}
+
+fn judged(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opened, Stopped> {
     let unwrapped = layers::unwrap(message, reader)?;
     let suite = unwrapped.encrypted.or_else(|| unwrapped.signatures.first().map(|layer| layer.suite));
     let encrypted = unwrapped.encrypted.is_some();
-    let Unwrapped { outer, content, unauthenticated, signatures, part, warnings, opened_by, .. } = unwrapped;
+    let Unwrapped { outer, content, unauthenticated, unproven, signatures, part, warnings, opened_by, .. } = unwrapped;
+    let unproven = unproven && !unproven::is_proven(&signatures);
+    let unproven = unproven.then(|| unproven::summary(outer.clone()));
     let enveloped = encrypted || signatures.iter().any(|layer| layer.facts.is_ok());
 
     let (content, headers) = match content {
@@ -162,7 +193,7 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
         caution::weak(weak, &mut warnings);
     }
     let summary = Summary { suite, encrypted, signature, headers: Headers(shown), warnings };
-    Ok(Opened { summary, readable: Readable { content, headers, encrypted } })
+    Ok(Opened { summary, readable: Readable { content, headers, encrypted }, unproven })
 }
 
 impl Opened {
@@ -176,7 +207,7 @@ impl Opened {
     pub fn release(self, requirement: &Requirement) -> Result<Released, Withheld> {
         match requirement {
             Requirement::SignedBy(address) if !self.summary.is_signed_by(address) => {
-                Err(Withheld { summary: self.summary, required: address.clone() })
+                Err(Withheld { summary: self.unproven.unwrap_or(self.summary), required: address.clone() })
             }
             Requirement::None | Requirement::SignedBy(_) => Ok(Released::new(self.summary, self.readable)),
         }

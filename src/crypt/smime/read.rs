@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     Authorities, Certificate, Key,
     asn1::{
-        Enveloped, Fault, Message, begins_encrypted,
+        Enveloped, Fault, Message, begins_as,
         ber::{Octets, tag},
         der::element,
         oid,
@@ -94,7 +94,7 @@ impl Reader<'_> {
     /// # Errors
     /// Those of [`read`](Self::read).
     pub fn read_in_place(&self, message: Zeroizing<Vec<u8>>, budget: &mut Budget) -> Result<Layer, OpenError> {
-        let encrypted = begins_encrypted(&message);
+        let encrypted = begins_as(&message, &[oid::ENVELOPED_DATA, oid::AUTH_ENVELOPED_DATA]);
         self.layer(message, budget).map_err(|error| match error {
             // Damaged or cut off is like any other failure.
             OpenError::Malformed(_) if encrypted => OpenError::Undecryptable,
@@ -214,6 +214,11 @@ impl Reader<'_> {
         message.truncate(at.len());
         Ok(Layer::Signed { content: message, facts })
     }
+}
+
+/// Whether a message begins as one whose encryption has no tag that proves it (EnvelopedData).
+pub fn lacks_tag(message: &[u8]) -> bool {
+    begins_as(message, &[oid::ENVELOPED_DATA])
 }
 
 /// Whom an encrypted message names, in words, without any key.
