@@ -3,6 +3,7 @@
 //! Neither files, network, environment, clock nor printing; the time comes in as an argument, randomness is the
 //! crypto library's own. OpenPGP lives in [`pgp`] only, CMS and X.509 in [`smime`].
 
+mod collect;
 mod fact;
 mod look;
 pub mod open;

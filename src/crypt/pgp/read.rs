@@ -22,6 +22,8 @@ use openpgp::{
     types::{PublicKeyAlgorithm, SymmetricAlgorithm},
 };
 
+use crate::crypt::collect::{Content, collect};
+
 use super::{
     Certificate, Fingerprint, Key, OpenError, SignatureFact,
     armor::{self, Input, Kind},
@@ -81,7 +83,7 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|mut decryptor| match read_all(&mut decryptor, input.size(), self.limit)? {
+            .and_then(|mut decryptor| match collect(&mut decryptor, input.size(), self.limit).map_err(|_| ())? {
                 Content::TooLarge if !chunked => prove(decryptor, self.limit).map(|()| Content::TooLarge),
                 content => Ok(content),
             });
@@ -142,7 +144,7 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|mut verifier| read_all(&mut verifier, message.len(), self.limit));
+            .and_then(|mut verifier| collect(&mut verifier, message.len(), self.limit).map_err(|_| ()));
         match (read, helper.refused) {
             (_, Some(Refusal::Limit(what))) => Err(OpenError::Limit(what)),
             (Ok(Content::TooLarge), _) => Err(OpenError::Limit("its content is too large")),
@@ -399,38 +401,6 @@ fn is_rsa(algorithm: PublicKeyAlgorithm) -> bool {
     {
         matches!(algorithm, PublicKeyAlgorithm::RSAEncryptSign | PublicKeyAlgorithm::RSAEncrypt)
     }
-}
-
-/// What a reader gave.
-enum Content {
-    Whole(Zeroizing<Vec<u8>>),
-    TooLarge,
-}
-
-/// Collects everything; the reader fails at its end unless all of it is proven. `guess` is the size expected.
-fn read_all(reader: &mut impl Read, guess: usize, limit: usize) -> Result<Content, ()> {
-    let most = limit.saturating_add(1);
-    let mut all = Zeroizing::new(vec![0u8; guess.clamp(4096, 1 << 30).min(most)]);
-    let mut filled = 0;
-    loop {
-        match reader.read(&mut all[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(_) => return Err(()),
-        }
-        if filled > limit {
-            return Ok(Content::TooLarge);
-        }
-        if filled == all.len() {
-            // By hand, so that no unwiped copy stays behind.
-            let mut larger = Zeroizing::new(vec![0u8; all.len().saturating_mul(2).min(most)]);
-            larger[..filled].copy_from_slice(&all);
-            all = larger;
-        }
-    }
-    all.truncate(filled);
-    Ok(Content::Whole(all))
 }
 
 /// Reads on to the end, where the MDC is, and gives nothing out: what is in a container of the older kind (SEIPDv1) is
