@@ -160,7 +160,7 @@ pub struct Open {
     /// A secret key to open with; only --key and --cert count then, not the store
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
-    /// A certificate held genuine for the addresses that it names
+    /// A certificate held genuine for the addresses that it names; an S/MIME one still needs its chain
     #[arg(long, value_name = "FILE")]
     pub cert: Vec<PathBuf>,
     /// Where the passphrase of the keys comes from

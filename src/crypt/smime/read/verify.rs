@@ -249,7 +249,7 @@ impl<'a> Attributes<'a> {
             // Signed attributes of one message would make the content of another (RFC 5652, 11).
             let looks_like_attributes = Element::only(digests.content())
                 .and_then(|set| set.inside(tag::SET))
-                .is_ok_and(|set| Attribute::read_all(set.rest()).is_ok());
+                .is_ok_and(|set| !matches!(Attribute::read_all(set.rest()), Err(Fault::Malformed)));
             return if looks_like_attributes { invalid("its content is that of signed attributes") } else { Ok(()) };
         };
         match digests.of(&signer.digest) {

@@ -152,6 +152,16 @@ fn signed_attributes_are_no_content() {
     let content = element(0x31, &[&attributes.concat()]);
     let forged = Forge { attributes: None, ..Forge::new(&world().alice, &content) };
     assert_eq!(verdict(&forged.message()).0, Verdict::Bad(BadReason::Invalid));
+    // So has whoever has one over more attributes than are read here.
+    for count in [98, 99] {
+        let many = vec![attribute(oid::CAPABILITIES, &[&octets(b"x")]); count];
+        let many = [&attributes[..], &many].concat();
+        let content = element(0x31, &[&many.concat()]);
+        let forged = Forge { attributes: None, ..Forge::new(&world().alice, &content) };
+        let (verdict, detail) = verdict(&forged.message());
+        assert_eq!(verdict, Verdict::Bad(BadReason::Invalid));
+        assert!(detail.contains("signed attributes"), "{detail}");
+    }
 }
 
 #[test]
