@@ -19,6 +19,7 @@ mod key;
 mod key_backup;
 mod key_life;
 mod key_smime;
+mod killed;
 mod layers;
 mod licences;
 mod ocsp;
