@@ -79,10 +79,11 @@ pub(super) struct Encapsulated<'a> {
     wrapping: Algorithm<'a>,
 }
 
-/// Reads OtherRecipientInfo; none if it is of another kind. The last is the wrapped key.
-pub(super) fn read<'a>(
-    recipient: &Element<'a>,
-) -> Result<Option<(Identifier<'a>, Encapsulated<'a>, Cow<'a, [u8]>)>, Fault> {
+/// For whom, how, and the wrapped key.
+type Recipient<'a> = (Identifier<'a>, Encapsulated<'a>, Cow<'a, [u8]>);
+
+/// Reads OtherRecipientInfo; none if it is of another kind.
+pub(super) fn read<'a>(recipient: &Element<'a>) -> Result<Option<Recipient<'a>>, Fault> {
     let mut other = recipient.inside(OTHER)?;
     if other.next()?.primitive(tag::OID)? != oid::KEM_RECIPIENT.as_bytes() {
         return Ok(None);
