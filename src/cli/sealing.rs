@@ -22,13 +22,14 @@ use crate::{
     config::{self, SmimeSettings},
     crypt::{
         PublicCertificate, Sealed, Suite, SuiteName,
+        pgp::{self, Pgp},
         smime::{ContentEncryption, Form, Smime},
     },
     flow::{
         check::days_left,
         send::{self, Addressee, Assigned, Group, Missing, Terms},
     },
-    mail::{Address, Draft, MessageId},
+    mail::{Address, Draft, Field, MessageId, autocrypt},
 };
 
 pub use certificates::Certificates;
@@ -184,7 +185,10 @@ impl Decided<'_> {
                 receipt.message_id = Some(draft.message_id.as_str().to_owned());
                 let from = &draft.from.address;
                 let signers = signers::signers(from, &self.groups, self.arguments, account, self.place, self.at)?;
-                let how = composition::how(account, &draft, self.known);
+                let mut how = composition::how(account, &draft, self.known);
+                if account.autocrypt {
+                    how.autocrypt = self.autocrypt(&draft.from.address)?;
+                }
                 let mut uniques = composition::uniques()?;
                 send::seal(draft, &self.groups, &signers, self.at, &how, &mut uniques)?
             }
@@ -193,6 +197,17 @@ impl Decided<'_> {
             line.bytes = Some(sealed.len());
         }
         Ok(messages)
+    }
+
+    /// One's own certificate, to be encrypted to by whoever answers; the newest that can be.
+    fn autocrypt(&self, from: &Address) -> Result<Option<Field>, Failure> {
+        let own = self.place.keystore.keys_for(from, self.at)?;
+        let own = own
+            .iter()
+            .map(pgp::Key::certificate)
+            .filter(|one| one.addresses(self.at).contains(from) && Pgp::check(one, &(), self.at).is_ok());
+        let newest = own.max_by_key(PublicCertificate::created);
+        Ok(newest.map(|one| autocrypt::field(from, &one.limited_to(from).to_bytes())))
     }
 
     /// Takes bytes that are sealed already, to just these recipients.

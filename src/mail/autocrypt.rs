@@ -3,10 +3,13 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    Address,
+    Address, Field,
     parse::{Tree, fields},
     protected::{Author, HeaderSection, Headers},
 };
+
+/// Digits on a line of what is written.
+const LINE: usize = 72;
 
 /// The longest value that is read, in bytes.
 const LONGEST: usize = 1 << 18;
@@ -18,6 +21,21 @@ pub struct Autocrypt {
     pub address: Address,
     /// What should be an OpenPGP certificate in binary form.
     pub certificate: Vec<u8>,
+}
+
+/// The field for messages of an author who reads what is encrypted, as servers and readers see it (Autocrypt Level 1,
+/// 2.1); `certificate` in binary form.
+pub fn field(author: &Address, certificate: &[u8]) -> Field {
+    let digits = STANDARD.encode(certificate);
+    let mut value = format!("addr={author}; prefer-encrypt=mutual; keydata=");
+    let mut rest = digits.as_str();
+    while !rest.is_empty() {
+        let (line, later) = rest.split_at(rest.len().min(LINE));
+        value += " ";
+        value += line;
+        rest = later;
+    }
+    Field::encoded("Autocrypt", value)
 }
 
 /// Why a message brings none.

@@ -1,6 +1,9 @@
 //! `sealpost cert import --from-mail`: what an Autocrypt header brings is a candidate, and takes nobody's place.
 
-use crate::support::{Home, Outcome, people::alice};
+use crate::support::{
+    Home, Outcome,
+    people::{alice, open_as},
+};
 
 /// A key of Kim's: the Autocrypt header field, and the fingerprint.
 fn kim() -> (Home, String, String) {
@@ -77,4 +80,30 @@ fn what_brings_none_says_why() {
         assert!(error["text"].as_str().unwrap().contains(why), "{why}: {error}");
     }
     home.sealpost(["cert", "import", "--from-mail", "nothing.eml"]).run().expect(66);
+}
+
+#[test]
+fn what_a_setting_writes_is_taken_by_whoever_reads_it() {
+    let home = alice();
+    let config = |autocrypt| {
+        let text = format!("[account.work]\nfrom = \"alice@example.test\"\nautocrypt = {autocrypt}\n");
+        std::fs::write(home.state().join("config.toml"), text).unwrap();
+    };
+    let seal = || {
+        let message = "From: alice@example.test\nTo: bob@example.test\nSubject: Secret plans\n\nhello\n";
+        home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(message).run().expect(0).text()
+    };
+    config(false);
+    assert!(!seal().contains("Autocrypt"));
+    config(true);
+    let sealed = seal();
+    assert!(sealed.lines().all(|line| line.len() <= 78) && !sealed.contains("Secret plans"), "{sealed}");
+    let opened = open_as("bob", sealed.as_bytes(), &["--signed-by", "alice@example.test"]).expect(0).json();
+    assert_eq!(opened["warnings"], serde_json::json!([]), "{opened}");
+    let shown = home.sealpost(["key", "show", "alice@example.test", "--json"]).run().expect(0).json();
+    let other = Home::new();
+    let kept = other.sealpost(["cert", "import", "--from-mail", "-", "--json"]).stdin(sealed).run().expect(0).json();
+    assert_eq!(kept["results"][0]["status"], "kept");
+    assert_eq!(kept["results"][0]["certificates"][0]["fingerprint"], shown["key"]["fingerprint"]);
+    other.sealpost(["cert", "show", "alice@example.test"]).run().expect(0);
 }
