@@ -67,7 +67,7 @@ pub enum GnupgError {
     #[error("where the GnuPG home is cannot be told: neither $GNUPGHOME nor $HOME is set")]
     Unnamed,
     /// There is no such folder.
-    #[error("the GnuPG home {} is no folder that is there", .0.display())]
+    #[error("there is no GnuPG home at {}", .0.display())]
     NoHome(PathBuf),
     /// It is not installed.
     #[error("{0}, which alone reads the keys of a GnuPG home, is not in $PATH")]
@@ -119,7 +119,10 @@ impl Gnupg {
         let standard = || set("HOME").map(|home| Path::new(&home).join(".gnupg"));
         let home = given.map(Path::to_owned).or_else(|| set("GNUPGHOME").map(PathBuf::from)).or_else(standard);
         let home = home.ok_or(GnupgError::Unnamed)?;
-        let home = absolute(&home).ok().filter(|home| home.is_dir()).ok_or(GnupgError::NoHome(home))?;
+        let home = absolute(&home).unwrap_or(home);
+        if !home.is_dir() {
+            return Err(GnupgError::NoHome(home));
+        }
 
         let mut environment = vec![("LANG", "C.UTF-8".into()), ("GNUPGHOME", home.clone().into_os_string())];
         environment.extend(PASSED.iter().filter_map(|name| Some((*name, env::var_os(name)?))));

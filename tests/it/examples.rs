@@ -67,7 +67,7 @@ fn each_example_of_help_does_what_it_says() {
     home.file("sealed.eml", own);
 
     let gpg = Gpg::new();
-    gpg.make_locked_key("ruth@example.org", "default", "right");
+    gpg.make_locked_key("ruth@example.org", "future-default", "right");
     home.file("gnupg-passphrase", "right\n");
 
     for verb in VERBS {

@@ -36,7 +36,7 @@ fn fingerprint(gpg: &Gpg, address: &str) -> String {
 fn what_opens_is_imported_what_does_not_is_refused_and_another_passphrase_brings_it() {
     let gpg = Gpg::new();
     gpg.make_locked_key("rsa@example.test", "rsa2048", "right");
-    gpg.make_locked_key("erin@example.test", "default", "right");
+    gpg.make_locked_key("erin@example.test", "future-default", "right");
     gpg.make_locked_key("frank@example.test", "ed25519", "other");
     let home = home();
 
@@ -67,7 +67,7 @@ fn what_opens_is_imported_what_does_not_is_refused_and_another_passphrase_brings
 fn an_imported_key_opens_what_gpg_encrypted_and_signs_what_gpg_verifies() {
     let gpg = Gpg::new();
     gpg.make_locked_key("rsa@example.test", "rsa2048", "right");
-    gpg.make_locked_key("erin@example.test", "default", "right");
+    gpg.make_locked_key("erin@example.test", "future-default", "right");
     let add = ["--passphrase", "right", "--quick-add-key", &fingerprint(&gpg, "rsa@example.test"), "rsa2048", "encr"];
     run(gpg.command(add), b"").expect(0);
     let home = home();
@@ -104,9 +104,9 @@ fn an_imported_key_opens_what_gpg_encrypted_and_signs_what_gpg_verifies() {
 #[test]
 fn a_new_passphrase_takes_the_place_of_that_of_gnupg_and_is_not_made_in_vain() {
     let gpg = Gpg::new();
-    gpg.make_locked_key("erin@example.test", "ed25519", "right");
+    gpg.make_locked_key("erin@example.test", "future-default", "right");
     // Here it has none: what is stored is locked all the same.
-    gpg.make_key("frank@example.test", "ed25519");
+    gpg.make_key("frank@example.test", "future-default");
     let home = home();
     home.file("wrong", "wrong\n");
     let locked_by = |source: &'static str| import(&gpg, &["--passphrase", source, "--new-passphrase", "file:new"]);
@@ -127,7 +127,7 @@ fn a_new_passphrase_takes_the_place_of_that_of_gnupg_and_is_not_made_in_vain() {
 #[test]
 fn a_key_of_which_a_part_is_elsewhere_stays_and_is_told_what_that_means() {
     let gpg = Gpg::new();
-    gpg.make_locked_key("erin@example.test", "default", "right");
+    gpg.make_locked_key("erin@example.test", "future-default", "right");
     let subkeys = run(gpg.command(["--passphrase", "right", "--export-secret-subkeys"]), b"").expect(0).stdout;
     let laptop = Gpg::new();
     run(laptop.command(["--passphrase", "right", "--import"]), &subkeys).expect(0);
@@ -186,7 +186,7 @@ fn without_a_passphrase_and_a_terminal_it_says_what_is_missing() {
 #[test]
 fn on_a_terminal_gpg_agent_asks_and_the_key_stays_locked_with_the_answer() {
     let gpg = Gpg::new();
-    gpg.make_locked_key("erin@example.test", "default", "right");
+    gpg.make_locked_key("erin@example.test", "future-default", "right");
     // Answers as somebody would who types.
     let pinentry = gpg.home().join("pinentry");
     let answers = "#!/bin/sh\necho OK\nwhile read -r word rest; do\n  \
