@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 use sequoia_openpgp as openpgp;
 use serde_json::Value;
 
-use openpgp::{cert::CertBuilder, serialize::SerializeInto, types::Features};
+use openpgp::{Packet, cert::CertBuilder, serialize::SerializeInto, types::Features};
 
 use crate::support::{Authority, Gpg, Gpgsm, Home, run};
 
@@ -226,6 +226,93 @@ fn a_home_or_a_program_that_is_not_there_is_named() {
     home.file("some.key", "");
     home.sealpost(["key", "import", "some.key", "--from-gnupg", gpg.home().to_str().unwrap()]).run().expect(64);
     home.sealpost(["key", "import"]).run().expect(64);
+}
+
+/// Puts a shell script in the place of gpg, and gives the `PATH` in which it is found first.
+fn instead_of_gpg(home: &Home, script: &str) -> String {
+    let folder = home.path("bin");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("gpg"), format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(folder.join("gpg"), fs::Permissions::from_mode(0o700)).unwrap();
+    format!("{}:/usr/bin:/bin", folder.display())
+}
+
+#[test]
+fn a_key_on_a_card_stays_there() {
+    let gpg = Gpg::new();
+    gpg.make_locked_key("erin@example.test", "future-default", "right");
+    let home = home();
+    // As gpg lists it once it was moved to a card.
+    let moved = "/usr/bin/gpg \"$@\" | sed 's/^\\(ssb.*\\):+:/\\1:D2760001240103040006123456780000:/'";
+    let path = instead_of_gpg(&home, moved);
+    let told = home.sealpost(import(&gpg, &["--passphrase", "file:pw", "--json"])).env("PATH", &path).run().expect(66);
+    assert_eq!(outcomes(&told.json()), [("erin@example.test", "on-card")]);
+    let words = home.sealpost(import(&gpg, &["--passphrase", "file:pw"])).env("PATH", &path).run().expect(66).words();
+    assert!(words.contains("not imported: ") && words.contains("smartcard"), "{words}");
+    // What cannot be had of it is left out.
+    let nameless = format!("case \"$*\" in *--export*) exit 2 ;; esac\n{moved}");
+    let path = instead_of_gpg(&home, &nameless);
+    let told = home.sealpost(import(&gpg, &["--json"])).env("PATH", path).run().expect(66).json();
+    assert_eq!(told["keys"][0]["fingerprint"], fingerprint(&gpg, "erin@example.test"));
+    assert_eq!(told["keys"][0]["addresses"], serde_json::json!([]));
+}
+
+#[test]
+fn gpg_gets_no_secret_but_through_its_pipe_and_few_variables() {
+    let gpg = Gpg::new();
+    gpg.make_locked_key("erin@example.test", "future-default", "right");
+    let home = home();
+    let log = home.path("log");
+    let script =
+        format!("(tr '\\0' '\\n' < /proc/$$/environ; echo \"$@\") >> '{}'; exec /usr/bin/gpg \"$@\"", log.display());
+    let path = instead_of_gpg(&home, &script);
+    let run = home.sealpost(import(&gpg, &["--passphrase", "env:SECRET"])).env("PATH", path).env("SECRET", "right");
+    run.env("LD_DEBUG", "none").env("DISPLAY", ":9").run().expect(0);
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("--passphrase-fd 0") && !log.contains("right"), "{log}");
+    for line in log.lines().filter(|line| !line.starts_with("--homedir ")) {
+        let name = line.split('=').next().unwrap();
+        assert!(["PATH", "HOME", "GNUPGHOME", "LANG"].contains(&name), "{line}");
+    }
+}
+
+#[test]
+fn a_gpg_that_fails_or_does_not_end_is_told_and_nothing_is_stored() {
+    let gpg = Gpg::new();
+    let home = home();
+    for (script, exit, said) in [
+        ("echo 'gpg: no agent' >&2; exit 2", 71, "gpg failed (exit status: 2): \"gpg: no agent\""),
+        ("exec cat /dev/zero", 65, "gpg gave more than 8 MiB"),
+        ("echo 'no listing'", 66, "holds no secret keys"),
+    ] {
+        let path = instead_of_gpg(&home, script);
+        let words =
+            home.sealpost(import(&gpg, &["--passphrase", "file:pw"])).env("PATH", path).run().expect(exit).words();
+        assert!(words.contains(said), "{words}");
+    }
+    assert!(!home.state().join("keys").exists());
+}
+
+#[test]
+fn a_key_whose_parts_have_several_passphrases_is_not_taken_by_halves() {
+    let builder = CertBuilder::new().add_userid("<erin@example.test>").add_transport_encryption_subkey();
+    let (cert, _) = builder.generate().unwrap();
+    let primary = cert.primary_key().key().clone().parts_into_secret().unwrap();
+    let subkey = cert.keys().subkeys().next().unwrap().key().clone().parts_into_secret().unwrap();
+    let packets: [Packet; 2] = [
+        primary.encrypt_secret(&"right".into()).unwrap().into(),
+        subkey.encrypt_secret(&"other".into()).unwrap().into(),
+    ];
+    let (cert, _) = cert.insert_packets(packets).unwrap();
+    let gpg = Gpg::new();
+    gpg.import(&cert.as_tsk().to_vec().unwrap()).expect(0);
+    let home = home();
+    for source in ["file:pw", "file:other"] {
+        let told = home.sealpost(import(&gpg, &["--passphrase", source, "--json"])).run().expect(77).json();
+        assert_eq!(outcomes(&told), [("erin@example.test", "refused")]);
+        assert_eq!(told["keys"][0]["reason"], "wrong passphrase");
+    }
+    assert!(!home.state().join("keys").exists());
 }
 
 #[test]
