@@ -180,8 +180,9 @@ pub struct KeyImport {
     /// Take all secret keys of a GnuPG home instead: of this one, else of $GNUPGHOME, else of ~/.gnupg
     ///
     /// gpg and gpgsm are run for it. Without --passphrase gpg-agent asks for the passphrase of each key on the terminal,
-    /// for OpenPGP keys only; a key that does not open is refused, and the others are imported. Keys on smartcards stay
-    /// there. The certificates of other people are not imported: gpg --export | sealpost cert import -
+    /// for OpenPGP keys only. A key that does not open is refused, and the others are imported. Keys of which a part is
+    /// on a smartcard or missing are not imported. The certificates of other people and of authorities are not either:
+    /// gpg --export | sealpost cert import -
     #[arg(long, value_name = "HOME", num_args = 0..=1)]
     pub from_gnupg: Option<Option<PathBuf>>,
     #[command(flatten)]

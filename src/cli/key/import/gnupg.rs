@@ -20,7 +20,9 @@ enum Found {
     Stored(KeyJson),
     /// It stays in the home.
     Left(KeyJson),
-    OpenPgp(Incoming),
+    /// To be stored.
+    OpenPgp(Box<Incoming>),
+    /// Unlocked.
     Smime(Box<x509::Key>),
 }
 
@@ -96,9 +98,8 @@ fn take(key: &GnupgKey, gnupg: &Gnupg, given: &Given, lock: &Lock, at: Timestamp
     let passphrase = given.passphrase.as_ref();
     if key.suite == SuiteName::Smime {
         // gpg-agent would ask for a second one, of which we are not told
-        let passphrase = passphrase.ok_or_else(|| {
-            Failure::new(Kind::Permission, "a key for S/MIME is imported with --passphrase only".to_owned())
-        })?;
+        let passphrase = passphrase
+            .ok_or_else(|| Failure::new(Kind::Permission, "a key for S/MIME is imported with --passphrase only"))?;
         let exported = gnupg.export(key, Some(passphrase))?;
         for locked in x509::Key::parse_all(&exported)? {
             let open = locked.unlock_all(passphrase)?;
@@ -112,12 +113,14 @@ fn take(key: &GnupgKey, gnupg: &Gnupg, given: &Given, lock: &Lock, at: Timestamp
     let parsed = pgp::Key::parse_all(&exported)?.into_iter().find(|one| one.fingerprint() == key.fingerprint);
     let parsed = parsed.ok_or_else(|| pgp::CertificateError::NoSecret(key.fingerprint.clone()))?;
     let anew = lock.new_passphrase.is_some() || parsed.advertises_gnupg_ocb();
-    if passphrase.is_none() && parsed.is_locked() && anew {
+    let incoming = if passphrase.is_none() && parsed.is_locked() && anew {
         // gpg-agent was told it, and we were not
         let asked = secrets::passphrase_of(&format!("key {}", key.fingerprint), None)?;
-        return Ok(Found::OpenPgp(Incoming::read(parsed, Some(&asked), lock, at)?));
-    }
-    Ok(Found::OpenPgp(Incoming::read(parsed, passphrase, lock, at)?))
+        Incoming::read(parsed, Some(&asked), lock, at)?
+    } else {
+        Incoming::read(parsed, passphrase, lock, at)?
+    };
+    Ok(Found::OpenPgp(Box::new(incoming)))
 }
 
 fn store_smime(
