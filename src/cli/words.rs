@@ -20,7 +20,7 @@ use crate::{
     mail::{ComposeError, DraftError},
     net::tls::ContextError,
     receive::ReceiveError,
-    secret::{DestinationError, SecretError},
+    secret::{DestinationError, GnupgError, SecretError},
     submit,
 };
 
@@ -79,6 +79,25 @@ impl From<DestinationError> for Failure {
             DestinationError::Malformed => Self::new(Kind::Usage, text),
             DestinationError::Occupied(_) | DestinationError::Write { .. } => Self::new(Kind::CannotCreate, text),
             DestinationError::Keyring(error) => error.into(),
+        }
+    }
+}
+
+impl From<GnupgError> for Failure {
+    fn from(error: GnupgError) -> Self {
+        use GnupgError as E;
+        let kind = match &error {
+            E::Unnamed | E::NoHome(_) => Kind::NoInput,
+            E::NoProgram(_) => Kind::Unavailable,
+            E::Unrunnable { .. } | E::Failed { .. } => Kind::System,
+            E::TooLong(_) => Kind::Limit,
+            E::Deadline { .. } | E::WrongPassphrase | E::Cancelled => Kind::Permission,
+        };
+        let failure = Self::new(kind, error.to_string());
+        match error {
+            E::NoProgram(_) => failure.hint(["sealpost", "key", "import", "-"]),
+            E::Unnamed | E::NoHome(_) => failure.hint(["gpgconf", "--list-dirs", "homedir"]),
+            _ => failure,
         }
     }
 }

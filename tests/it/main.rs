@@ -17,6 +17,7 @@ mod find;
 mod forgotten;
 mod key;
 mod key_backup;
+mod key_gnupg;
 mod key_life;
 mod key_smime;
 mod killed;
