@@ -78,7 +78,7 @@ pub fn cms(bytes: &[u8]) {
         Ok(smime::Layer::Compressed { content }) => assert!(content.len() <= LIMIT),
         Ok(smime::Layer::Certificates) | Err(_) => {}
     }
-    let _ = reader.verify_detached(bytes, b"Content-Type: text/plain\r\n\r\nhello\r\n");
+    let _ = reader.verify_detached(bytes, b"Content-Type: text/plain\r\n\r\nhello\r\n", &mut smime::Budget::default());
     let _ = smime::certificates_in(bytes);
     let _ = smime::recipients_of(bytes);
 }

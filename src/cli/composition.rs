@@ -163,7 +163,7 @@ pub fn how(account: &Account, draft: &Draft, known: &config::Recipients) -> Comp
     };
     let mut visible = draft.to.iter().chain(&draft.cc).peekable();
     let legacy_display = if visible.peek().is_some() { visible.any(needs) } else { draft.bcc.iter().any(needs) };
-    Composition { policy: account.header_policy, legacy_display }
+    Composition { policy: account.header_policy, legacy_display, autocrypt: None }
 }
 
 /// Random bytes from the crypto library.

@@ -169,7 +169,8 @@ fn is_enveloped(message: &[u8]) -> bool {
     Tree::parse(message).is_ok_and(|tree| smime::recipients_of(&tree.part(0).decoded(message)).is_ok())
 }
 
-fn message_id(from: &Address) -> Result<MessageId, Failure> {
+/// A random one in the domain of the author.
+pub fn message_id(from: &Address) -> Result<MessageId, Failure> {
     Ok(MessageId::from_random(random()?, from))
 }
 

@@ -62,6 +62,11 @@ pub const ALL: &[Example] = &[
         "sealpost --home elsewhere key import sealpost.backup --passphrase file:backup-passphrase",
     ),
     example(
+        "key import",
+        "All secret keys that GnuPG has",
+        "sealpost key import --from-gnupg --passphrase file:gnupg-passphrase",
+    ),
+    example(
         "key publish",
         "For a web server whose root is public",
         "sealpost key publish alice@example.org --wkd public && find public -type f",

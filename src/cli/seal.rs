@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
+    alert,
     composition::{self, Place},
-    draft::{self, Mailboxes},
+    draft::{self, Mailboxes, Passing},
     exit::Kind,
     failure::Failure,
     grammar::{Global, Seal, Text},
@@ -17,8 +18,10 @@ use super::{
     voice::{self, Voice},
 };
 use crate::{
+    config::Account,
     crypt::Sealed,
     keystore::{make_private, write_new},
+    mail::Draft,
 };
 
 pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
@@ -54,7 +57,25 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
     };
 
     sealing::identify(&mut draft, &arguments.sealing)?;
-    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, sealed.as_ref(), at)?;
+    let written = write_all(draft, sealed, &account, &arguments, &place, at, voice);
+    written.map_err(|failure| match arguments.plan {
+        true => failure,
+        false => alert::refused(failure, "seal", &account, &place, at, voice),
+    })
+}
+
+/// Seals for all, then writes.
+fn write_all(
+    draft: Draft,
+    sealed: Option<Passing>,
+    account: &Account,
+    arguments: &Seal,
+    place: &Place,
+    at: Timestamp,
+    voice: Voice,
+) -> Result<u8, Failure> {
+    let known = place.recipients()?;
+    let decided = sealing::decide(&draft, account, &arguments.sealing, place, &known, sealed.as_ref(), at)?;
     let mut receipt = decided.plan();
     if let Some(file) = &arguments.sealing.expect_plan {
         sealing::expect(&receipt, file)?;
@@ -69,7 +90,7 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         );
         return Err(Failure::new(Kind::Usage, text));
     }
-    let messages = decided.messages(draft, sealed, &account, &mut receipt)?;
+    let messages = decided.messages(draft, sealed, account, &mut receipt)?;
     receipt.status = Status::Sealed;
     let Some(dir) = &arguments.output else {
         for piece in messages.iter().flat_map(Sealed::pieces) {

@@ -3,6 +3,7 @@
 mod certificates;
 mod cures;
 mod drift;
+mod finding;
 mod refreshing;
 mod revocation;
 mod signers;
@@ -21,13 +22,14 @@ use crate::{
     config::{self, SmimeSettings},
     crypt::{
         PublicCertificate, Sealed, Suite, SuiteName,
+        pgp::{self, Pgp},
         smime::{ContentEncryption, Form, Smime},
     },
     flow::{
         check::days_left,
         send::{self, Addressee, Assigned, Group, Missing, Terms},
     },
-    mail::{Address, Draft, MessageId},
+    mail::{Address, Draft, Field, MessageId, autocrypt},
 };
 
 pub use certificates::Certificates;
@@ -68,7 +70,10 @@ pub fn decide<'a>(
     }));
     let terms = Terms { only: suite, lowest: account.trust };
     let mut warnings = refreshing::refresh(&addresses, &mut source, terms, place, at)?;
-    let assigned = send::assign(&addresses, &mut source, terms, at).map_err(|missing| refused(&missing, place))?;
+    let looking = finding::find_missing(&addresses, &mut source, terms, place, at)?;
+    let assigned = send::assign(&addresses, &mut source, terms, at)
+        .map_err(|missing| refused(&missing, &looking.in_vain, place))?;
+    warnings.extend(looking.found);
     warnings.extend(assigned.iter().filter_map(|addressee| match addressee {
         Addressee::OpenPgp(assigned) => warning(assigned),
         Addressee::Smime(assigned) => warning(assigned),
@@ -133,13 +138,17 @@ fn warning<S: Suite>(assigned: &Assigned<S>) -> Option<WarningJson> {
     })
 }
 
-fn refused(missing: &[Missing], place: &Place) -> Failure {
+fn refused(missing: &[Missing], in_vain: &[(Address, String)], place: &Place) -> Failure {
     let names: Vec<_> = missing.iter().map(|one| one.address.to_string()).collect();
     let mut failure =
         Failure::new(Kind::Recipients, format!("nothing was sent: no usable certificate for {}", names.join(", ")));
     failure.recipients = missing
         .iter()
-        .map(|one| RecipientReason { address: one.address.to_string(), reason: one.reason.to_string() })
+        .map(|one| {
+            let looked = in_vain.iter().find(|(address, _)| *address == one.address);
+            let looked = looked.map(|(_, why)| format!("; it was looked for: {why}")).unwrap_or_default();
+            RecipientReason { address: one.address.to_string(), reason: format!("{}{looked}", one.reason) }
+        })
         .collect();
     failure.hints = cures(missing.iter().map(|one| (one.address.to_string(), Some(&one.reason))), place);
     failure
@@ -176,7 +185,10 @@ impl Decided<'_> {
                 receipt.message_id = Some(draft.message_id.as_str().to_owned());
                 let from = &draft.from.address;
                 let signers = signers::signers(from, &self.groups, self.arguments, account, self.place, self.at)?;
-                let how = composition::how(account, &draft, self.known);
+                let mut how = composition::how(account, &draft, self.known);
+                if account.autocrypt {
+                    how.autocrypt = self.autocrypt(&draft.from.address)?;
+                }
                 let mut uniques = composition::uniques()?;
                 send::seal(draft, &self.groups, &signers, self.at, &how, &mut uniques)?
             }
@@ -185,6 +197,17 @@ impl Decided<'_> {
             line.bytes = Some(sealed.len());
         }
         Ok(messages)
+    }
+
+    /// One's own certificate, to be encrypted to by whoever answers; the newest that can be.
+    fn autocrypt(&self, from: &Address) -> Result<Option<Field>, Failure> {
+        let own = self.place.keystore.keys_for(from, self.at)?;
+        let own = own
+            .iter()
+            .map(pgp::Key::certificate)
+            .filter(|one| one.addresses(self.at).contains(from) && Pgp::check(one, &(), self.at).is_ok());
+        let newest = own.max_by_key(PublicCertificate::created);
+        Ok(newest.map(|one| autocrypt::field(from, &one.limited_to(from).to_bytes())))
     }
 
     /// Takes bytes that are sealed already, to just these recipients.

@@ -5,8 +5,9 @@ mod rest;
 use jiff::Timestamp;
 
 use super::{
+    alert,
     composition::{self, Place},
-    draft::{self, Mailboxes},
+    draft::{self, Mailboxes, Passing},
     exit::Kind,
     failure::Failure,
     grammar::{Global, Send, Text},
@@ -17,7 +18,9 @@ use super::{
     words,
 };
 use crate::{
+    config::Account,
     flow::send::{Submitted, submit},
+    mail::Draft,
     submit::Accepted,
 };
 
@@ -49,8 +52,26 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
         }
     };
     sealing::identify(&mut draft, &arguments.sealing)?;
-    let settings = submission::submission(&account, &arguments.submission, &draft, &place)?;
-    let decided = sealing::decide(&draft, &account, &arguments.sealing, &place, &known, sealed.as_ref(), at)?;
+    let delivered = deliver(draft, sealed, &account, &arguments, &place, at, voice);
+    delivered.map_err(|failure| match arguments.plan {
+        true => failure,
+        false => alert::refused(failure, "send", &account, &place, at, voice),
+    })
+}
+
+/// Seals for all, then submits.
+fn deliver(
+    draft: Draft,
+    sealed: Option<Passing>,
+    account: &Account,
+    arguments: &Send,
+    place: &Place,
+    at: Timestamp,
+    voice: Voice,
+) -> Result<u8, Failure> {
+    let known = place.recipients()?;
+    let settings = submission::submission(account, &arguments.submission, &draft, place)?;
+    let decided = sealing::decide(&draft, account, &arguments.sealing, place, &known, sealed.as_ref(), at)?;
 
     let mut receipt = decided.plan();
     receipt.endpoints = Some(
@@ -67,8 +88,8 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
         return print(&receipt, voice).map(|()| 0);
     }
     receipt.endpoints = None;
-    let messages = decided.messages(draft, sealed, &account, &mut receipt)?;
-    let submitted = composition::drive(submit(&messages, &settings, &mut submission::Login::new(&account)))?;
+    let messages = decided.messages(draft, sealed, account, &mut receipt)?;
+    let submitted = composition::drive(submit(&messages, &settings, &mut submission::Login::new(account)))?;
     if let Some(accepted) = submitted.accepted.first() {
         place.remember(&settings, &accepted.endpoint.endpoint());
     }

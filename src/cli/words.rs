@@ -20,7 +20,7 @@ use crate::{
     mail::{ComposeError, DraftError},
     net::tls::ContextError,
     receive::ReceiveError,
-    secret::{DestinationError, SecretError},
+    secret::{DestinationError, GnupgError, SecretError},
     submit,
 };
 
@@ -79,6 +79,25 @@ impl From<DestinationError> for Failure {
             DestinationError::Malformed => Self::new(Kind::Usage, text),
             DestinationError::Occupied(_) | DestinationError::Write { .. } => Self::new(Kind::CannotCreate, text),
             DestinationError::Keyring(error) => error.into(),
+        }
+    }
+}
+
+impl From<GnupgError> for Failure {
+    fn from(error: GnupgError) -> Self {
+        use GnupgError as E;
+        let kind = match &error {
+            E::Unnamed | E::NoHome(_) => Kind::NoInput,
+            E::NoProgram(_) => Kind::Unavailable,
+            E::Unrunnable { .. } | E::Failed { .. } => Kind::System,
+            E::TooLong(_) => Kind::Limit,
+            E::Deadline { .. } | E::WrongPassphrase | E::Cancelled => Kind::Permission,
+        };
+        let failure = Self::new(kind, error.to_string());
+        match error {
+            E::NoProgram(_) => failure.hint(["sealpost", "key", "import", "-"]),
+            E::Unnamed | E::NoHome(_) => failure.hint(["gpgconf", "--list-dirs", "homedir"]),
+            _ => failure,
         }
     }
 }
@@ -229,16 +248,22 @@ impl From<SealFailure> for Failure {
     }
 }
 
+/// The most recipients that are named of a message that no key opens.
+const MOST_NAMED: usize = 10;
+
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let text = error.to_string();
         match error {
             OpenError::Malformed(_) => Self::new(Kind::Malformed, text),
             OpenError::NoKey { recipients } => {
-                let named = if recipients.is_empty() {
-                    text
-                } else {
-                    format!("{text}: it is encrypted to {}", recipients.join(", "))
+                let named = match recipients.get(..MOST_NAMED) {
+                    None if recipients.is_empty() => text,
+                    Some(first) if first.len() < recipients.len() => {
+                        let more = recipients.len() - first.len();
+                        format!("{text}: it is encrypted to {} and {more} more", first.join(", "))
+                    }
+                    _ => format!("{text}: it is encrypted to {}", recipients.join(", ")),
                 };
                 Self::new(Kind::NoKey, named).hint(["sealpost", "key", "list"])
             }
@@ -328,5 +353,22 @@ pub fn attempt(attempt: &submit::Attempt) -> AttemptJson {
         port: attempt.endpoint.port,
         outcome: attempt.outcome,
         detail: attempt.detail.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_recipients_ten_are_named() {
+        let text = |count: usize| {
+            let recipients = (0..count).map(|number| number.to_string()).collect();
+            Failure::from(OpenError::NoKey { recipients }).text
+        };
+        assert_eq!(text(0), "no key at hand opens this message");
+        assert!(text(2).ends_with("it is encrypted to 0, 1"));
+        assert!(text(10).ends_with("7, 8, 9"));
+        assert!(text(10_000).ends_with("7, 8, 9 and 9990 more"));
     }
 }

@@ -30,8 +30,12 @@ pub struct Account {
     pub legacy_display: bool,
     /// Whether S/MIME recipients are to get AES-GCM.
     pub gcm: bool,
+    /// Whether messages bring one's own OpenPGP certificate in an Autocrypt header field.
+    pub autocrypt: bool,
     /// How a recipient's certificate is to be known at least.
     pub trust: Option<Trust>,
+    /// Who is told when a message had to be refused.
+    pub alert_to: Option<Mailbox>,
     /// How mail is handed to its server.
     pub submission: Submission,
 }
@@ -69,7 +73,9 @@ impl Account {
             header_policy: layer.header_policy.unwrap_or_default(),
             legacy_display: layer.legacy_display.unwrap_or_default(),
             gcm: layer.gcm.unwrap_or_default(),
+            autocrypt: layer.autocrypt.unwrap_or_default(),
             trust: layer.trust,
+            alert_to: layer.alert_to,
             submission: Submission {
                 host: layer.host,
                 ports: layer.ports.unwrap_or_else(|| Port::DEFAULT.to_vec()),

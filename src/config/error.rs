@@ -160,6 +160,9 @@ pub enum ValueError {
     /// Not a span of time, or not one of 1 second to 24 hours.
     #[error("{0:?} is not a time from 1s to 24h")]
     Duration(String),
+    /// Not a number of days.
+    #[error("{0:?} is not a number of days such as 30d")]
+    Days(String),
     /// Not a header confidentiality policy.
     #[error("{0:?} is not a header policy: it is baseline or shy")]
     HeaderPolicy(String),

@@ -22,13 +22,21 @@ pub struct FindSettings {
     pub private: bool,
     /// Whether `send` asks for what is new of a certificate that has run out or soon will.
     pub on_send: bool,
+    /// With so many days left a certificate is asked about on sending.
+    pub soon: i64,
+    /// Whether `send` looks up whom no certificate is known for.
+    pub missing_on_send: bool,
     /// How long one source may take.
     pub timeout: Duration,
     /// Where hosts are, in place of what a resolver says.
     pub hosts: HashMap<String, SocketAddr>,
 }
 
-const KEYS: [&str; 8] = ["order", "vks", "hkps", "ca_file", "private", "on_send", "timeout", "hosts"];
+/// The days that are few, unless the settings say otherwise.
+const SOON: i64 = 30;
+
+const KEYS: [&str; 10] =
+    ["order", "vks", "hkps", "ca_file", "private", "on_send", "soon", "missing_on_send", "timeout", "hosts"];
 
 impl Default for FindSettings {
     fn default() -> Self {
@@ -39,6 +47,8 @@ impl Default for FindSettings {
             ca_file: None,
             private: false,
             on_send: false,
+            soon: SOON,
+            missing_on_send: false,
             timeout: PATIENCE,
             hosts: HashMap::new(),
         }
@@ -84,10 +94,18 @@ impl FindSettings {
             ca_file: section.path("ca_file")?,
             private: section.flag("private")?.unwrap_or_default(),
             on_send: section.flag("on_send")?.unwrap_or_default(),
+            soon: section.typed("soon", parse_days)?.unwrap_or(standard.soon),
+            missing_on_send: section.flag("missing_on_send")?.unwrap_or_default(),
             timeout: section.typed("timeout", parse_duration)?.unwrap_or(standard.timeout),
             hosts,
         })
     }
+}
+
+/// A number of days such as `30d`.
+fn parse_days(text: &str) -> Result<i64, ValueError> {
+    let days = text.strip_suffix('d').and_then(|digits| digits.parse::<u16>().ok());
+    days.map(i64::from).ok_or_else(|| ValueError::Days(text.to_owned()))
 }
 
 /// The URL of a keyserver: `https`, a host, perhaps a port, and nothing else.
@@ -119,12 +137,12 @@ mod tests {
         assert_eq!(read("").unwrap(), FindSettings::default());
         let set = read(
             "order = [\"hkps\", \"wkd\"]\nhkps = \"https://Keys.example.org:8443/\"\nprivate = true\non_send = true\n\
-             timeout = \"3s\"\n[find.hosts]\n\"OpenPGPkey.example.org\" = \"127.0.0.1:8443\"\n",
+             timeout = \"3s\"\nsoon = \"90d\"\n[find.hosts]\n\"OpenPGPkey.example.org\" = \"127.0.0.1:8443\"\n",
         )
         .unwrap();
         assert_eq!(set.order, [Source::Hkps, Source::Wkd]);
         assert_eq!(set.hkps.as_deref(), Some("https://keys.example.org:8443"));
-        assert!(set.private && set.on_send && set.timeout == Duration::from_secs(3));
+        assert!(set.private && set.on_send && set.timeout == Duration::from_secs(3) && set.soon == 90);
         assert_eq!(set.hosts, HashMap::from([("openpgpkey.example.org".to_owned(), ([127, 0, 0, 1], 8443).into())]));
         assert_eq!(read("order = []").unwrap().order, []);
     }
@@ -141,6 +159,7 @@ mod tests {
             ("hkps = \"https://keys.example.org/path\"", "https://"),
             ("hkps = \"keys.example.org\"", "https://"),
             ("timeout = \"0s\"", "is not a time"),
+            ("soon = \"a month\"", "is not a number of days"),
             ("private = 1", "true or false"),
             ("hosts = { \"a.example\" = \"127.0.0.1\" }", "is not an address and a port"),
             ("hosts = { \"127.0.0.1\" = \"127.0.0.1:1\" }", "is not a host name"),

@@ -58,7 +58,9 @@ pub(super) struct Layer {
     pub(super) header_policy: Option<HeaderPolicy>,
     pub(super) legacy_display: Option<bool>,
     pub(super) gcm: Option<bool>,
+    pub(super) autocrypt: Option<bool>,
     pub(super) trust: Option<Trust>,
+    pub(super) alert_to: Option<Mailbox>,
     pub(super) host: Option<String>,
     pub(super) ports: Option<Vec<Port>>,
     pub(super) user: Option<String>,
@@ -145,8 +147,10 @@ impl Layer {
             header_policy: account.typed("header_policy", parse_policy)?,
             legacy_display: account.flag("legacy_display")?,
             gcm: account.flag("gcm")?,
+            autocrypt: account.flag("autocrypt")?,
             trust: account
                 .typed("trust", |text| Trust::parse(text).ok_or_else(|| ValueError::Trust(text.to_owned())))?,
+            alert_to: account.typed("alert_to", parse_mailbox)?,
             ..Self::default()
         };
         if let Some(submission) = account.section("submission", &SERVER_KEYS)? {
@@ -196,7 +200,9 @@ impl Layer {
             header_policy: self.header_policy.or(lower.header_policy),
             legacy_display: self.legacy_display.or(lower.legacy_display),
             gcm: self.gcm.or(lower.gcm),
+            autocrypt: self.autocrypt.or(lower.autocrypt),
             trust: self.trust.or(lower.trust),
+            alert_to: self.alert_to.or(lower.alert_to),
             host: self.host.or(lower.host),
             ports: self.ports.or(lower.ports),
             user: self.user.or(lower.user),
@@ -212,7 +218,7 @@ impl Layer {
 }
 
 /// The keys of an account.
-pub(super) const ACCOUNT_KEYS: [&str; 10] = [
+pub(super) const ACCOUNT_KEYS: [&str; 12] = [
     "from",
     "sign",
     "passphrase",
@@ -220,7 +226,9 @@ pub(super) const ACCOUNT_KEYS: [&str; 10] = [
     "header_policy",
     "legacy_display",
     "gcm",
+    "autocrypt",
     "trust",
+    "alert_to",
     "submission",
     "imap",
 ];

@@ -1,6 +1,6 @@
 //! What verifying one signature tells, whatever the suite, and why a layer does not open.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Fingerprint;
 use crate::mail::Address;
@@ -20,6 +20,14 @@ pub struct SignatureFact {
     /// What a verdict other than good rests on, in words, where the reason alone says too little; of a good one, what
     /// a reader should know besides.
     pub detail: Option<String>,
+}
+
+/// By how much clocks may differ.
+pub(in crate::crypt) const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether something that was signed at a time is not valid yet at another, whatever the clocks.
+pub(in crate::crypt) fn is_ahead(signed: Timestamp, at: Timestamp) -> bool {
+    signed.duration_since(at) > CLOCK_TOLERANCE
 }
 
 /// Who made a signature.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::crypt::{
     OpenError,
-    open::{Doubt, Readers, Released, Report, Requirement, Summary, Withheld},
+    open::{Doubt, Readers, Released, Report, Requirement, Summary, Withheld, open_for},
     pgp, smime,
 };
 
@@ -85,8 +85,8 @@ impl Opening<'_> {
         let pgp = pgp::Reader { keys, certificates, at, limit };
         let Smime { keys, certificates, authorities, pins } = self.smime;
         let smime = smime::Reader { keys, certificates, authorities, pins, at, limit };
-        let opened = crate::crypt::open::open(message, &Readers { pgp, smime, doubt }, at)?;
-        Ok(match opened.release(self.requirement) {
+        let released = open_for(message, &Readers { pgp, smime, doubt }, self.requirement, at)?;
+        Ok(match released {
             Ok(released) => Outcome::Released(Box::new(released)),
             Err(withheld) => Outcome::Withheld(Box::new(withheld)),
         })

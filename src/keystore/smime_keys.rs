@@ -110,8 +110,10 @@ impl Keystore {
     }
 
     /// Gives each waiting key its certificate, if that is among some, and a stored key that was certified anew a second
-    /// file with the new certificate. These are stored then, and given.
-    pub fn join(&self, certificates: &[Certificate]) -> Result<Vec<Key>, StoreError> {
+    /// file with the new certificate. These are stored then, and given. Those `between` stand behind them.
+    ///
+    /// Anybody can have any public key certified: the certificates are those that somebody answers for.
+    pub fn join(&self, certificates: &[Certificate], between: &[Certificate]) -> Result<Vec<Key>, StoreError> {
         let mut joined = Vec::new();
         if !self.keys.is_dir() {
             return Ok(joined);
@@ -120,7 +122,7 @@ impl Keystore {
         let lock = self.lock_keys()?;
         let (waiting, keys) = (self.waiting()?, self.smime_keys()?);
         for waiting in waiting {
-            let Some(key) = waiting.complete(certificates) else { continue };
+            let Some(key) = waiting.complete(certificates, between) else { continue };
             // A kill between the two leaves both, and the next join removes the second.
             let there = key.fingerprint().map(|own| self.smime_key(&own)).transpose()?.flatten();
             if there.is_none() {
@@ -143,6 +145,16 @@ impl Keystore {
             }
         }
         Ok(joined)
+    }
+
+    /// Whether a certificate has the public key of one that is stored or waits, and is not with it yet.
+    pub fn would_join(&self, certificate: &Certificate) -> Result<bool, StoreError> {
+        if self.smime_key(&certificate.fingerprint())?.is_some() {
+            return Ok(false);
+        }
+        let own = std::slice::from_ref(certificate);
+        Ok(self.waiting()?.iter().any(|waiting| waiting.complete(own, &[]).is_some())
+            || self.smime_keys()?.into_iter().any(|mut key| key.adopt(own)))
     }
 
     fn change_own<K: Own, E: From<StoreError>>(

@@ -21,6 +21,8 @@ pub struct Composition {
     pub policy: HeaderPolicy,
     /// Whether to write legacy display elements (RFC 9788, 5.2.2). A finished MIME entity gets none: it is kept.
     pub legacy_display: bool,
+    /// A field for servers and readers alone, which nothing protects: Autocrypt.
+    pub autocrypt: Option<Field>,
 }
 
 /// The random texts that one message needs, given by the caller so that composing stays pure.
@@ -90,6 +92,7 @@ pub fn compose(draft: &Draft, how: &Composition, uniques: &mut Uniques) -> Resul
     draft.check()?;
     let protected = how.policy.protect(draft);
     let outer: Vec<Field> = protected.iter().filter_map(|field| field.outer.clone()).collect();
+    let visible = outer.iter().cloned().chain(how.autocrypt.clone()).collect();
     let mut payload = Sink(Payload::new());
     for field in &protected {
         payload.write(field.inner.folded().as_bytes());
@@ -109,7 +112,7 @@ pub fn compose(draft: &Draft, how: &Composition, uniques: &mut Uniques) -> Resul
         Content::Entity { fields, body } => entity::write(fields, body, uniques, &mut payload)?,
     }
     let confidential_subject = draft.subject.clone().filter(|subject| !subject.is_empty());
-    Ok(Composed { payload: payload.0, outer, confidential_subject })
+    Ok(Composed { payload: payload.0, outer: visible, confidential_subject })
 }
 
 /// Marks the Content-Type of the payload's root: as that of an encrypted message with protected headers (RFC 9788,

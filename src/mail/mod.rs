@@ -4,6 +4,7 @@
 //! arguments. Nothing here knows a key.
 
 mod address;
+pub mod autocrypt;
 pub mod body;
 mod character;
 mod compose;

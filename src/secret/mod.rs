@@ -1,4 +1,4 @@
-//! Layer 4: where passwords, tokens and passphrases come from, and where new ones are put.
+//! Layer 4: where passwords, tokens and passphrases come from, where new ones are put, and the keys of a GnuPG home.
 //!
 //! A secret is named by a [`Source`], never given as a value: what is no source is refused and not repeated, in
 //! no error, log or `Debug`. What comes out is wiped when dropped.
@@ -6,12 +6,15 @@
 mod command;
 mod destination;
 mod error;
+mod gnupg;
 mod keyring;
+mod program;
 mod source;
 mod terminal;
 
 pub use destination::{Destination, DestinationError};
 pub use error::SecretError;
+pub use gnupg::{Gnupg, GnupgError, GnupgKey, Whereabouts};
 pub use source::Source;
 pub use terminal::ask;
 

@@ -10,7 +10,7 @@ use std::{
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{LIMIT, SecretError, command, keyring};
+use super::{LIMIT, SecretError, command, keyring, program};
 
 /// Where a secret comes from. The secret is its first line, without the line break.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Source {
                 Err(SecretError::Malformed("env: takes the name of an environment variable"))
             }
             "env" => {
-                command::withhold(rest);
+                program::withhold(rest);
                 Ok(Self::Environment(rest.to_owned()))
             }
             _ => Err(SecretError::Malformed("it is file:, fd:, command:, credential:, keyring: or env: and a name")),
@@ -114,7 +114,7 @@ impl Source {
         if readers == Readers::OwnerOnly && mode & 0o044 != 0 {
             return Err(SecretError::Exposed { from: self.clone(), mode });
         }
-        read_bounded(&mut file).map_err(unreadable)?.ok_or_else(|| SecretError::TooLong(self.clone()))
+        read_bounded(&mut file, LIMIT).map_err(unreadable)?.ok_or_else(|| SecretError::TooLong(self.clone()))
     }
 
     fn first_line(&self, bytes: &[u8]) -> Result<Zeroizing<String>, SecretError> {
@@ -168,9 +168,9 @@ enum Readers {
     Any,
 }
 
-/// Reads to the end; none if that is more than [`LIMIT`]. The buffer never moves, so no unwiped copy stays.
-pub(super) fn read_bounded(reader: &mut impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut bytes = Zeroizing::new(vec![0; LIMIT + 1]);
+/// Reads to the end; none if that is more than so many bytes. The buffer never moves, so no unwiped copy stays.
+pub(super) fn read_bounded(reader: &mut impl Read, most: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut bytes = Zeroizing::new(vec![0; most + 1]);
     let mut filled = 0;
     while filled < bytes.len() {
         match reader.read(&mut bytes[filled..]) {
@@ -182,7 +182,7 @@ pub(super) fn read_bounded(reader: &mut impl Read) -> io::Result<Option<Zeroizin
     }
     bytes[filled..].zeroize();
     bytes.truncate(filled);
-    Ok((filled <= LIMIT).then_some(bytes))
+    Ok((filled <= most).then_some(bytes))
 }
 
 fn is_base_name(name: &str) -> bool {

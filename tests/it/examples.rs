@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    Ca, Home, Publisher, Reply,
+    Ca, Gpg, Home, Publisher, Reply,
     lying_server::{Face, LyingServer, Step, answer, opening, say},
 };
 
@@ -66,13 +66,17 @@ fn each_example_of_help_does_what_it_says() {
     let own = home.sealpost(["seal", "-t", "alice@example.org"]).stdin(message).run().expect(0).stdout;
     home.file("sealed.eml", own);
 
+    let gpg = Gpg::new();
+    gpg.make_locked_key("ruth@example.org", "future-default", "right");
+    home.file("gnupg-passphrase", "right\n");
+
     for verb in VERBS {
         let help = home.sealpost(verb.iter().chain(&["--help"])).run().expect(0).text();
         let shown = help.split("\nExamples:\n").nth(1).unwrap_or_else(|| panic!("no examples: {help}"));
         let lines: Vec<_> = shown.lines().filter_map(|line| line.strip_prefix("    ")).collect();
         assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("sealpost")), "{lines:?}");
         for line in lines {
-            home.sealpost([""; 0]).shell(line).expect(0);
+            home.sealpost([""; 0]).env("GNUPGHOME", gpg.home()).shell(line).expect(0);
         }
     }
     assert_eq!(server.records().len(), 3, "what is to be sent is sent");

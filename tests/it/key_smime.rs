@@ -56,12 +56,44 @@ fn a_key_is_requested_answered_and_used() {
 }
 
 #[test]
-fn a_waiting_key_takes_a_certificate_that_is_imported_as_such_too() {
+fn a_key_with_two_certificates_has_one_passphrase() {
+    let home = Home::new();
+    authority(&home);
+    let make = ["key", "make", "kim@example.test", "--suite", "smime", "--algorithm", "p256", "--request", "kim.csr"];
+    home.sealpost(make.iter().chain(&["--new-passphrase", "file:pw"])).run().expect(0);
+    for days in [30, 60] {
+        let sign = format!("x509 -req -in kim.csr -CA ca.pem -CAkey ca.key -days {days} -extfile ext -out {days}.pem");
+        openssl(&home, &sign);
+        home.sealpost(["key", "import", &format!("{days}.pem")]).run().expect(0);
+    }
+    let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();
+    let [one, other] = [0, 1].map(|at: usize| listed["keys"][at]["fingerprint"].as_str().unwrap().to_owned());
+    let change = |name: &str, from: &str, to: &str| {
+        let change = ["key", "change-passphrase", name, "--passphrase", from, "--new-passphrase", to];
+        home.sealpost(change).run()
+    };
+    change(&one, "file:pw", "file:second").expect(0);
+    change(&other, "file:pw", "file:third").expect(77);
+    change(&other, "file:second", "file:third").expect(0);
+}
+
+#[test]
+fn a_waiting_key_takes_a_certificate_that_is_imported_as_such_if_it_has_a_chain() {
     let home = Home::new();
     authority(&home);
     let make = ["key", "make", "kim@example.test", "--suite", "smime", "--algorithm", "p256", "--request", "kim.csr"];
     home.sealpost(make.iter().chain(&["--new-passphrase", "file:pw"])).run().expect(0);
     openssl(&home, "x509 -req -in kim.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out kim.pem");
+    // Anybody can have another's public key certified.
+    let stranger = home.sealpost(["cert", "import", "kim.pem"]).run().expect(0).words();
+    assert!(
+        stranger.contains("nothing vouches") && stranger.contains("hint: sealpost key import kim.pem"),
+        "{stranger}"
+    );
+    let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();
+    assert_eq!(listed["keys"][0]["waiting"], true);
+    let anchor = format!("[smime]\ntrust_anchors = [\"{}\"]\n", home.path("ca.pem").display());
+    std::fs::write(home.state().join("config.toml"), anchor).unwrap();
     let taken = home.sealpost(["cert", "import", "kim.pem"]).run().expect(0);
     assert!(taken.words().contains("can be used now"), "{taken:?}");
     let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();

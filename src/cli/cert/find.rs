@@ -9,7 +9,7 @@ use crate::{
         composition::{Place, drive},
         exit::Kind,
         failure::{Failure, RecipientReason},
-        grammar::CertFind,
+        grammar::{CertFind, SourceArgument},
         printable::Printable,
         sources,
         voice::Voice,
@@ -93,7 +93,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
             results[index] = Some(finding.result(looked, arguments.import)?);
         }
     }
-    finish(results.into_iter().flatten().collect(), arguments, voice)
+    finish(results.into_iter().flatten().collect(), arguments.source, voice)
 }
 
 /// Reads addresses, each once.
@@ -122,17 +122,17 @@ pub fn known_for(address: &Address, place: &Place, at: Timestamp) -> Result<Know
 }
 
 /// One answer, to be compared with what is known.
-struct Finding<'a> {
-    address: &'a Address,
-    known: &'a Known,
-    place: &'a Place,
-    judging: &'a Judging<'a>,
-    at: Timestamp,
+pub struct Finding<'a> {
+    pub address: &'a Address,
+    pub known: &'a Known,
+    pub place: &'a Place,
+    pub judging: &'a Judging<'a>,
+    pub at: Timestamp,
 }
 
 impl Finding<'_> {
     /// What to show, and what is wrong.
-    fn result(&self, looked: Looked, import: bool) -> Result<(ResultJson, Option<(Kind, String)>), Failure> {
+    pub fn result(&self, looked: Looked, import: bool) -> Result<(ResultJson, Option<(Kind, String)>), Failure> {
         let kind = sources::kind(&looked);
         let reason = sources::reason(&looked);
         let tried = TriedJson::all(&looked);
@@ -212,9 +212,10 @@ pub fn conflict(source: Source, found: &[Certificate], known: &[KnownJson]) -> S
     format!("{source} has certificate {found}, but {}; nothing was replaced", known.collect::<Vec<_>>().join(", "))
 }
 
-fn finish(
+/// Tells all, and fails with the gravest of the failures.
+pub fn finish(
     results: Vec<(ResultJson, Option<(Kind, String)>)>,
-    arguments: &CertFind,
+    source: Option<SourceArgument>,
     voice: Voice,
 ) -> Result<u8, Failure> {
     let (results, failures): (Vec<_>, Vec<_>) = results.into_iter().unzip();
@@ -228,7 +229,7 @@ fn finish(
     let Some(kind) = worst(failed.iter().map(|(_, (kind, _))| *kind)) else {
         let found: Vec<_> = results.iter().filter(|one| one.status == "found").collect();
         if !found.is_empty() {
-            let source = arguments.source.map(|source| ["--source".to_owned(), Source::from(source).to_string()]);
+            let source = source.map(|source| ["--source".to_owned(), Source::from(source).to_string()]);
             let mut words = ["sealpost", "cert", "find", "--import"].map(str::to_owned).to_vec();
             words.extend(source.into_iter().flatten());
             words.extend(found.iter().map(|one| one.address.clone()));

@@ -33,9 +33,21 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
         return tell(openpgp(&bytes, place, at)?, &[], voice);
     }
     let smime = smime::Certificate::parse_all(&bytes)?;
-    // Own keys may wait for them.
-    let joined = place.keystore.join(&smime)?;
     let outcomes = place.keystore.insert_all_x509(&smime, Origin::Imported)?;
+    // Own keys may wait for them. What somebody else had certified for one's own key is not what one signs with.
+    let (vouched, others): (Vec<_>, Vec<_>) = smime.iter().cloned().partition(|one| judging.vouched(one));
+    let joined = place.keystore.join(&vouched, &smime)?;
+    for certificate in others {
+        if place.keystore.would_join(&certificate)? {
+            let fingerprint = certificate.fingerprint();
+            voice.say(format_args!(
+                "certificate {fingerprint} has the public key of a key of yours, and nothing vouches"
+            ));
+            voice.say("for it: it is not signed with; if it is your authority's answer, import it as a key's");
+            let file = if file.as_os_str() == "-" { "certificate.pem".to_owned() } else { file.display().to_string() };
+            voice.hint(["sealpost", "key", "import", &file]);
+        }
+    }
     tell(judged(smime, outcomes, &judging), &joined, voice)
 }
 

@@ -65,6 +65,12 @@ impl<'p> Judging<'p> {
         Ok(shown)
     }
 
+    /// Whether an S/MIME certificate has a chain, or is pinned, as one who signs.
+    pub fn vouched(&self, certificate: &smime::Certificate) -> bool {
+        let pinned = self.recipients.pins(&certificate.fingerprint());
+        pinned || self.authorities().is_ok_and(|authorities| authorities.vouch_for(certificate, self.at))
+    }
+
     pub fn openpgp(&self, certificate: &pgp::Certificate) -> CertificateJson {
         openpgp(certificate, self.at)
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod find;
+mod from_mail;
 mod import;
 mod json;
 mod judging;
@@ -21,6 +22,7 @@ use super::{
     voice::Voice,
 };
 
+pub use find::{Finding, known_for};
 pub use json::CertificateJson;
 pub use judging::Judging;
 pub use refresh::Target;
@@ -28,7 +30,8 @@ pub use refresh::Target;
 pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let place = Place::open(global)?;
     match verb {
-        Cert::Import { file } => import::run(&file, &place, at, voice),
+        Cert::Import { file, from_mail: false } => import::run(&file, &place, at, voice),
+        Cert::Import { file, from_mail: true } => from_mail::run(&file, &place, at, voice),
         Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
         Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
         Cert::Refresh(arguments) => refresh::run(&arguments, &place, at, voice),

@@ -13,6 +13,9 @@ pub enum Cert {
         /// Armored or binary; - is stdin
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
+        /// The file is a message: take what its Autocrypt header brings, as a candidate
+        #[arg(long)]
+        from_mail: bool,
     },
     /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
     Refresh(CertRefresh),

@@ -10,7 +10,7 @@ use super::{Export, Lock, Named, SuiteArgument};
 pub enum Key {
     /// Make a key for an address
     Make(KeyMake),
-    /// Take keys from a file
+    /// Take keys from a file, or from GnuPG
     Import(KeyImport),
     /// List the keys
     List,
@@ -175,8 +175,16 @@ pub enum AlgorithmArgument {
 #[derive(Debug, Args)]
 pub struct KeyImport {
     /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup; - is stdin
-    #[arg(value_name = "FILE|-")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE|-", required_unless_present = "from_gnupg", conflicts_with = "from_gnupg")]
+    pub file: Option<PathBuf>,
+    /// Take all secret keys of a GnuPG home instead: of this one, else of $GNUPGHOME, else of ~/.gnupg
+    ///
+    /// gpg and gpgsm are run for it. Without --passphrase gpg-agent asks for the passphrase of each key on the terminal,
+    /// for OpenPGP keys only. A key that does not open is refused, and the others are imported. Keys of which a part is
+    /// on a smartcard or missing are not imported. The certificates of other people and of authorities are not either:
+    /// gpg --export | sealpost cert import -
+    #[arg(long, value_name = "HOME", num_args = 0..=1)]
+    pub from_gnupg: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub lock: Lock,
 }

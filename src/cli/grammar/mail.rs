@@ -19,7 +19,7 @@ pub struct Recipients {
     pub bcc: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Sealing {
     /// The author; picks the account and the signing key
     #[arg(long, value_name = "ADDRESS")]
@@ -96,7 +96,7 @@ pub struct Send {
     pub submission: Submission,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Submission {
     /// The submission server; without it the SRV records of From's domain
     #[arg(long, value_name = "NAME")]
@@ -160,7 +160,7 @@ pub struct Open {
     /// A secret key to open with; only --key and --cert count then, not the store
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
-    /// A certificate held genuine for the addresses that it names
+    /// A certificate held genuine for the addresses that it names; an S/MIME one still needs its chain
     #[arg(long, value_name = "FILE")]
     pub cert: Vec<PathBuf>,
     /// Where the passphrase of the keys comes from

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::crypt::{PublicCertificate, pgp, smime};
+use crate::crypt::{Fingerprint, PublicCertificate, SuiteName, pgp, smime};
 
 /// One key in lists and after making or importing it.
 #[derive(Serialize)]
 pub struct KeyJson {
-    suite: &'static str,
+    suite: SuiteName,
     /// Of the certificate; of the public key where there is none yet.
     fingerprint: String,
     addresses: Vec<String>,
@@ -21,21 +21,24 @@ pub struct KeyJson {
     waiting: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
+    /// Why it was not imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl KeyJson {
     pub fn openpgp(key: &pgp::Key, at: Timestamp) -> Self {
-        Self::new("openpgp", &key.certificate(), at)
+        Self::new(SuiteName::OpenPgp, &key.certificate(), at)
     }
 
     /// None of a key without a certificate, which is never stored.
     pub fn smime(key: &smime::Key, at: Timestamp) -> Option<Self> {
-        key.certificate().map(|certificate| Self::new("smime", certificate, at))
+        key.certificate().map(|certificate| Self::new(SuiteName::Smime, certificate, at))
     }
 
     pub fn waiting(waiting: &smime::Waiting) -> Self {
         Self {
-            suite: "smime",
+            suite: SuiteName::Smime,
             fingerprint: waiting.id().to_string(),
             addresses: waiting.addresses().iter().map(ToString::to_string).collect(),
             created: None,
@@ -43,6 +46,22 @@ impl KeyJson {
             algorithm: waiting.algorithms(),
             waiting: true,
             outcome: None,
+            reason: None,
+        }
+    }
+
+    /// One whose certificate cannot be read: nothing but its name.
+    pub fn unread(suite: SuiteName, fingerprint: &Fingerprint) -> Self {
+        Self {
+            suite,
+            fingerprint: fingerprint.to_string(),
+            addresses: Vec::new(),
+            created: None,
+            expires: None,
+            algorithm: "unknown".to_owned(),
+            waiting: false,
+            outcome: None,
+            reason: None,
         }
     }
 
@@ -54,7 +73,7 @@ impl KeyJson {
         self.outcome
     }
 
-    fn new(suite: &'static str, certificate: &impl PublicCertificate, at: Timestamp) -> Self {
+    pub fn new(suite: SuiteName, certificate: &impl PublicCertificate, at: Timestamp) -> Self {
         Self {
             suite,
             fingerprint: certificate.fingerprint().to_string(),
@@ -64,12 +83,30 @@ impl KeyJson {
             algorithm: certificate.algorithms(),
             waiting: false,
             outcome: None,
+            reason: None,
         }
     }
 
     /// The same, with what was done.
     pub fn done(self, outcome: &'static str) -> Self {
         Self { outcome: Some(outcome), ..self }
+    }
+
+    /// The same, with why it was not imported.
+    pub fn left(self, outcome: &'static str, reason: impl Into<String>) -> Self {
+        Self { outcome: Some(outcome), reason: Some(reason.into()), ..self }
+    }
+
+    /// What was done with it, and why.
+    pub fn told(&self) -> String {
+        let done = match self.outcome {
+            Some("unchanged") => "stored already:",
+            Some("refused") => "refused",
+            Some("on-card" | "no-secret") => "not imported:",
+            _ => "imported",
+        };
+        let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("{done} {}{reason}", self.words())
     }
 
     pub fn words(&self) -> String {

@@ -25,10 +25,7 @@ use crate::{
 };
 
 /// For all of them together.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// With so many days left a certificate soon runs out.
-const SOON: i64 = 30;
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks, merges what is new, and gives the warnings.
 ///
@@ -49,7 +46,7 @@ pub fn refresh(
     }
     let mut targets = Vec::new();
     for address in recipients {
-        if let Some(fingerprint) = waning(address, source, terms, at) {
+        if let Some(fingerprint) = waning(address, source, terms, settings.soon, at) {
             targets.extend(Target::named(address, &fingerprint, place, at)?);
         }
     }
@@ -91,13 +88,19 @@ pub fn refresh(
     Err(Failure { recipients: conflicts, hints, ..Failure::new(Kind::Recipients, text) })
 }
 
-/// The OpenPGP certificate of a recipient that ran out, was revoked, or soon runs out; not one given for this run.
-fn waning(address: &Address, source: &mut Certificates<'_>, terms: Terms, at: Timestamp) -> Option<Fingerprint> {
+/// The OpenPGP certificate of a recipient that ran out, was revoked, or has few days left; not one given for this run.
+fn waning(
+    address: &Address,
+    source: &mut Certificates<'_>,
+    terms: Terms,
+    few: i64,
+    at: Timestamp,
+) -> Option<Fingerprint> {
     match send::assign(std::slice::from_ref(address), source, terms, at) {
         Ok(assigned) => match assigned.into_iter().next()? {
             Addressee::OpenPgp(one) if one.trust != Trust::Given => {
                 let certificate = one.recipient.usable().certificate();
-                let soon = days_left(certificate, at).is_some_and(|days| days < SOON);
+                let soon = days_left(certificate, at).is_some_and(|days| days < few);
                 soon.then(|| certificate.fingerprint())
             }
             _ => None,

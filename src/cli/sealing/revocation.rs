@@ -49,5 +49,5 @@ pub fn check(
             }),
         }
     }
-    if revoked.is_empty() { Ok(warnings) } else { Err(refused(&revoked, place)) }
+    if revoked.is_empty() { Ok(warnings) } else { Err(refused(&revoked, &[], place)) }
 }

@@ -6,6 +6,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{
     Reads,
     summary::{Warning, WarningKind},
+    unproven::{Stopped, begins_as_entity},
 };
 use crate::{
     crypt::{BadReason, Fingerprint, OpenError, SignatureFact, SuiteName, Verdict, smime},
@@ -38,6 +39,8 @@ pub(super) struct Unwrapped {
     pub encrypted: Option<SuiteName>,
     /// Whether nothing proves that the innermost encryption was not changed.
     pub unauthenticated: bool,
+    /// Whether nothing proves that some encryption was not changed.
+    pub unproven: bool,
     /// Whose keys decrypted it.
     pub opened_by: Vec<Fingerprint>,
     /// The signature layers inside the encryption, from the outermost.
@@ -78,15 +81,27 @@ pub(super) enum Layer {
 }
 
 /// Undoes the layers of a message.
-pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, OpenError> {
-    let mut bytes = Zeroizing::new(message);
-    let mut tree = parse(&bytes)?;
+pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, Stopped> {
+    let bytes = Zeroizing::new(message);
+    let tree = parse(&bytes)?;
     let outer = HeaderSection::read(&bytes[tree.part(0).header.clone()]);
     if outer.is_empty() {
-        return Err(OpenError::Malformed("it has no header field"));
+        return Err(OpenError::Malformed("it has no header field").into());
     }
-    let mut root = 0;
     let mut found = Found::default();
+    match undo(&mut found, bytes, tree, reader) {
+        Ok(content) => Ok(found.into_unwrapped(outer, content)),
+        Err(error) => Err(Stopped { error, unproven: found.unproven.then_some(outer) }),
+    }
+}
+
+fn undo(
+    found: &mut Found,
+    mut bytes: Zeroizing<Vec<u8>>,
+    mut tree: Tree,
+    reader: &dyn Reads,
+) -> Result<Content, OpenError> {
+    let mut root = 0;
     for depth in 0.. {
         let layer = classify(&tree, root, &bytes, depth == 0)?;
         if depth >= MAX_LAYERS && !matches!(layer, Layer::Payload) {
@@ -103,7 +118,10 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
                     part.decode_in_place(&mut bytes);
                     std::mem::take(&mut bytes)
                 };
-                match reader.read_cms(cms)? {
+                let lacks_tag = smime::lacks_tag(&cms);
+                let read = reader.read_cms(cms, &mut found.budget);
+                found.unproven |= lacks_tag && matches!(read, Err(OpenError::Undecryptable));
+                match read? {
                     smime::Layer::Certificates if bytes.is_empty() => {
                         return Err(OpenError::Limit("certificates of more than 1 MiB"));
                     }
@@ -114,6 +132,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
                     smime::Layer::Encrypted { plaintext, opened_by, authenticated, weak } => {
                         found.decrypted(SuiteName::Smime, opened_by, Vec::new());
                         found.unauthenticated = !authenticated;
+                        found.unproven |= !authenticated;
                         // One in 256 wrong keys has a padding that fits, and gives garbage.
                         if !authenticated && !begins_as_entity(&plaintext) {
                             return Err(OpenError::Undecryptable);
@@ -152,7 +171,7 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
             Layer::Signed { suite, form } => {
                 let facts = match form {
                     Ok((payload, signature)) => {
-                        let facts = verify(&tree, payload, signature, &bytes, suite, reader)?;
+                        let facts = verify(&tree, (payload, signature), &bytes, suite, reader, &mut found.budget)?;
                         root = payload;
                         facts
                     }
@@ -169,12 +188,12 @@ pub(super) fn unwrap(message: Vec<u8>, reader: &dyn Reads) -> Result<Unwrapped, 
                 let part = tree.part(root);
                 let charset = part.media.parameter("charset").map(str::to_owned);
                 let text = found.inline(part.decoded(&bytes).trim_ascii(), reader)?;
-                return Ok(found.into_unwrapped(outer, Content::Text { bytes: text, charset }));
+                return Ok(Content::Text { bytes: text, charset });
             }
         }
     }
     found.errant(&tree, root, &bytes, reader)?;
-    Ok(found.into_unwrapped(outer, Content::Entity { bytes, tree, root }))
+    Ok(Content::Entity { bytes, tree, root })
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Tree, OpenError> {
@@ -259,14 +278,14 @@ fn signed(tree: &Tree, part: &Part) -> Layer {
     Layer::Signed { suite, form }
 }
 
-/// Verifies the signature of a well-formed multipart/signed.
+/// Verifies the signature of a well-formed multipart/signed, given its payload and signature.
 fn verify(
     tree: &Tree,
-    payload: usize,
-    signature: usize,
+    (payload, signature): (usize, usize),
     bytes: &[u8],
     suite: SuiteName,
     reader: &dyn Reads,
+    budget: &mut smime::Budget,
 ) -> Result<Result<Vec<SignatureFact>, BadReason>, OpenError> {
     let signature = tree.part(signature).decoded(bytes);
     if signature.trim_ascii().is_empty() {
@@ -275,7 +294,7 @@ fn verify(
     let over = tree.part(payload).canonical(bytes);
     let verified = match suite {
         SuiteName::OpenPgp => reader.verify_detached(&signature, &over),
-        SuiteName::Smime => reader.verify_cms(&signature, &over),
+        SuiteName::Smime => reader.verify_cms(&signature, &over, budget),
     };
     match verified {
         Ok(facts) => Ok(Ok(facts)),
@@ -297,25 +316,6 @@ fn is_octets(part: &Part) -> bool {
 
 fn is_empty_text(part: &Part, bytes: &[u8]) -> bool {
     part.media.essence() == "text/plain" && part.decoded(bytes).trim_ascii().is_empty()
-}
-
-/// Whether bytes begin as a MIME entity does: with a header section, all of it fields, in text.
-fn begins_as_entity(bytes: &[u8]) -> bool {
-    let mut section = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let mut fields = 0;
-    for line in section.by_ref().take_while(|line| !line.is_empty()) {
-        let text = str::from_utf8(line).is_ok_and(|text| !text.chars().any(|c| c.is_control() && c != '\t'));
-        let folded = line.starts_with(b" ") || line.starts_with(b"\t");
-        let named = line.iter().position(|byte| *byte == b':').is_some_and(|colon| {
-            let name = line[..colon].trim_ascii_end();
-            !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
-        });
-        if !text || !(named || folded && fields > 0) {
-            return false;
-        }
-        fields += 1;
-    }
-    fields > 0
 }
 
 /// Whether a body is exactly one armored message.
@@ -351,10 +351,13 @@ fn is_armor(part: &Part, bytes: &[u8]) -> bool {
 struct Found {
     encrypted: Option<SuiteName>,
     unauthenticated: bool,
+    unproven: bool,
     opened_by: Vec<Fingerprint>,
     signatures: Vec<SignatureLayer>,
     part: Vec<SignatureFact>,
     warnings: Vec<Warning>,
+    /// What is left for the S/MIME signatures.
+    budget: smime::Budget,
     /// Whether the payload's root is a layer of a wrong form that was counted, or certificates: not errant.
     root_is_told: bool,
 }
@@ -431,7 +434,7 @@ impl Found {
                 && !tree.inside_message(root, index)
                 && self.one_more(&mut left)
             {
-                let facts = verify(tree, payload, signature, bytes, suite, reader)?;
+                let facts = verify(tree, (payload, signature), bytes, suite, reader, &mut self.budget)?;
                 self.holds_in_part(facts.unwrap_or_default());
             }
         }
@@ -472,7 +475,7 @@ impl Found {
     }
 
     fn into_unwrapped(self, outer: HeaderSection, content: Content) -> Unwrapped {
-        let Self { encrypted, unauthenticated, opened_by, signatures, part, warnings, root_is_told: _ } = self;
-        Unwrapped { outer, content, encrypted, unauthenticated, opened_by, signatures, part, warnings }
+        let Self { encrypted, unauthenticated, unproven, opened_by, signatures, part, warnings, .. } = self;
+        Unwrapped { outer, content, encrypted, unauthenticated, unproven, opened_by, signatures, part, warnings }
     }
 }

@@ -9,6 +9,7 @@ mod judge;
 mod layers;
 mod released;
 mod summary;
+mod unproven;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ use crate::mail::{
     protected::{self, Headers as MailHeaders},
 };
 use layers::{Content, Unwrapped};
+use unproven::Stopped;
 
 pub use introduced::introduced;
 pub use released::{Attachment, Released, Report};
@@ -44,17 +46,22 @@ pub trait Reads {
     /// Reads a signed message that is not encrypted.
     fn verify_inline(&self, message: &[u8]) -> Result<Inline, OpenError>;
 
-    /// Reads one CMS layer, the content in the memory of the message.
+    /// Reads one CMS layer, the content in the memory of the message; the budget is that of the whole message.
     ///
     /// # Errors
     /// [`OpenError::Malformed`] if it is none.
-    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError>;
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>, budget: &mut smime::Budget) -> Result<smime::Layer, OpenError>;
 
-    /// Verifies a detached CMS signature over exact bytes.
+    /// Verifies a detached CMS signature over exact bytes; the budget is that of the whole message.
     ///
     /// # Errors
     /// [`OpenError::Malformed`] if it is none.
-    fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError>;
+    fn verify_cms(
+        &self,
+        signature: &[u8],
+        over: &[u8],
+        budget: &mut smime::Budget,
+    ) -> Result<Vec<SignatureFact>, OpenError>;
 
     /// Why an OpenPGP certificate, though it names an address, is not taken for genuine for it; none if it is.
     fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String>;
@@ -94,6 +101,8 @@ pub enum Requirement {
 pub struct Opened {
     summary: Summary,
     readable: Readable,
+    /// What is known of it to whoever requires a signature, where that is less.
+    unproven: Option<Summary>,
 }
 
 /// A message whose requirement was not met. Its text is gone.
@@ -120,10 +129,38 @@ enum Readables {
 ///
 /// The input is given up, so that ciphertext and plaintext need not be held together longer than decrypting takes.
 pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opened, OpenError> {
+    judged(message, reader, at).map_err(|stopped| stopped.error)
+}
+
+/// Opens a message and gives its text, if the requirement is met.
+///
+/// # Errors
+/// Those of [`open`]. Where a signature is required, what is wrong with a content that nothing proves (S/MIME in CBC
+/// mode) is none: the message is withheld, as one without a valid signature.
+#[allow(clippy::result_large_err, reason = "withheld is an outcome, made once for a message")]
+pub fn open_for(
+    message: Vec<u8>,
+    reader: &dyn Reads,
+    requirement: &Requirement,
+    at: Timestamp,
+) -> Result<Result<Released, Withheld>, OpenError> {
+    match (judged(message, reader, at), requirement) {
+        (Ok(opened), _) => Ok(opened.release(requirement)),
+        (Err(Stopped { unproven: Some(outer), .. }), Requirement::SignedBy(address)) => {
+            Ok(Err(Withheld { summary: unproven::summary(outer), required: address.clone() }))
+        }
+        (Err(stopped), _) => Err(stopped.error),
+    }
+}
+
+fn judged(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opened, Stopped> {
     let unwrapped = layers::unwrap(message, reader)?;
     let suite = unwrapped.encrypted.or_else(|| unwrapped.signatures.first().map(|layer| layer.suite));
     let encrypted = unwrapped.encrypted.is_some();
-    let Unwrapped { outer, content, unauthenticated, mut signatures, part, warnings, opened_by, .. } = unwrapped;
+    let Unwrapped { outer, content, unauthenticated, unproven, mut signatures, part, warnings, opened_by, .. } =
+        unwrapped;
+    let unproven = unproven && !unproven::is_proven(&signatures);
+    let unproven = unproven.then(|| unproven::summary(outer.clone()));
     let enveloped = encrypted || signatures.iter().any(|layer| layer.facts.is_ok());
 
     let (content, headers) = match content {
@@ -161,7 +198,7 @@ pub fn open(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opene
         caution::weak(weak, &mut warnings);
     }
     let summary = Summary { suite, encrypted, signature, headers: Headers(shown), warnings };
-    Ok(Opened { summary, readable: Readable { content, headers, encrypted } })
+    Ok(Opened { summary, readable: Readable { content, headers, encrypted }, unproven })
 }
 
 impl Opened {
@@ -175,7 +212,7 @@ impl Opened {
     pub fn release(self, requirement: &Requirement) -> Result<Released, Withheld> {
         match requirement {
             Requirement::SignedBy(address) if !self.summary.is_signed_by(address) => {
-                Err(Withheld { summary: self.summary, required: address.clone() })
+                Err(Withheld { summary: self.unproven.unwrap_or(self.summary), required: address.clone() })
             }
             Requirement::None | Requirement::SignedBy(_) => Ok(Released::new(self.summary, self.readable)),
         }
@@ -225,12 +262,17 @@ impl Reads for Readers<'_> {
         self.pgp.verify_inline(message)
     }
 
-    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
-        self.smime.read_in_place(message)
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>, budget: &mut smime::Budget) -> Result<smime::Layer, OpenError> {
+        self.smime.read_in_place(message, budget)
     }
 
-    fn verify_cms(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
-        self.smime.verify_detached(signature, over)
+    fn verify_cms(
+        &self,
+        signature: &[u8],
+        over: &[u8],
+        budget: &mut smime::Budget,
+    ) -> Result<Vec<SignatureFact>, OpenError> {
+        self.smime.verify_detached(signature, over, budget)
     }
 
     fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String> {

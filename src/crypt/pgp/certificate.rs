@@ -336,17 +336,17 @@ fn name(kind: Option<Kind>) -> &'static str {
 fn binary_name(bytes: &[u8]) -> Option<&'static str> {
     let contains = |needle: &[u8]| bytes.windows(needle.len()).take(1 << 16).any(|window| window == needle);
     if contains(b"-----BEGIN CERTIFICATE-----") {
-        return Some("an X.509 certificate, which is of S/MIME");
+        return Some("an X.509 certificate");
     }
     if contains(b"PRIVATE KEY-----") {
-        return Some("a private key in PEM, which is of S/MIME");
+        return Some("a private key in PEM");
     }
     if contains(b"-----BEGIN ") {
         return Some("a PEM file of another kind");
     }
     match bytes.first() {
         // X.509 and PKCS#12 begin with an ASN.1 SEQUENCE.
-        Some(0x30) => Some("a DER file such as X.509 or PKCS#12, which is of S/MIME"),
+        Some(0x30) => Some("a DER file such as X.509 or PKCS#12"),
         Some(first) if first & 0x80 == 0 => Some("text or data of another kind"),
         Some(first) => match if first & 0x40 != 0 { first & 0x3f } else { (first & 0x3c) >> 2 } {
             1 | 3 | 9 | 18 | 20 => Some("an encrypted OpenPGP message"),

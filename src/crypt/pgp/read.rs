@@ -22,6 +22,8 @@ use openpgp::{
     types::{PublicKeyAlgorithm, SymmetricAlgorithm},
 };
 
+use crate::crypt::collect::{Content, collect};
+
 use super::{
     Certificate, Fingerprint, Key, OpenError, SignatureFact,
     armor::{self, Input, Kind},
@@ -63,7 +65,7 @@ const HELD_BACK: usize = 1 << 22;
 /// The most packets that name a recipient.
 const MOST_RECIPIENTS: usize = 10_000;
 
-/// The most trials of a key on a packet that hides its recipient.
+/// The most trials of a key on a packet that is for it, or hides its recipient.
 const MOST_TRIALS: usize = 1_000;
 
 /// The most compression layers, and the most signatures.
@@ -75,13 +77,16 @@ impl Reader<'_> {
     pub fn decrypt(&self, message: &[u8]) -> Result<Decrypted, OpenError> {
         let input = message_in(message)?;
         let mut helper = Helper::new(self);
-        helper.survey(&input)?;
+        let chunked = helper.survey(&input)?;
         let strict = policy::strict(self.at);
         let opened = DecryptorBuilder::from_reader(input.reader())
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|decryptor| read_all(decryptor, input.size(), self.limit));
+            .and_then(|mut decryptor| match collect(&mut decryptor, input.size(), self.limit).map_err(|_| ())? {
+                Content::TooLarge if !chunked => prove(decryptor, self.limit).map(|()| Content::TooLarge),
+                content => Ok(content),
+            });
         match opened {
             Ok(Content::Whole(plaintext)) => match helper.opened_by {
                 Some(opened_by) => {
@@ -139,7 +144,7 @@ impl Reader<'_> {
             .map(|builder| builder.buffer_size(HELD_BACK))
             .and_then(|builder| builder.with_policy(&strict, policy::system_time(self.at), &mut helper))
             .map_err(|_| ())
-            .and_then(|verifier| read_all(verifier, message.len(), self.limit));
+            .and_then(|mut verifier| collect(&mut verifier, message.len(), self.limit).map_err(|_| ()));
         match (read, helper.refused) {
             (_, Some(Refusal::Limit(what))) => Err(OpenError::Limit(what)),
             (Ok(Content::TooLarge), _) => Err(OpenError::Limit("its content is too large")),
@@ -251,22 +256,46 @@ impl<'a> Helper<'a> {
         }
     }
 
-    fn survey(&mut self, input: &Input<'_>) -> Result<(), OpenError> {
-        self.survey = Some(Survey::of(input)?);
-        Ok(())
+    /// Whether each chunk of the container is proven by itself (SEIPDv2).
+    fn survey(&mut self, input: &Input<'_>) -> Result<bool, OpenError> {
+        let survey = Survey::of(input)?;
+        let modern = survey.modern;
+        self.survey = Some(survey);
+        Ok(modern)
     }
 
     /// One name for all that may go wrong once a key fits; what stands in clear may be told.
     fn failure(self) -> OpenError {
         let Some(survey) = self.survey else { return OpenError::Undecryptable };
         match self.refused {
-            Some(Refusal::Limit(what)) => OpenError::Limit(what),
             // Before the end is proven, only an authenticated chunk may say what is in it.
-            Some(Refusal::Nested) if survey.modern => OpenError::Malformed("it is encrypted inside the encryption"),
-            Some(Refusal::Nested) => OpenError::Undecryptable,
+            Some(_) if self.opened_by.is_some() && !survey.modern => OpenError::Undecryptable,
+            Some(Refusal::Limit(what)) => OpenError::Limit(what),
+            Some(Refusal::Nested) => OpenError::Malformed("it is encrypted inside the encryption"),
             None if self.matched => OpenError::Undecryptable,
             None => OpenError::NoKey { recipients: survey.recipients },
         }
+    }
+
+    /// Every packet with every key that it may be for.
+    fn trials<'p>(&self, pkesks: &'p [PKESK]) -> Vec<(&'p PKESK, &'a Cert, &'a SecretKey)> {
+        let keys = self.keys.iter().map(|key| &key.cert);
+        let secrets: Vec<_> =
+            keys.flat_map(|cert| cert.keys().unencrypted_secret().map(move |secret| (cert, secret.key()))).collect();
+        let fits = |pkesk: &PKESK, secret: &SecretKey| {
+            secret.pk_algo().for_encryption()
+                && secret.pk_algo() == pkesk.pk_algo()
+                && pkesk.recipient().is_none_or(|recipient| recipient.aliases(secret.key_handle()))
+        };
+        let mut trials = Vec::new();
+        for pkesk in pkesks {
+            let fitting = secrets.iter().filter(|(_, secret)| fits(pkesk, secret));
+            trials.extend(fitting.map(|(cert, secret)| (pkesk, *cert, *secret)));
+            if trials.len() > MOST_TRIALS {
+                break;
+            }
+        }
+        trials
     }
 
     fn refuse<T>(&mut self, why: Refusal) -> openpgp::Result<T> {
@@ -337,41 +366,29 @@ impl DecryptionHelper for &mut Helper<'_> {
         algorithm: Option<SymmetricAlgorithm>,
         decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
     ) -> openpgp::Result<Option<Cert>> {
-        let mut trials = 0;
-        for pkesk in pkesks {
-            for key in self.keys.iter().map(|key| &key.cert) {
-                for secret in key.keys().unencrypted_secret() {
-                    let secret = secret.key();
-                    if !secret.pk_algo().for_encryption() || secret.pk_algo() != pkesk.pk_algo() {
-                        continue;
-                    }
-                    match pkesk.recipient() {
-                        Some(recipient) if !recipient.aliases(secret.key_handle()) => continue,
-                        Some(_) => self.matched = true,
-                        None => {
-                            trials += 1;
-                            if trials > MOST_TRIALS {
-                                return self.refuse(Refusal::Limit("it hides too many recipients"));
-                            }
-                            // The padding of RSA tells what it must not; the others are authenticated.
-                            self.matched |= is_rsa(secret.pk_algo());
-                        }
-                    }
-                    if try_key(pkesk, secret, algorithm, decrypt) {
-                        self.matched = true;
-                        self.opened_by = Some(key.fingerprint());
-                        return Ok(Some(key.clone()));
-                    }
-                }
+        let trials = self.trials(pkesks);
+        // Before the first one: whether it is told must depend on no decryption.
+        if trials.len() > MOST_TRIALS {
+            return self.refuse(Refusal::Limit("it may be for the keys at hand in too many ways"));
+        }
+        for (pkesk, key, secret) in trials {
+            // The padding of RSA tells what it must not; the others are authenticated.
+            self.matched |= pkesk.recipient().is_some() || is_rsa(secret.pk_algo());
+            if try_key(pkesk, secret, algorithm, decrypt) {
+                self.matched = true;
+                self.opened_by = Some(key.fingerprint());
+                return Ok(Some(key.clone()));
             }
         }
         Err(openpgp::Error::MissingSessionKey("none".into()).into())
     }
 }
 
+type SecretKey = openpgp::packet::Key<key::SecretParts, key::UnspecifiedRole>;
+
 fn try_key(
     pkesk: &PKESK,
-    secret: &openpgp::packet::Key<key::SecretParts, key::UnspecifiedRole>,
+    secret: &SecretKey,
     algorithm: Option<SymmetricAlgorithm>,
     decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
 ) -> bool {
@@ -386,34 +403,17 @@ fn is_rsa(algorithm: PublicKeyAlgorithm) -> bool {
     }
 }
 
-/// What a reader gave.
-enum Content {
-    Whole(Zeroizing<Vec<u8>>),
-    TooLarge,
-}
-
-/// Collects everything; the reader fails at its end unless all of it is proven. `guess` is the size expected.
-fn read_all(mut reader: impl Read, guess: usize, limit: usize) -> Result<Content, ()> {
-    let most = limit.saturating_add(1);
-    let mut all = Zeroizing::new(vec![0u8; guess.clamp(4096, 1 << 30).min(most)]);
-    let mut filled = 0;
+/// Reads on to the end, where the MDC is, and gives nothing out: what is in a container of the older kind (SEIPDv1) is
+/// told of a genuine one only. One with more than so many bytes left stays unproven.
+fn prove(mut reader: impl Read, most: usize) -> Result<(), ()> {
+    let mut chunk = Zeroizing::new(vec![0u8; 64 << 10]);
+    let mut left = most;
     loop {
-        match reader.read(&mut all[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
+        match reader.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => left = left.checked_sub(count).ok_or(())?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
             Err(_) => return Err(()),
         }
-        if filled > limit {
-            return Ok(Content::TooLarge);
-        }
-        if filled == all.len() {
-            // By hand, so that no unwiped copy stays behind.
-            let mut larger = Zeroizing::new(vec![0u8; all.len().saturating_mul(2).min(most)]);
-            larger[..filled].copy_from_slice(&all);
-            all = larger;
-        }
     }
-    all.truncate(filled);
-    Ok(Content::Whole(all))
 }

@@ -4,7 +4,7 @@
 //! passphrase: a backup is opened years later with what is at hand, and no GnuPG reads Argon2 or version 6. It is
 //! opened so seldom that stretching a random passphrase too costs nothing.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
@@ -21,6 +21,8 @@ use openpgp::{
     serialize::stream::{Encryptor, LiteralWriter, Message},
     types::{DataFormat, SymmetricAlgorithm},
 };
+
+use crate::crypt::collect::{Content, collect};
 
 use super::{
     KeyError,
@@ -99,13 +101,11 @@ pub fn open_file(
             return Err(if missing { FileError::WrongPassphrase } else { FileError::Damaged });
         }
     };
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut clear = Zeroizing::new(Vec::with_capacity(input.size().min(limit)));
-    (&mut decryptor).take(most).read_to_end(&mut clear).map_err(|_| FileError::Damaged)?;
-    if clear.len() > limit {
-        return Err(FileError::TooLarge(limit));
+    match collect(&mut decryptor, input.size(), limit) {
+        Ok(Content::Whole(clear)) => Ok(clear),
+        Ok(Content::TooLarge) => Err(FileError::TooLarge(limit)),
+        Err(_) => Err(FileError::Damaged),
     }
-    Ok(clear)
 }
 
 struct Helper {

@@ -11,7 +11,7 @@ use openpgp::{
 };
 
 use super::{Certificate, PublicCertificate, policy};
-use crate::crypt::{BadReason, SignatureFact, SignerCertificate, UnknownReason, Verdict};
+use crate::crypt::{BadReason, CLOCK_TOLERANCE, SignatureFact, SignerCertificate, UnknownReason, Verdict, is_ahead};
 
 /// By what signatures are judged.
 pub(super) struct Judge<'a> {
@@ -88,11 +88,11 @@ impl Judge<'_> {
         if !policy::takes(signature, self.at) {
             return Some(BadReason::Invalid);
         }
-        if created > self.at {
+        if is_ahead(created, self.at) {
             return Some(BadReason::NotYetValid);
         }
         self.reason_against_key(created, cert, key).or_else(|| {
-            let alive = signature.signature_alive(policy::system_time(self.at), std::time::Duration::ZERO);
+            let alive = signature.signature_alive(policy::system_time(self.at), CLOCK_TOLERANCE.unsigned_abs());
             alive.is_err().then_some(BadReason::Expired)
         })
     }

@@ -13,7 +13,7 @@ use crate::crypt::OpenError;
 use ber::{Cursor, Element, Malformed, Octets, tag};
 
 /// The most recipients, signers and certificates of one message.
-const MOST_RECIPIENTS: usize = 10_000;
+pub(super) const MOST_RECIPIENTS: usize = 10_000;
 const MOST_SIGNERS: usize = 100;
 const MOST_CERTIFICATES: usize = 1_000;
 /// The most attributes that one signer has.
@@ -119,12 +119,11 @@ pub(super) enum Identifier<'a> {
     KeyId(Cow<'a, [u8]>),
 }
 
-/// Whether bytes begin as a ContentInfo with something encrypted, be it damaged or cut off.
-pub(super) fn begins_encrypted(bytes: &[u8]) -> bool {
+/// Whether bytes begin as a ContentInfo of one of these types, be it damaged or cut off.
+pub(super) fn begins_as(bytes: &[u8], types: &[::der::asn1::ObjectIdentifier]) -> bool {
     let content_type = Cursor::begun(bytes, tag::SEQUENCE).and_then(|mut info| info.next());
     let content_type = content_type.and_then(|content_type| content_type.primitive(tag::OID));
-    let encrypted = [oid::ENVELOPED_DATA, oid::AUTH_ENVELOPED_DATA];
-    content_type.is_ok_and(|content_type| encrypted.iter().any(|oid| oid.as_bytes() == content_type))
+    content_type.is_ok_and(|content_type| types.iter().any(|oid| oid.as_bytes() == content_type))
 }
 
 impl<'a> Message<'a> {

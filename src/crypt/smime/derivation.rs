@@ -7,7 +7,7 @@ use openssl::{
     pkey::Id,
     pkey_ctx::{HkdfMode, PkeyCtx},
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::asn1::der::{OCTET_STRING, context, element, sequence};
 
@@ -31,7 +31,9 @@ impl Derivation {
                     hasher.update(shared)?;
                     hasher.update(&counter.to_be_bytes())?;
                     hasher.update(info)?;
-                    key.extend_from_slice(&hasher.finish()?);
+                    let mut block = hasher.finish()?;
+                    key.extend_from_slice(&block);
+                    block.zeroize();
                     counter += 1;
                 }
                 key.truncate(length);

@@ -23,14 +23,14 @@ impl Identifier<'_> {
     }
 
     /// In words: the serial number in upper-case hexadecimal, `/`, and the issuer (RFC 4514); or the key identifier
-    /// in upper-case hexadecimal. [`names_of`] writes the same.
+    /// in upper-case hexadecimal. What is long is cut. [`names_of`] writes the same.
     pub(super) fn words(&self) -> String {
-        match self {
+        cut(match self {
             Self::Issuer(issuer, serial) => {
                 format!("{}/{}", serial_in_words(serial), name_in_words(issuer).unwrap_or_default())
             }
             Self::KeyId(id) => hex(id),
-        }
+        })
     }
 }
 
@@ -39,7 +39,18 @@ impl Identifier<'_> {
 pub(super) fn names_of(certificate: &Certificate) -> Vec<String> {
     let by_issuer = format!("{}/{}", certificate.serial(), certificate.issuer());
     let by_key = certificate.x509.subject_key_id().map(|id| hex(id.as_slice()));
-    std::iter::once(by_issuer).chain(by_key).collect()
+    std::iter::once(by_issuer).chain(by_key).map(cut).collect()
+}
+
+/// Whoever sends a message chooses the names in it, and how long they are.
+fn cut(mut words: String) -> String {
+    const MOST: usize = 256;
+    if let Some((at, _)) = words.char_indices().nth(MOST) {
+        words.truncate(at);
+        words.push('…');
+        words.shrink_to_fit();
+    }
+    words
 }
 
 fn hex(bytes: &[u8]) -> String {

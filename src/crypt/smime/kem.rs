@@ -1,5 +1,7 @@
 //! Recipients with ML-KEM keys: KEMRecipientInfo, written and read (RFC 9629, RFC 9936).
 
+use std::borrow::Cow;
+
 use der::asn1::ObjectIdentifier;
 use openssl::{
     error::ErrorStack,
@@ -77,8 +79,11 @@ pub(super) struct Encapsulated<'a> {
     wrapping: Algorithm<'a>,
 }
 
-/// Reads OtherRecipientInfo; none if it is of another kind. The last is the wrapped key.
-pub(super) fn read<'a>(recipient: &Element<'a>) -> Result<Option<(Identifier<'a>, Encapsulated<'a>, Vec<u8>)>, Fault> {
+/// For whom, how, and the wrapped key.
+type Recipient<'a> = (Identifier<'a>, Encapsulated<'a>, Cow<'a, [u8]>);
+
+/// Reads OtherRecipientInfo; none if it is of another kind.
+pub(super) fn read<'a>(recipient: &Element<'a>) -> Result<Option<Recipient<'a>>, Fault> {
     let mut other = recipient.inside(OTHER)?;
     if other.next()?.primitive(tag::OID)? != oid::KEM_RECIPIENT.as_bytes() {
         return Ok(None);
@@ -96,7 +101,7 @@ pub(super) fn read<'a>(recipient: &Element<'a>) -> Result<Option<(Identifier<'a>
         None => None,
     };
     let wrapping = Algorithm::read(fields.next()?)?;
-    let key = fields.next()?.octets(tag::OCTET_STRING)?.into_owned();
+    let key = fields.next()?.octets(tag::OCTET_STRING)?;
     fields.end()?;
     Ok(Some((identifier, Encapsulated { kem, ciphertext, derivation, length, material, wrapping }, key)))
 }

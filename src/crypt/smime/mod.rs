@@ -30,7 +30,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};
 pub use key::{Algorithm, Key, KeyError, Signer, UnlockError, Waiting};
 pub use ocsp::{AnswerFault, Inquiry, Status, Unasked};
-pub use read::{Layer, Pins, Reader, certificates_in, recipients_of};
+pub use read::{Budget, Layer, Pins, Reader, certificates_in, lacks_tag, recipients_of};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

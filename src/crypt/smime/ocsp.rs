@@ -31,10 +31,10 @@ use super::{
     chain::LEVEL,
     read::algorithm,
 };
-use crate::{crypt::PublicCertificate, ffi};
-
-/// By how much clocks may differ.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+use crate::{
+    crypt::{CLOCK_TOLERANCE, PublicCertificate},
+    ffi,
+};
 
 /// How old an answer may be that does not say how long it holds: newer information was there all the time, it says
 /// (RFC 6960, 4.2.2.1).
@@ -211,8 +211,8 @@ fn of_the_time(single: &OcspStatus<'_>, at: Timestamp) -> bool {
         Some(next) => instant(next),
         None => instant(single.this_update).and_then(|from| from.checked_add(OLDEST).ok()),
     };
-    let since = instant(single.this_update).and_then(|from| from.checked_sub(TOLERANCE).ok());
-    let until = until.and_then(|until| until.checked_add(TOLERANCE).ok());
+    let since = instant(single.this_update).and_then(|from| from.checked_sub(CLOCK_TOLERANCE).ok());
+    let until = until.and_then(|until| until.checked_add(CLOCK_TOLERANCE).ok());
     since.is_some_and(|since| since <= at) && until.is_some_and(|until| at <= until)
 }
 

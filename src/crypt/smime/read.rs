@@ -2,6 +2,7 @@
 //! tag is proven (RFC 5083, 2), and every failure below the list of recipients is the same.
 
 pub(super) mod algorithm;
+mod budget;
 mod decrypt;
 mod inflate;
 pub(super) mod unwrap;
@@ -13,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     Authorities, Certificate, Key,
     asn1::{
-        Enveloped, Fault, Message, begins_encrypted,
+        Enveloped, Fault, Message, begins_as,
         ber::{Octets, tag},
         der::element,
         oid,
@@ -23,6 +24,7 @@ use crate::{
     crypt::{BadReason, Fingerprint, OpenError, SignatureFact},
     mail::Address,
 };
+pub use budget::Budget;
 use decrypt::{ContentCipher, Proof};
 use inflate::inflate;
 use unwrap::ContentKey;
@@ -83,23 +85,24 @@ impl Reader<'_> {
     /// [`OpenError::Malformed`] if it is no CMS of a type that is read; [`OpenError::NoKey`],
     /// [`OpenError::Undecryptable`], [`OpenError::Limit`].
     pub fn read(&self, message: &[u8]) -> Result<Layer, OpenError> {
-        self.read_in_place(Zeroizing::new(message.to_vec()))
+        self.read_in_place(Zeroizing::new(message.to_vec()), &mut Budget::default())
     }
 
-    /// Reads one layer like [`read`](Self::read). The content comes out in the memory of the message.
+    /// Reads one layer like [`read`](Self::read). The content comes out in the memory of the message; the budget is
+    /// that of all its layers.
     ///
     /// # Errors
     /// Those of [`read`](Self::read).
-    pub fn read_in_place(&self, message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
-        let encrypted = begins_encrypted(&message);
-        self.layer(message).map_err(|error| match error {
+    pub fn read_in_place(&self, message: Zeroizing<Vec<u8>>, budget: &mut Budget) -> Result<Layer, OpenError> {
+        let encrypted = begins_as(&message, &[oid::ENVELOPED_DATA, oid::AUTH_ENVELOPED_DATA]);
+        self.layer(message, budget).map_err(|error| match error {
             // Damaged or cut off is like any other failure.
             OpenError::Malformed(_) if encrypted => OpenError::Undecryptable,
             other => other,
         })
     }
 
-    fn layer(&self, message: Zeroizing<Vec<u8>>) -> Result<Layer, OpenError> {
+    fn layer(&self, message: Zeroizing<Vec<u8>>, budget: &mut Budget) -> Result<Layer, OpenError> {
         // What is wanted of the structure is copied, so that the content can be moved.
         let step = match Message::read(&message)? {
             Message::Enveloped(enveloped) => Step::Decrypt(self.enveloped(&enveloped)?),
@@ -122,7 +125,7 @@ impl Reader<'_> {
         };
         match step {
             Step::Decrypt(decryption) => decryption.finish(message),
-            Step::Verify(signatures, content) => self.opaque(&signatures, message, &content),
+            Step::Verify(signatures, content) => self.opaque(&signatures, message, &content, budget),
             Step::Inflate(content) => {
                 let mut message = message;
                 let at = content.join(&mut message).map_err(Fault::from)?;
@@ -135,8 +138,13 @@ impl Reader<'_> {
     /// Verifies a detached SignedData over exact bytes (RFC 8551, 3.5.3).
     ///
     /// # Errors
-    /// [`OpenError::Malformed`] if it is none, or has a content of its own.
-    pub fn verify_detached(&self, signature: &[u8], over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+    /// [`OpenError::Malformed`] if it is none, or has a content of its own; [`OpenError::Limit`].
+    pub fn verify_detached(
+        &self,
+        signature: &[u8],
+        over: &[u8],
+        budget: &mut Budget,
+    ) -> Result<Vec<SignatureFact>, OpenError> {
         let Message::Signed(signed) = Message::read(signature)? else {
             return Err(OpenError::Malformed("there is no signature where one is due"));
         };
@@ -145,7 +153,10 @@ impl Reader<'_> {
             return Err(OpenError::Malformed("the signature has a content of its own"));
         }
         let signatures = Signatures::of(&signed)?;
-        signatures.judged(self, over).map_err(|_| OpenError::Malformed("the signature is not over a MIME entity"))
+        if !signatures.are_over_entity() {
+            return Err(OpenError::Malformed("the signature is not over a MIME entity"));
+        }
+        Ok(signatures.judged(self, over, budget)?)
     }
 
     /// The certificates that made good signatures of a SignedData, over its own content or over exact bytes, each
@@ -188,14 +199,26 @@ impl Reader<'_> {
         signatures: &Signatures,
         mut message: Zeroizing<Vec<u8>>,
         content: &Octets,
+        budget: &mut Budget,
     ) -> Result<Layer, OpenError> {
         let at = content.join(&mut message).map_err(Fault::from)?;
         let over = message.get(at.clone()).unwrap_or_default();
-        let facts = if signatures.is_empty() { Err(BadReason::Missing) } else { signatures.judged(self, over) };
+        let facts = if signatures.is_empty() {
+            Err(BadReason::Missing)
+        } else if !signatures.are_over_entity() {
+            Err(BadReason::Malformed)
+        } else {
+            Ok(signatures.judged(self, over, budget)?)
+        };
         message.copy_within(at.clone(), 0);
         message.truncate(at.len());
         Ok(Layer::Signed { content: message, facts })
     }
+}
+
+/// Whether a message begins as one whose encryption has no tag that proves it (EnvelopedData).
+pub fn lacks_tag(message: &[u8]) -> bool {
+    begins_as(message, &[oid::ENVELOPED_DATA])
 }
 
 /// Whom an encrypted message names, in words, without any key.

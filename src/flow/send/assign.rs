@@ -116,6 +116,7 @@ pub fn trust_of(source: Source) -> Trust {
     match source {
         Source::Wkd => Trust::Found,
         Source::Vks | Source::Hkps => Trust::Keyserver,
+        Source::Autocrypt => Trust::Candidate,
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Source {
     Vks,
     /// A keyserver that checks nothing (draft-gallagher-openpgp-hkp), by TLS.
     Hkps,
+    /// The header of a message, which nobody is asked for (Autocrypt Level 1).
+    Autocrypt,
 }
 
 /// What is asked.
@@ -103,8 +105,8 @@ pub trait Finds: Send + Sync {
 }
 
 impl Source {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Wkd, Self::Vks, Self::Hkps];
+    /// Those that can be asked.
+    pub const ASKED: [Self; 3] = [Self::Wkd, Self::Vks, Self::Hkps];
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -112,12 +114,13 @@ impl Source {
             Self::Wkd => "wkd",
             Self::Vks => "vks",
             Self::Hkps => "hkps",
+            Self::Autocrypt => "autocrypt",
         }
     }
 
-    /// Reads its word.
+    /// Reads the word of one that can be asked.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.word() == word)
+        Self::ASKED.into_iter().find(|source| source.word() == word)
     }
 }
 
@@ -177,7 +180,7 @@ async fn ask(
 impl Question {
     /// What of a certificate was asked for: it alone with the user IDs of the address; none if it has none and is not
     /// the known one.
-    fn limit(&self, certificate: Certificate) -> Option<Certificate> {
+    pub fn limit(&self, certificate: Certificate) -> Option<Certificate> {
         let known = self.known.as_ref() == Some(&certificate.fingerprint());
         let limited = certificate.limited_to(&self.address);
         (known || !limited.user_ids().is_empty()).then_some(limited)

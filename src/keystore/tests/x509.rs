@@ -129,21 +129,21 @@ fn a_waiting_key_is_joined_by_its_certificate_and_certified_anew() {
     assert!(store.smime_keys().unwrap().is_empty() && store.keys().unwrap().is_empty());
     assert_eq!(store.waiting().unwrap().len(), 1);
 
-    assert!(store.join(&[certificate("kim@example.org")]).unwrap().is_empty());
+    assert!(store.join(&[certificate("kim@example.org")], &[]).unwrap().is_empty());
     let first = answer(&key);
-    assert_eq!(store.join(std::slice::from_ref(&first)).unwrap().len(), 1);
+    assert_eq!(store.join(std::slice::from_ref(&first), &[]).unwrap().len(), 1);
     assert!(store.waiting().unwrap().is_empty() && !path.exists());
     let stored = store.smime_key(&first.fingerprint()).unwrap().unwrap();
     assert!(stored.unlock(&pass()).unwrap().signer(Timestamp::now()).is_ok());
-    assert!(store.join(std::slice::from_ref(&first)).unwrap().is_empty(), "once is enough");
+    assert!(store.join(std::slice::from_ref(&first), &[]).unwrap().is_empty(), "once is enough");
     let second = answer(&key);
-    assert_eq!(store.join(&[second]).unwrap().len(), 1);
+    assert_eq!(store.join(&[second], &[]).unwrap().len(), 1);
     assert_eq!(store.smime_keys().unwrap().len(), 2);
 
     // killed between the two steps: the rest of the work is done the next time
     fs::write(&path, waiting.to_pem().unwrap()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    store.join(&[first]).unwrap();
+    store.join(&[first], &[]).unwrap();
     assert!(!path.exists());
 }
 
@@ -156,7 +156,7 @@ fn a_key_that_waits_since_a_moment_is_joined() {
     let lock = store.lock_keys().unwrap();
     let joins = thread::spawn({
         let store = open(folder.path());
-        move || store.join(&[certificate]).unwrap().len()
+        move || store.join(&[certificate], &[]).unwrap().len()
     });
     thread::sleep(Duration::from_millis(200));
     disk::write(&store.keys.join(format!("{}.request.pem", waiting.id())), waiting.to_pem().unwrap().as_bytes())

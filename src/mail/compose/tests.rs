@@ -153,7 +153,8 @@ fn bcc_is_nowhere() {
     for draft in &drafts {
         assert_eq!(draft.recipients().len(), 2);
         for policy in [HeaderPolicy::Baseline, HeaderPolicy::Shy] {
-            let (payload, outer) = composed_as(draft, &Composition { policy, legacy_display: true });
+            let (payload, outer) =
+                composed_as(draft, &Composition { policy, legacy_display: true, ..Composition::default() });
             for trace in ["eve", "Eve", "secret", "Bcc", "bcc"] {
                 assert!(!payload.contains(trace) && !outer.contains(trace), "{trace}");
             }

@@ -88,6 +88,9 @@ fn whose_anchor_it_is_and_what_a_pin_is_worth() {
         opened.expect(0).json()
     };
     assert_eq!(state(&open()), ("unknown", Some("untrusted")));
+    // To be given for the run is not enough.
+    let given = home.sealpost(["open", "--json", "-", "--cert", "other-0.pem"]).stdin(signed.clone()).run();
+    assert_eq!(state(&given.expect(0).json()), ("unknown", Some("untrusted")));
     for (address, expected) in [("alice", ("good", None)), ("carol", ("bad", Some("wrong-signer")))] {
         let text = format!("[recipient.\"{address}@example.test\"]\npin = [\"{}\"]\n", own.fingerprint());
         std::fs::write(home.state().join("recipients.toml"), text).unwrap();

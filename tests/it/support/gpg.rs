@@ -53,9 +53,17 @@ impl Gpg {
     /// Makes a key for an address, without a passphrase, in gpg's default form (`default`) or another
     /// (`rsa3072` and so on).
     pub fn make_key(&self, address: &str, algorithm: &str) {
+        self.make_locked_key(address, algorithm, "");
+    }
+
+    /// The same, with a passphrase.
+    pub fn make_locked_key(&self, address: &str, algorithm: &str, passphrase: &str) {
         let user_id = format!("<{address}>");
-        run(self.command(["--passphrase", "", "--quick-generate-key", &user_id, algorithm, "default", "1y"]), b"")
-            .expect(0);
+        run(
+            self.command(["--passphrase", passphrase, "--quick-generate-key", &user_id, algorithm, "default", "1y"]),
+            b"",
+        )
+        .expect(0);
     }
 
     /// Takes keys or certificates, armored or not.

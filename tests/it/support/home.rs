@@ -5,7 +5,9 @@ use std::{
     io::Write,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -105,6 +107,18 @@ impl Run {
         shell.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
         self.command = shell;
         self.run()
+    }
+
+    /// Runs it and kills it (SIGKILL) after a while, unless it has ended by then.
+    pub fn killed_after(mut self, while_: Duration) {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = self.command.spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let feeder = thread::spawn(move || pipe.write_all(&self.stdin));
+        thread::sleep(while_);
+        let _ = child.kill();
+        child.wait().unwrap();
+        let _ = feeder.join().unwrap();
     }
 
     /// Runs it to its end.

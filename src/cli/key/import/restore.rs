@@ -11,7 +11,7 @@ use crate::{
         composition::Place,
         exit::Kind,
         failure::Failure,
-        grammar::KeyImport,
+        grammar::Lock,
         input,
         key::backup::{CONFIG, RECIPIENTS},
         printable::Printable,
@@ -32,12 +32,12 @@ struct Restored<'a> {
     outcome: &'static str,
 }
 
-pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    if arguments.lock.new_passphrase.is_some() {
+pub fn run(bytes: &[u8], file: &Path, lock: &Lock, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    if lock.new_passphrase.is_some() {
         let text = "--new-passphrase does not go with a backup: its keys stay locked as they were";
         return Err(Failure::new(Kind::Usage, text));
     }
-    let source = secrets::source(arguments.lock.passphrase.as_deref())?;
+    let source = secrets::source(lock.passphrase.as_deref())?;
     let passphrase = secrets::passphrase_of("the backup", source.as_ref())?;
     let archive = open_file(bytes, &passphrase, LIMIT, at)?;
     let mut files = unpack(&archive)
@@ -66,7 +66,7 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
                 restored.len(),
                 first.file
             );
-            let hint = ["sealpost", "--home", "elsewhere", "key", "import", &arguments.file.display().to_string()];
+            let hint = ["sealpost", "--home", "elsewhere", "key", "import", &file.display().to_string()];
             Err(Failure::new(Kind::CannotCreate, text).hint(hint))
         }
     }

@@ -1,23 +1,33 @@
 //! Keys for S/MIME: PKCS#12, PKCS#8 and PEM, opened and locked anew; and the certificate that a key waits for.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::{Given, tell, unchanged};
 use crate::{
-    cli::{composition::Place, exit::Kind, failure::Failure, grammar::KeyImport, key::KeyJson, secrets, voice::Voice},
+    cli::{
+        composition::Place,
+        exit::Kind,
+        failure::Failure,
+        grammar::Lock,
+        key::KeyJson,
+        secrets::{self, Locking},
+        voice::Voice,
+    },
     crypt::smime::{Certificate, CertificateError, Key},
     keystore::{Origin, Outcome},
 };
 
-pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+pub fn run(bytes: &[u8], file: &Path, lock: &Lock, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let keys = match Key::parse_all(bytes) {
         Ok(keys) => keys,
-        Err(CertificateError::NoSecret) => return answer(bytes, arguments, place, at, voice),
+        Err(CertificateError::NoSecret) => return answer(bytes, file, place, at, voice),
         Err(error) => return Err(error.into()),
     };
     // An authority's answer, above, is no secret.
-    secrets::unexposed(&arguments.file, "key")?;
-    let given = Given::read(&arguments.lock)?;
+    secrets::unexposed(file, "key")?;
+    let given = Given::read(lock)?;
 
     // All that can be refused is refused before a new passphrase is put anywhere.
     let stored: Vec<Certificate> = place.keystore.all_x509()?.into_iter().map(|(one, _)| one).collect();
@@ -28,7 +38,7 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
             Some(passphrase) => unlocked.extend(key.unlock_all(passphrase)?),
             None => {
                 let text = format!("{} is locked: give its passphrase with --passphrase", name(&key));
-                let file = arguments.file.display().to_string();
+                let file = file.display().to_string();
                 let hint = ["sealpost", "key", "import", &file, "--passphrase", "file:passphrase"];
                 return Err(Failure::new(Kind::Permission, text).hint(hint));
             }
@@ -49,29 +59,34 @@ pub fn run(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, vo
         }
     }
     let mut imported = unchanged(imported, opened.is_empty())?;
-    let Some(lock) = given.locking(&arguments.lock)? else {
+    let Some(locking) = given.locking(lock)? else {
         let text = "the key is not locked: give --passphrase or --new-passphrase to lock it";
         return Err(Failure::new(Kind::Usage, text));
     };
 
     for open in opened {
-        let key = open.lock(&lock.passphrase, lock.strength)?;
-        place.keystore.store_smime_key(&key)?;
-        keep_certificates(&key, place)?;
-        imported.extend(KeyJson::smime(&key, at).map(|shown| shown.done("imported")));
+        imported.extend(store(&open, &locking, place, at)?);
     }
     tell(&imported, voice)
 }
 
+/// Locks and stores an unlocked key, with its certificates, and gives what was stored.
+pub fn store(open: &Key, locking: &Locking, place: &Place, at: Timestamp) -> Result<Option<KeyJson>, Failure> {
+    let key = open.lock(&locking.passphrase, locking.strength)?;
+    place.keystore.store_smime_key(&key)?;
+    keep_certificates(&key, place)?;
+    Ok(KeyJson::smime(&key, at).map(|shown| shown.done("imported")))
+}
+
 /// What an authority answered to a request.
-fn answer(bytes: &[u8], arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+fn answer(bytes: &[u8], file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let mut certificates = Certificate::parse_all(bytes)?;
     certificates.extend(place.keystore.authorities()?);
-    let joined = place.keystore.join(&certificates)?;
+    let joined = place.keystore.join(&certificates, &certificates)?;
     place.warn(voice);
     if joined.is_empty() {
         let text = format!("{}, and no key here waits for them or has the same public key", CertificateError::NoSecret);
-        let file = arguments.file.display().to_string();
+        let file = file.display().to_string();
         return Err(Failure::new(Kind::Malformed, text).hint(["sealpost", "cert", "import", &file]));
     }
     let mut imported = Vec::new();

@@ -120,14 +120,17 @@ fn authorities() -> Authorities {
 }
 
 fn opened(entity: &str) -> Result<Value, OpenError> {
+    let released = released(entity, &Requirement::None)?.unwrap();
+    Ok(serde_json::to_value(released.report(None)).unwrap())
+}
+
+fn released(entity: &str, requirement: &Requirement) -> Result<Result<Released, Withheld>, OpenError> {
     let (at, authorities) = (at(), authorities());
     let pgp = pgp::Reader { keys: &[], certificates: &[], at, limit: 1 << 20 };
     let smime =
         smime::Reader { keys: bob(), certificates: &[], authorities: &authorities, pins: &[], at, limit: 1 << 20 };
     let message = format!("{OUTER}{entity}").into_bytes();
-    let released =
-        open(message, &Readers { pgp, smime, doubt: &|_, _| None }, at)?.release(&Requirement::None).unwrap();
-    Ok(serde_json::to_value(released.report(None)).unwrap())
+    open_for(message, &Readers { pgp, smime, doubt: &|_, _| None }, requirement, at)
 }
 
 fn json(entity: &str) -> Value {
@@ -189,6 +192,40 @@ fn encryption_in_cbc_mode_proves_nothing_without_a_good_signature() {
     assert_eq!((state(&bad), warnings(&bad)), (["bad", "invalid", "none"], vec!["unauthenticated-encryption"]));
     let old = json(&pkcs7("", &encrypted(TEXT.as_bytes(), Cipher::des_ede3_cbc())));
     assert_eq!(warnings(&old), ["weak-key", "unauthenticated-encryption"]);
+}
+
+#[test]
+fn whoever_requires_a_signature_learns_nothing_of_a_changed_ciphertext_in_cbc_mode() {
+    let requirement = Requirement::SignedBy(Address::parse("alice@example.test").unwrap());
+    for signed in [opaque(TEXT), detached(TEXT), TEXT.to_owned()] {
+        let whole = encrypted(signed.as_bytes(), Cipher::aes_256_cbc());
+        let good = released(&pkcs7("", &whole), &requirement).unwrap();
+        assert_eq!(good.is_ok(), signed != TEXT);
+        let mut told = Vec::new();
+        // Headers, content, the padding, and all of the last block.
+        let begin = whole.len() - (signed.len() / 16 + 1) * 16;
+        let places = (begin..whole.len()).step_by(37).chain(whole.len() - 33..whole.len());
+        for place in places {
+            let mut changed = whole.clone();
+            changed[place] ^= 0x80;
+            match released(&pkcs7("", &changed), &requirement) {
+                // What no signature covers, such as the armor around it.
+                Ok(Ok(_)) => assert_ne!(signed, TEXT),
+                Ok(Err(withheld)) => told.push(serde_json::to_string(&withheld.report(None)).unwrap()),
+                Err(error) => panic!("{place}: {error}"),
+            }
+        }
+        assert!(told.len() > 30);
+        told.dedup();
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+    // Other failures are what they are, and so is what a signature is over.
+    let mut changed = encrypted(opaque(TEXT).as_bytes(), Cipher::aes_256_gcm());
+    *changed.last_mut().unwrap() ^= 1;
+    assert_eq!(released(&pkcs7("", &changed), &requirement).err(), Some(OpenError::Undecryptable));
+    let other = Requirement::SignedBy(Address::parse("bob@example.test").unwrap());
+    let withheld = released(&cbc(&opaque(TEXT)), &other).unwrap().unwrap_err();
+    assert_eq!(withheld.summary().signature.state, State::Good);
 }
 
 #[test]

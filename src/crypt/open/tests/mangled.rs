@@ -70,12 +70,17 @@ impl Reads for Tolerant {
         Ok((Zeroizing::new(message.to_vec()), vec![weakly(facts("alice"))]))
     }
 
-    fn read_cms(&self, message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
+    fn read_cms(&self, message: Zeroizing<Vec<u8>>, _budget: &mut smime::Budget) -> Result<smime::Layer, OpenError> {
         let content = Zeroizing::new(message.to_vec());
         Ok(smime::Layer::Signed { content, facts: Ok(weakly(facts("alice"))) })
     }
 
-    fn verify_cms(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+    fn verify_cms(
+        &self,
+        _signature: &[u8],
+        _over: &[u8],
+        _budget: &mut smime::Budget,
+    ) -> Result<Vec<SignatureFact>, OpenError> {
         Ok(weakly(facts("alice")))
     }
 

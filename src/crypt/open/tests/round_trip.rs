@@ -86,7 +86,8 @@ fn what_is_sealed_opens() {
     for policy in [HeaderPolicy::Baseline, HeaderPolicy::Shy] {
         for (legacy_display, html) in [(false, false), (true, false), (true, true)] {
             for (sign, profile) in [(true, Profile::Rfc4880), (false, Profile::Rfc9580), (true, Profile::Rfc9580)] {
-                let released = round_trip(html, &Composition { policy, legacy_display }, sign, profile);
+                let released =
+                    round_trip(html, &Composition { policy, legacy_display, ..Composition::default() }, sign, profile);
                 let summary = released.summary();
                 assert_eq!(summary.signature.state, if sign { State::Good } else { State::None });
                 assert!(summary.encrypted && summary.warnings.is_empty(), "{:?}", summary.warnings);

@@ -36,11 +36,16 @@ impl Reads for Straw {
         Ok((Zeroizing::new(b"inline\n".to_vec()), vec![facts(signer)]))
     }
 
-    fn read_cms(&self, _message: Zeroizing<Vec<u8>>) -> Result<smime::Layer, OpenError> {
+    fn read_cms(&self, _message: Zeroizing<Vec<u8>>, _budget: &mut smime::Budget) -> Result<smime::Layer, OpenError> {
         Err(OpenError::Malformed("no CMS"))
     }
 
-    fn verify_cms(&self, _signature: &[u8], _over: &[u8]) -> Result<Vec<SignatureFact>, OpenError> {
+    fn verify_cms(
+        &self,
+        _signature: &[u8],
+        _over: &[u8],
+        _budget: &mut smime::Budget,
+    ) -> Result<Vec<SignatureFact>, OpenError> {
         Err(OpenError::Malformed("no CMS"))
     }
 

@@ -119,9 +119,9 @@ fn certificates_are_read_in_every_form_and_lose_their_secrets() {
         Ok(_) => String::new(),
     };
     assert!(other(&sealed).ends_with("an OpenPGP message"));
-    assert!(other(b"-----BEGIN CERTIFICATE-----\nMII=\n").contains("an X.509 certificate, which is of S/MIME"));
-    assert!(other(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMII=\n").contains("which is of S/MIME"));
-    assert!(other(b"\x30\x82\x09\x00").contains("PKCS#12, which is of S/MIME"));
+    assert!(other(b"-----BEGIN CERTIFICATE-----\nMII=\n").ends_with("an X.509 certificate"));
+    assert!(other(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMII=\n").ends_with("a private key in PEM"));
+    assert!(other(b"\x30\x82\x09\x00").ends_with("X.509 or PKCS#12"));
     assert!(other(b"hello").ends_with("text or data of another kind"));
     assert_eq!(count(b" \n"), Err(CertificateError::Empty));
     assert_eq!(count(&a.to_bytes()[..20]), Err(CertificateError::Broken));

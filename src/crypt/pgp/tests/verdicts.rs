@@ -161,6 +161,11 @@ fn times_of_the_signature_and_the_certificate() {
     assert_eq!(verdict_at(&signature, &alice, later(-1)), Bad(NotYetValid));
     let at = |days| sign_with(&alice, HashAlgorithm::SHA512, later(days), |t| t);
     assert_eq!(verdict_at(&at(1), &alice, now()), Bad(NotYetValid));
+    let ahead = |seconds| {
+        let created = now() + jiff::SignedDuration::from_secs(seconds);
+        verdict_at(&sign_with(&alice, HashAlgorithm::SHA512, created, |t| t), &alice, now())
+    };
+    assert_eq!((ahead(300), ahead(301)), (Good, Bad(NotYetValid)));
     assert_eq!(verdict_at(&at(1), &alice, later(1)), Good);
     assert_eq!(verdict_at(&at(-1), &alice, now()), Bad(NotYetValid));
     let brief = sign_with(&alice, HashAlgorithm::SHA512, now(), |t| t.set_signature_validity_period(day).unwrap());

@@ -293,8 +293,8 @@ impl Waiting {
     }
 
     /// The whole key, still locked, if its certificate is among some: one of its public key that names an address it asks
-    /// for. Those behind it come along.
-    pub fn complete(&self, certificates: &[Certificate]) -> Option<Key> {
+    /// for. Those `between` that stand behind it come along.
+    pub fn complete(&self, certificates: &[Certificate], between: &[Certificate]) -> Option<Key> {
         let own = |one: &&Certificate| {
             let public = one.x509.public_key().and_then(|public| public.public_key_to_der());
             let named = PublicCertificate::addresses(*one, Timestamp::UNIX_EPOCH);
@@ -303,7 +303,7 @@ impl Waiting {
         };
         let own = certificates.iter().find(own)?.clone();
         let mut key = self.key.clone();
-        key.take(own, certificates);
+        key.take(own, between);
         Some(key)
     }
 }

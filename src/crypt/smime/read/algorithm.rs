@@ -1,10 +1,11 @@
 //! Digest and signature algorithms of CMS, verified by the crypto library (RFC 3370, 5754, 4056, 8419, 9882).
 
 use openssl::{
-    error::ErrorStack,
     hash::{MessageDigest, hash},
+    md::{Md, MdRef},
     nid::Nid,
     pkey::{Id, PKeyRef, Public},
+    pkey_ctx::PkeyCtx,
     rsa::Padding,
     sign::{RsaPssSaltlen, Verifier},
 };
@@ -15,7 +16,7 @@ use super::super::asn1::{
     oid,
 };
 
-/// The digests of one content, each counted once.
+/// The digests of some bytes, each counted once.
 pub(in crate::crypt::smime) struct Digests<'a> {
     content: &'a [u8],
     counted: Vec<(Nid, Vec<u8>)>,
@@ -32,7 +33,10 @@ impl<'a> Digests<'a> {
 
     /// None if the algorithm is not known.
     pub(in crate::crypt::smime) fn of(&mut self, algorithm: &Algorithm<'_>) -> Option<&[u8]> {
-        let digest = digest(algorithm.oid)?;
+        self.by(digest(algorithm.oid)?)
+    }
+
+    fn by(&mut self, digest: MessageDigest) -> Option<&[u8]> {
         let index = match self.counted.iter().position(|(known, _)| *known == digest.type_()) {
             Some(index) => index,
             None => {
@@ -71,6 +75,13 @@ enum Scheme {
     Pure,
 }
 
+/// The largest public exponent of RSA, in bits: one as long as the modulus makes verifying as dear as signing.
+const MOST_EXPONENT_BITS: i32 = 64;
+
+fn exponent_bits(key: &PKeyRef<Public>) -> Option<i32> {
+    key.rsa().ok().map(|key| key.e().num_bits())
+}
+
 /// Verifies a signature.
 ///
 /// # Errors
@@ -80,11 +91,14 @@ pub(in crate::crypt::smime) fn verify(
     algorithm: &Algorithm<'_>,
     digest: &Algorithm<'_>,
     signature: &[u8],
-    covered: &[u8],
+    covered: &mut Digests<'_>,
 ) -> Result<(), &'static str> {
+    if exponent_bits(key).is_some_and(|bits| bits > MOST_EXPONENT_BITS) {
+        return Err("the public exponent of its certificate's key is too large");
+    }
     let scheme = Scheme::read(key, algorithm, digest)?;
     match scheme.holds(key, signature, covered) {
-        Ok(true) => Ok(()),
+        Some(true) => Ok(()),
         _ => Err("the signature does not fit the key of its certificate"),
     }
 }
@@ -138,21 +152,29 @@ impl Scheme {
         Some(Self::Pss { digest, mask, salt })
     }
 
-    fn holds(&self, key: &PKeyRef<Public>, signature: &[u8], covered: &[u8]) -> Result<bool, ErrorStack> {
+    fn holds(&self, key: &PKeyRef<Public>, signature: &[u8], covered: &mut Digests<'_>) -> Option<bool> {
+        let (Self::Pkcs1(digest) | Self::Pss { digest, .. } | Self::Plain(digest)) = self else {
+            let mut verifier = Verifier::new_without_digest(key).ok()?;
+            return verifier.verify_oneshot(signature, covered.content()).ok();
+        };
+        let mut context = PkeyCtx::new(key).ok()?;
+        context.verify_init().ok()?;
         match self {
-            Self::Pkcs1(digest) | Self::Plain(digest) => {
-                Verifier::new(*digest, key)?.verify_oneshot(signature, covered)
-            }
-            Self::Pss { digest, mask, salt } => {
-                let mut verifier = Verifier::new(*digest, key)?;
-                verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
-                verifier.set_rsa_mgf1_md(*mask)?;
-                verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(*salt))?;
-                verifier.verify_oneshot(signature, covered)
-            }
-            Self::Pure => Verifier::new_without_digest(key)?.verify_oneshot(signature, covered),
+            Self::Pkcs1(_) => context.set_rsa_padding(Padding::PKCS1).ok()?,
+            Self::Pss { .. } => context.set_rsa_padding(Padding::PKCS1_PSS).ok()?,
+            Self::Plain(_) | Self::Pure => {}
         }
+        context.set_signature_md(named(*digest)?).ok()?;
+        if let Self::Pss { mask, salt, .. } = self {
+            context.set_rsa_mgf1_md(named(*mask)?).ok()?;
+            context.set_rsa_pss_saltlen(RsaPssSaltlen::custom(*salt)).ok()?;
+        }
+        context.verify(covered.by(*digest)?, signature).ok()
     }
+}
+
+fn named(digest: MessageDigest) -> Option<&'static MdRef> {
+    Md::from_nid(digest.type_())
 }
 
 /// A number from 0 to 32767.
@@ -234,5 +256,31 @@ pub(in crate::crypt::smime) fn weakness(key: &PKeyRef<Public>, digest: &Algorith
         (Id::RSA | Id::RSA_PSS, bits @ ..2048) => Some(format!("RSA of {bits} bits")),
         (Id::EC, bits @ ..224) => Some(format!("an elliptic curve of {bits} bits")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use openssl::pkey::PKey;
+
+    use super::*;
+    use crate::crypt::smime::{asn1::der::algorithm, tests::authority};
+
+    #[test]
+    fn a_content_is_counted_once_for_all_keys() {
+        let key = authority::ec();
+        let mut signer = openssl::sign::Signer::new(MessageDigest::sha256(), &key).unwrap();
+        let signature = signer.sign_oneshot_to_vec(b"signed").unwrap();
+        let public = PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap();
+        let [scheme, stated] = [oid::ECDSA_SHA256, oid::SHA256].map(|name| algorithm(name, &[]));
+        let [scheme, stated] =
+            [&scheme, &stated].map(|der| Algorithm::read(Element::only(der.as_slice()).unwrap()).unwrap());
+        // The digest that was counted is that of something else than stands there by now.
+        let counted = vec![(Nid::SHA256, hash(MessageDigest::sha256(), b"signed").unwrap().to_vec())];
+        let mut digests = Digests { content: b"another", counted };
+        assert_eq!(verify(&public, &scheme, &stated, &signature, &mut digests), Ok(()));
+        assert!(verify(&public, &scheme, &stated, &signature, &mut Digests::new(b"another")).is_err());
     }
 }

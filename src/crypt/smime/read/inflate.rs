@@ -1,11 +1,12 @@
 //! CompressedData undone (RFC 3274), within a bound.
 
-use std::io::Read;
-
 use flate2::read::ZlibDecoder;
 use zeroize::Zeroizing;
 
-use crate::crypt::OpenError;
+use crate::crypt::{
+    OpenError,
+    collect::{Content, collect},
+};
 
 /// A content that is larger than this, in bytes, and more than so many times its stream, is no mail but a bomb.
 const LARGE: usize = 16 << 20;
@@ -16,23 +17,14 @@ const MOST_TIMES: usize = 200;
 /// # Errors
 /// [`OpenError::Limit`] for more, and for a bomb, [`OpenError::Malformed`] for what is no zlib stream, or has anything behind it.
 pub(in crate::crypt::smime) fn inflate(stream: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    const CHUNK: usize = 64 << 10;
+    let most = LARGE.max(stream.len().saturating_mul(MOST_TIMES));
     let mut decoder = ZlibDecoder::new(stream);
-    let mut content = Zeroizing::new(Vec::new());
-    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
-    loop {
-        match decoder.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(length) if content.len() + length > limit => {
-                return Err(OpenError::Limit("its content is too large"));
-            }
-            Ok(length) if content.len() + length > LARGE.max(stream.len().saturating_mul(MOST_TIMES)) => {
-                return Err(OpenError::Limit("its content is compressed more than mail can be"));
-            }
-            Ok(length) => content.extend_from_slice(chunk.get(..length).unwrap_or_default()),
-            Err(_) => return Err(OpenError::Malformed("its compressed content is damaged")),
-        }
-    }
+    let content = match collect(&mut decoder, stream.len().saturating_mul(2), limit.min(most)) {
+        Ok(Content::Whole(content)) => content,
+        Ok(Content::TooLarge) if limit <= most => return Err(OpenError::Limit("its content is too large")),
+        Ok(Content::TooLarge) => return Err(OpenError::Limit("its content is compressed more than mail can be")),
+        Err(_) => return Err(OpenError::Malformed("its compressed content is damaged")),
+    };
     if decoder.total_in() != stream.len() as u64 {
         return Err(OpenError::Malformed("its compressed content is damaged"));
     }

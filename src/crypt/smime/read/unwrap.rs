@@ -3,6 +3,8 @@
 //! Whatever goes wrong once a key fits gives a random content key of the right length, so that nobody can tell
 //! what it was (RFC 3218).
 
+use std::borrow::Cow;
+
 use openssl::{
     bn::BigNumContext,
     cipher::{Cipher, CipherRef},
@@ -21,7 +23,7 @@ use zeroize::Zeroizing;
 use super::super::{
     Certificate, Key,
     asn1::{
-        Algorithm, Fault, Identifier,
+        Algorithm, Fault, Identifier, MOST_RECIPIENTS,
         ber::{Cursor, Element, tag},
         oid,
     },
@@ -64,7 +66,7 @@ impl From<Failure> for OpenError {
 struct Wrapped<'a> {
     recipient: Identifier<'a>,
     method: Method<'a>,
-    key: Vec<u8>,
+    key: Cow<'a, [u8]>,
 }
 
 #[derive(Clone, Copy)]
@@ -78,32 +80,33 @@ enum Method<'a> {
 }
 
 /// Finds the content key, which is to have a length.
+///
+/// All is read and counted before the first key is used: what comes out depends on no decryption but that of the
+/// content.
 pub(in crate::crypt::smime) fn content_key(
     recipients: &[Element<'_>],
     keys: &[Key],
     length: usize,
 ) -> Result<ContentKey, Failure> {
-    let (mut named, mut matched, mut trials) = (Vec::new(), None, 0);
-    for recipient in recipients {
-        for wrapped in wrapped_keys(recipient).map_err(Failure::Fault)? {
-            for (secret, certificate) in keys.iter().filter_map(open) {
-                if !wrapped.recipient.names(certificate) {
-                    continue;
-                }
-                trials += 1;
-                if trials > MOST_TRIALS {
-                    return Err(Failure::Fault(Fault::Limit("it names one recipient too often")));
-                }
-                let opened_by = certificate.fingerprint();
-                if let Some(key) = wrapped.open(secret).filter(|key| key.len() == length) {
-                    return Ok(ContentKey { key, opened_by });
-                }
-                matched = matched.or(Some(opened_by));
+    let wrapped = every_key(recipients).map_err(Failure::Fault)?;
+    let keys: Vec<_> = keys.iter().filter_map(open).collect();
+    let mut trials = Vec::new();
+    for wrapped in &wrapped {
+        for (secret, certificate) in keys.iter().filter(|(_, certificate)| wrapped.recipient.names(certificate)) {
+            trials.push((wrapped, *secret, certificate.fingerprint()));
+            if trials.len() > MOST_TRIALS {
+                return Err(Failure::Fault(Fault::Limit("it names one recipient too often")));
             }
-            named.push(wrapped.recipient.words());
         }
     }
-    let Some(opened_by) = matched else { return Err(Failure::NoKey(named)) };
+    for (wrapped, secret, opened_by) in &trials {
+        if let Some(key) = wrapped.open(secret).filter(|key| key.len() == length) {
+            return Ok(ContentKey { key, opened_by: opened_by.clone() });
+        }
+    }
+    let Some((.., opened_by)) = trials.into_iter().next() else {
+        return Err(Failure::NoKey(wrapped.iter().map(|wrapped| wrapped.recipient.words()).collect()));
+    };
     let mut key = Zeroizing::new(vec![0; length]);
     openssl::rand::rand_bytes(&mut key).map_err(|_| Failure::Library)?;
     Ok(ContentKey { key, opened_by })
@@ -111,11 +114,7 @@ pub(in crate::crypt::smime) fn content_key(
 
 /// Whom the recipients are, in words.
 pub(in crate::crypt::smime) fn names(recipients: &[Element<'_>]) -> Result<Vec<String>, Fault> {
-    let mut names = Vec::new();
-    for recipient in recipients {
-        names.extend(wrapped_keys(recipient)?.iter().map(|wrapped| wrapped.recipient.words()));
-    }
-    Ok(names)
+    Ok(every_key(recipients)?.iter().map(|wrapped| wrapped.recipient.words()).collect())
 }
 
 fn open(key: &Key) -> Option<(&PKey<Private>, &Certificate)> {
@@ -125,8 +124,19 @@ fn open(key: &Key) -> Option<(&PKey<Private>, &Certificate)> {
     }
 }
 
-/// The most keys that one key agreement wraps.
-const MOST_AGREED: usize = 1_000;
+/// The wrapped keys of all recipients, of whom a key agreement alone may have many.
+fn every_key<'a>(recipients: &[Element<'a>]) -> Result<Vec<Wrapped<'a>>, Fault> {
+    let mut all = Vec::new();
+    for recipient in recipients {
+        all.extend(wrapped_keys(recipient)?);
+        if all.len() > MOST_RECIPIENTS {
+            return Err(TOO_MANY);
+        }
+    }
+    Ok(all)
+}
+
+const TOO_MANY: Fault = Fault::Limit("it has too many recipients");
 
 /// The wrapped keys of a RecipientInfo; none of the kinds that are for others than holders of certificates.
 fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> {
@@ -137,7 +147,7 @@ fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> 
             fields.next()?.primitive(tag::INTEGER)?;
             let recipient = Identifier::read(&fields.next()?)?;
             let method = Method::Transport(Algorithm::read(fields.next()?)?);
-            let key = fields.next()?.octets(tag::OCTET_STRING)?.into_owned();
+            let key = fields.next()?.octets(tag::OCTET_STRING)?;
             fields.end()?;
             Ok(vec![Wrapped { recipient, method, key }])
         }
@@ -151,9 +161,8 @@ fn wrapped_keys<'a>(recipient: &Element<'a>) -> Result<Vec<Wrapped<'a>>, Fault> 
             };
             let algorithm = Algorithm::read(fields.next()?)?;
             let method = Method::Agreement { originator, material, algorithm };
-            let keys = fields.inside(tag::SEQUENCE)?.all(MOST_AGREED)?;
+            let keys = fields.inside(tag::SEQUENCE)?.all(MOST_RECIPIENTS)?.ok_or(TOO_MANY)?;
             fields.end()?;
-            let keys = keys.ok_or(Fault::Limit("it has too many recipients"))?;
             keys.into_iter().map(|key| agreed(key, method)).collect()
         }
         kem::OTHER => {
@@ -173,7 +182,7 @@ fn agreed<'a>(element: Element<'a>, method: Method<'a>) -> Result<Wrapped<'a>, F
         tag::SEQUENCE => Identifier::read(&id)?,
         _ => Identifier::KeyId(id.inside(tag::context(0))?.next()?.octets(tag::OCTET_STRING)?),
     };
-    let key = fields.next()?.octets(tag::OCTET_STRING)?.into_owned();
+    let key = fields.next()?.octets(tag::OCTET_STRING)?;
     fields.end()?;
     Ok(Wrapped { recipient, method, key })
 }

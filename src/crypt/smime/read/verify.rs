@@ -13,10 +13,15 @@ use super::super::{
         oid,
     },
     chain::{Judged, Purpose, Revocation, fit},
-    read::algorithm::{self, Digests},
+    read::{
+        algorithm::{self, Digests},
+        budget::Budget,
+    },
 };
 use crate::{
-    crypt::{BadReason, OpenError, PublicCertificate, SignatureFact, SignerCertificate, UnknownReason, Verdict},
+    crypt::{
+        BadReason, OpenError, PublicCertificate, SignatureFact, SignerCertificate, UnknownReason, Verdict, is_ahead,
+    },
     mail::Address,
 };
 
@@ -85,31 +90,35 @@ impl Signatures {
         self.signers.is_empty()
     }
 
+    /// Whether they are over a MIME entity (RFC 8551, 2.4.2).
+    pub(in crate::crypt::smime) fn are_over_entity(&self) -> bool {
+        self.content_type == oid::DATA.as_bytes()
+    }
+
     /// Judges each signature over a content.
     ///
     /// # Errors
-    /// [`BadReason::Malformed`] if it is not over a MIME entity (RFC 8551, 2.4.2).
+    /// [`Fault::Limit`] if the budget does not suffice.
     pub(in crate::crypt::smime) fn judged(
         &self,
         reader: &Reader<'_>,
         over: &[u8],
-    ) -> Result<Vec<SignatureFact>, BadReason> {
-        if self.content_type != oid::DATA.as_bytes() {
-            return Err(BadReason::Malformed);
-        }
+        budget: &mut Budget,
+    ) -> Result<Vec<SignatureFact>, Fault> {
+        budget.take_signers(self.signers.len())?;
         let mut digests = Digests::new(over);
-        Ok(self.signers.iter().map(|signer| self.fact(signer, reader, &mut digests)).collect())
+        self.signers.iter().map(|signer| self.fact(signer, reader, &mut digests, budget)).collect()
     }
 
     /// The certificates that made good signatures over a content, each with what its holder says there that he reads
     /// (RFC 8551, 2.5.2), if he says when.
     pub(in crate::crypt::smime) fn announced(&self, reader: &Reader<'_>, over: &[u8]) -> Vec<Certificate> {
-        if self.content_type != oid::DATA.as_bytes() {
+        if !self.are_over_entity() {
             return Vec::new();
         }
-        let mut digests = Digests::new(over);
+        let (mut digests, mut budget) = (Digests::new(over), Budget::default());
         let announced = self.signers.iter().filter_map(|bytes| {
-            let fact = self.fact(bytes, reader, &mut digests);
+            let fact = self.fact(bytes, reader, &mut digests, &mut budget).ok()?;
             let fingerprint = fact.certificate.filter(|_| fact.verdict == Verdict::Good)?.fingerprint;
             let signer = SignerInfo::read(bytes).ok()?;
             let mut candidates = self.candidates(&signer.signer, reader).into_iter();
@@ -123,7 +132,13 @@ impl Signatures {
         announced.collect()
     }
 
-    fn fact(&self, signer: &[u8], reader: &Reader<'_>, digests: &mut Digests<'_>) -> SignatureFact {
+    fn fact(
+        &self,
+        signer: &[u8],
+        reader: &Reader<'_>,
+        digests: &mut Digests<'_>,
+        budget: &mut Budget,
+    ) -> Result<SignatureFact, Fault> {
         let mut fact = SignatureFact {
             verdict: Verdict::Bad(BadReason::Malformed),
             certificate: None,
@@ -131,33 +146,25 @@ impl Signatures {
             created: None,
             detail: None,
         };
-        let Ok(signer) = SignerInfo::read(signer) else { return fact };
+        let Ok(signer) = SignerInfo::read(signer) else { return Ok(fact) };
         fact.issuer = signer.signer.words();
         let attributes = match Attributes::read(&signer) {
             Ok(attributes) => attributes,
-            Err(detail) => return SignatureFact { detail: Some(detail.to_owned()), ..fact },
+            Err(detail) => return Ok(SignatureFact { detail: Some(detail.to_owned()), ..fact }),
         };
         fact.created = attributes.signing_time;
         if let Err((verdict, detail)) = attributes.match_content(&signer, digests) {
-            return SignatureFact { verdict, detail, ..fact };
+            return Ok(SignatureFact { verdict, detail, ..fact });
         }
-        (fact.verdict, fact.detail) = (Verdict::Unknown(UnknownReason::NoCertificate), None);
+        let candidates = self.candidates(&signer.signer, reader);
         let judge = Judge { signer: &signer, attributes: &attributes, reader, between: &self.certificates };
-        for certificate in self.candidates(&signer.signer, reader) {
-            let (verdict, detail) = match judge.refusal(certificate, digests.content()) {
-                None => (Verdict::Good, None),
-                Some(refusal) => refusal,
-            };
-            // Several certificates may have one name; the one that made the signature counts.
-            if fact.certificate.is_none() || verdict != Verdict::Bad(BadReason::Invalid) {
-                (fact.verdict, fact.detail) = (verdict, detail);
-                fact.certificate = Some(judge.described(certificate));
-            }
-            if verdict != Verdict::Bad(BadReason::Invalid) {
-                break;
+        match signer.attributes.map(|set| element(tag::SET, &[set])) {
+            Some(set) => judge.choose(&candidates, &mut Digests::new(&set), 0, budget, fact),
+            None => {
+                let length = digests.content().len();
+                judge.choose(&candidates, digests, length, budget, fact)
             }
         }
-        fact
     }
 
     /// The certificates that a signature may mean.
@@ -242,7 +249,7 @@ impl<'a> Attributes<'a> {
             // Signed attributes of one message would make the content of another (RFC 5652, 11).
             let looks_like_attributes = Element::only(digests.content())
                 .and_then(|set| set.inside(tag::SET))
-                .is_ok_and(|set| Attribute::read_all(set.rest()).is_ok());
+                .is_ok_and(|set| !matches!(Attribute::read_all(set.rest()), Err(Fault::Malformed)));
             return if looks_like_attributes { invalid("its content is that of signed attributes") } else { Ok(()) };
         };
         match digests.of(&signer.digest) {
@@ -290,13 +297,36 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Finds the certificate that made a signature. Several may have one name; the one that fits counts. `length` is
+    /// that of the content, where the signature is over it.
+    fn choose(
+        &self,
+        candidates: &[&Certificate],
+        covered: &mut Digests<'_>,
+        length: usize,
+        budget: &mut Budget,
+        mut fact: SignatureFact,
+    ) -> Result<SignatureFact, Fault> {
+        (fact.verdict, fact.detail) = (Verdict::Unknown(UnknownReason::NoCertificate), None);
+        for certificate in candidates {
+            budget.take_verification(length)?;
+            let (verdict, detail) = self.refusal(certificate, covered).unwrap_or((Verdict::Good, None));
+            if fact.certificate.is_none() || verdict != Verdict::Bad(BadReason::Invalid) {
+                (fact.verdict, fact.detail) = (verdict, detail);
+                fact.certificate = Some(self.described(certificate));
+            }
+            if verdict != Verdict::Bad(BadReason::Invalid) {
+                break;
+            }
+        }
+        Ok(fact)
+    }
+
     /// Why a signature by a certificate is not good; none if it is.
-    fn refusal(&self, certificate: &Certificate, content: &[u8]) -> Option<Refusal> {
+    fn refusal(&self, certificate: &Certificate, covered: &mut Digests<'_>) -> Option<Refusal> {
         let Some(key) = certificate.public_key() else {
             return Some(bad(BadReason::Invalid, "the key of its certificate is not known"));
         };
-        let covered = self.signer.attributes.map(|set| element(tag::SET, &[set]));
-        let covered = covered.as_deref().unwrap_or(content);
         let SignerInfo { digest, algorithm, signature, .. } = self.signer;
         if let Err(detail) = algorithm::verify(key, algorithm, digest, signature, covered) {
             return Some(bad(BadReason::Invalid, detail));
@@ -308,7 +338,7 @@ impl Judge<'_> {
             return Some(bad(BadReason::Weak, weakness));
         }
         let at = self.reader.at;
-        if self.attributes.signing_time.is_some_and(|created| created > at) {
+        if self.attributes.signing_time.is_some_and(|created| is_ahead(created, at)) {
             return Some(bad(BadReason::NotYetValid, "its signing time is after the time of judging"));
         }
         for moment in self.attributes.signing_time.into_iter().chain([at]) {

@@ -228,6 +228,7 @@ mod rfc_9216 {
 /// All that is signed there is signed with SHA-1; all that is encrypted, with 3DES, RC2 or a passphrase.
 mod rfc_4134 {
     use super::*;
+    use crate::crypt::smime::Budget;
 
     const CONTENT: &[u8] = b"This is some sample content.";
 
@@ -289,13 +290,14 @@ mod rfc_4134 {
     #[test]
     fn a_detached_signature_is_over_the_content_that_is_given() {
         let signature = message("4.3");
-        let good = with(|reader| reader.verify_detached(&signature, CONTENT)).unwrap();
+        let good = with(|reader| reader.verify_detached(&signature, CONTENT, &mut Budget::default())).unwrap();
         assert_eq!(verdicts(&good), [sha1()]);
-        let other = with(|reader| reader.verify_detached(&signature, b"Another content.")).unwrap();
+        let other =
+            with(|reader| reader.verify_detached(&signature, b"Another content.", &mut Budget::default())).unwrap();
         assert_eq!(other[0].verdict, Verdict::Bad(BadReason::Invalid));
         let alone = with(|reader| reader.read(&signature)).map(|_| ());
         assert!(matches!(alone, Err(OpenError::Malformed(_))), "{alone:?}");
-        let twice = with(|reader| reader.verify_detached(&message("4.1"), CONTENT));
+        let twice = with(|reader| reader.verify_detached(&message("4.1"), CONTENT, &mut Budget::default()));
         assert!(matches!(twice, Err(OpenError::Malformed(_))), "{twice:?}");
     }
 

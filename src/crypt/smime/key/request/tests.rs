@@ -55,14 +55,14 @@ fn a_request_is_answered_and_the_key_is_whole() {
         }
         openssl(folder.path(), "x509 -req -in kim.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out kim.pem");
         let read = |name: &str| Certificate::parse_all(&fs::read(path(name)).unwrap()).unwrap();
-        assert!(waiting.complete(&read("ca.pem")).is_none());
+        assert!(waiting.complete(&read("ca.pem"), &[]).is_none());
         fs::write(path("other-ext"), "subjectAltName=email:mallory@example.test\n").unwrap();
         openssl(
             folder.path(),
             "x509 -req -in kim.csr -CA ca.pem -CAkey ca.key -days 30 -extfile other-ext -out other.pem",
         );
-        assert!(waiting.complete(&read("other.pem")).is_none(), "of the same key, and for another address");
-        let whole = waiting.complete(&[read("ca.pem"), read("kim.pem")].concat()).unwrap();
+        assert!(waiting.complete(&read("other.pem"), &[]).is_none(), "of the same key, and for another address");
+        let whole = waiting.complete(&read("kim.pem"), &read("ca.pem")).unwrap();
         assert_eq!(whole.chain().len(), 1);
         let open = whole.unlock(&Zeroizing::new("correct horse".to_owned())).unwrap();
         assert_eq!(open.fingerprint().unwrap(), read("kim.pem")[0].fingerprint());

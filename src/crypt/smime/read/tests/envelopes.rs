@@ -11,6 +11,7 @@ use crate::crypt::smime::{
 };
 use forge::{attribute, info, octets};
 
+const COMMON_NAME: ::der::asn1::ObjectIdentifier = ::der::asn1::ObjectIdentifier::new_unwrap("2.5.4.3");
 const KEY: [u8; 32] = [7; 32];
 const NONCE: [u8; 12] = [9; 12];
 
@@ -185,6 +186,26 @@ fn whatever_is_wrong_with_a_key_is_one_error() {
 }
 
 #[test]
+fn how_often_a_recipient_is_named_is_told_before_any_key_is_tried() {
+    let alice = people::rsa();
+    let name = wrap::issuer_and_serial(alice.certificate()).unwrap();
+    let mut context = openssl::pkey_ctx::PkeyCtx::new(&alice.certificate().x509.public_key().unwrap()).unwrap();
+    context.encrypt_init().unwrap();
+    let mut encrypted = |key: &[u8]| {
+        let mut wrapped = Vec::new();
+        context.encrypt_to_vec(key, &mut wrapped).unwrap();
+        wrapped
+    };
+    // Conforming with the right length and with another, and not conforming; the content is another key's.
+    for wrapped in [encrypted(&[1; 32]), encrypted(&[1; 16]), vec![0x55; 256]] {
+        let recipient = sequence(&[&small(0), &name, &algorithm(oid::RSA, &[5, 0]), &octets(&wrapped)]);
+        let times = |count| Envelope { recipients: Some(recipient.repeat(count)), ..Envelope::new() }.to(alice);
+        assert_eq!(outcome(&times(16)).unwrap_err(), OpenError::Undecryptable);
+        assert_eq!(outcome(&times(17)).unwrap_err(), OpenError::Limit("it names one recipient too often"));
+    }
+}
+
+#[test]
 fn agreed_keys_too() {
     let dave = people::p256();
     let whole = Envelope::new().to(dave);
@@ -214,6 +235,34 @@ fn others_learn_for_whom_it_is() {
     let flipped = [&often[..often.len() - 1], &[often[often.len() - 1] ^ 1]].concat();
     let many = Envelope { recipients: Some(flipped.repeat(100)), ..Envelope::new() };
     assert!(outcome(&many.to(alice)).is_err());
+}
+
+#[test]
+fn all_who_share_a_key_agreement_are_counted_together() {
+    let id = element(context(0), &[&octets(b"")]);
+    let agreed = sequence(&[&id, &octets(b"")]);
+    let originator = element(context(0), &[&element(context(1), &[&sequence(&[]), &element(3, &[&[0]])])]);
+    let agreement = |keys| {
+        let scheme = algorithm(oid::ECDH_SHA256, &algorithm(oid::AES256_WRAP, &[]));
+        element(context(1), &[&small(3), &originator, &scheme, &sequence(&[&agreed.repeat(keys)])])
+    };
+    let to = |recipients: Vec<u8>| Envelope { recipients: Some(recipients), ..Envelope::new() }.to(people::rsa());
+    let Err(OpenError::NoKey { recipients }) = outcome(&to(agreement(5_000).repeat(2))) else { panic!("opened") };
+    assert_eq!(recipients.len(), 10_000);
+    for recipients in [agreement(10_001), [agreement(5_000).repeat(2), agreement(1)].concat()] {
+        assert_eq!(outcome(&to(recipients)).unwrap_err(), OpenError::Limit("it has too many recipients"));
+    }
+}
+
+#[test]
+fn a_long_name_is_cut() {
+    let text = element(0x0c, &["é".repeat(100_000).as_bytes()]);
+    let name = sequence(&[&element(SET, &[&sequence(&[&named(COMMON_NAME), &text])])]);
+    let recipient = sequence(&[&small(0), &sequence(&[&name, &small(7)]), &algorithm(oid::RSA, &[5, 0]), &octets(b"")]);
+    let message = Envelope { recipients: Some(recipient), ..Envelope::new() }.to(people::rsa());
+    let recipients = recipients_of(&message).unwrap();
+    assert_eq!(recipients[0].chars().count(), 257);
+    assert!(recipients[0].starts_with("07/CN=éé") && recipients[0].ends_with("é…"), "{recipients:?}");
 }
 
 #[test]

@@ -152,6 +152,16 @@ fn signed_attributes_are_no_content() {
     let content = element(0x31, &[&attributes.concat()]);
     let forged = Forge { attributes: None, ..Forge::new(&world().alice, &content) };
     assert_eq!(verdict(&forged.message()).0, Verdict::Bad(BadReason::Invalid));
+    // So has whoever has one over more attributes than are read here.
+    for count in [98, 99] {
+        let many = vec![attribute(oid::CAPABILITIES, &[&octets(b"x")]); count];
+        let many = [&attributes[..], &many].concat();
+        let content = element(0x31, &[&many.concat()]);
+        let forged = Forge { attributes: None, ..Forge::new(&world().alice, &content) };
+        let (verdict, detail) = verdict(&forged.message());
+        assert_eq!(verdict, Verdict::Bad(BadReason::Invalid));
+        assert!(detail.contains("signed attributes"), "{detail}");
+    }
 }
 
 #[test]
@@ -172,6 +182,9 @@ fn times_are_judged_at_the_time_of_judging() {
     let world = world();
     let authorities = world.ca.authorities();
     let judged = |message: &[u8], at| facts_with(&authorities, at, message).unwrap().remove(0);
+    let ahead = |seconds| alice().with(signing_time(now() + jiff::SignedDuration::from_secs(seconds))).message();
+    assert_eq!(verdict(&ahead(300)).0, Verdict::Good);
+    assert_eq!(verdict(&ahead(301)).0, Verdict::Bad(BadReason::NotYetValid));
     let future = alice().with(signing_time(days(1))).message();
     assert_eq!(judged(&future, now()).verdict, Verdict::Bad(BadReason::NotYetValid));
     assert_eq!(judged(&future, days(2)).verdict, Verdict::Good);
@@ -284,19 +297,79 @@ fn signed_data_without_signers_or_of_another_kind() {
 }
 
 #[test]
+fn the_work_for_one_message_is_bounded() {
+    let signed_by = |signers: usize, certificates: &[&Identity], info: &[u8]| {
+        let message = signed_data(oid::DATA, Some(ENTITY), certificates, &vec![info.to_vec(); signers]);
+        let authorities = world().ca.authorities();
+        Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at: now(), limit: 9 }
+            .read(&message)
+            .map(|layer| signed(Ok(layer)).1.unwrap())
+    };
+    let alice = &[&world().alice][..];
+    let facts = signed_by(16, alice, &self::alice().info()).unwrap();
+    assert!(facts.len() == 16 && facts.iter().all(|fact| fact.verdict == Verdict::Good));
+    let too_many = signed_by(17, alice, &self::alice().info()).err();
+    assert_eq!(too_many, Some(OpenError::Limit("it has too many signers")));
+    // Eight certificates of one name, none of which made the signature.
+    let twins: Vec<_> =
+        (0..8).map(|_| Wish { serial: 7, ..Wish::leaf(ALICE) }.issued_by(&world().ca.between)).collect();
+    let twins: Vec<_> = twins.iter().collect();
+    let foreign = Forge { flipped: true, ..Forge::new(twins[0], ENTITY) }.info();
+    assert_eq!(signed_by(4, &twins, &foreign).unwrap()[3].verdict, Verdict::Bad(BadReason::Invalid));
+    let too_many = signed_by(5, &twins, &foreign).err();
+    assert_eq!(too_many, Some(OpenError::Limit("its signatures may be by too many certificates")));
+}
+
+#[test]
+fn the_layers_of_a_message_share_its_budget() {
+    let signers = vec![alice().info(); 9];
+    let opaque = signed_data(oid::DATA, Some(ENTITY), &[], &signers);
+    let detached = signed_data(oid::DATA, None, &[], &signers);
+    let read = |reader: &Reader<'_>, budget: &mut Budget| {
+        (
+            reader.read_in_place(Zeroizing::new(opaque.clone()), budget).err(),
+            reader.verify_detached(&detached, ENTITY, budget).err(),
+        )
+    };
+    let mut budget = Budget::default();
+    with(&[], &[], |reader| {
+        let limit = OpenError::Limit("it has too many signers");
+        assert_eq!(read(reader, &mut budget), (None, Some(limit.clone())));
+        assert_eq!(read(reader, &mut budget), (Some(limit.clone()), Some(limit)));
+    });
+}
+
+#[test]
+fn a_public_exponent_as_long_as_a_modulus_is_not_used() {
+    let modulus = |exponent: &str| {
+        let exponent = openssl::bn::BigNum::from_hex_str(exponent).unwrap();
+        let key = PKey::from_rsa(openssl::rsa::Rsa::generate_with_e(2048, &exponent).unwrap()).unwrap();
+        let identity = Wish::leaf(ALICE).with_key(key).issued_by(&world().ca.between);
+        verdict(&Forge::new(&identity, ENTITY).message())
+    };
+    assert_eq!(modulus("fffffffffffffffb").0, Verdict::Good);
+    let (verdict, detail) = modulus("10000000000000001");
+    assert_eq!(verdict, Verdict::Bad(BadReason::Invalid));
+    assert!(detail.contains("public exponent"), "{detail}");
+}
+
+#[test]
 fn a_detached_signature_has_no_content_of_its_own() {
     let world = world();
     let authorities = world.ca.authorities();
     let reader = Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at: now(), limit: 9 };
     let info = alice().info();
     let detached = signed_data(oid::DATA, None, &[&world.alice], std::slice::from_ref(&info));
-    assert_eq!(reader.verify_detached(&detached, ENTITY).unwrap()[0].verdict, Verdict::Good);
-    assert_eq!(reader.verify_detached(&detached, b"x").unwrap()[0].verdict, Verdict::Bad(BadReason::Invalid));
+    assert_eq!(reader.verify_detached(&detached, ENTITY, &mut Budget::default()).unwrap()[0].verdict, Verdict::Good);
+    assert_eq!(
+        reader.verify_detached(&detached, b"x", &mut Budget::default()).unwrap()[0].verdict,
+        Verdict::Bad(BadReason::Invalid)
+    );
     let both = signed_data(oid::DATA, Some(ENTITY), &[&world.alice], &[info]);
-    assert!(matches!(reader.verify_detached(&both, ENTITY), Err(OpenError::Malformed(_))));
+    assert!(matches!(reader.verify_detached(&both, ENTITY, &mut Budget::default()), Err(OpenError::Malformed(_))));
     let nobody = signed_data(oid::DATA, None, &[&world.alice], &[]);
-    assert!(reader.verify_detached(&nobody, ENTITY).unwrap().is_empty());
-    assert!(reader.verify_detached(b"garbage", ENTITY).is_err());
+    assert!(reader.verify_detached(&nobody, ENTITY, &mut Budget::default()).unwrap().is_empty());
+    assert!(reader.verify_detached(b"garbage", ENTITY, &mut Budget::default()).is_err());
 }
 
 #[test]
