@@ -40,7 +40,7 @@ fn main() {
     let import = home.run(&["cert", "import", ring.to_str().unwrap()]);
     row("import", import, Some(60.0));
 
-    row("first look-up, which makes the index", home.show(&name(1)), None);
+    row("first look-up", home.show(&name(1)), None);
     let one = home.folder.path().join("one.pgp");
     fs::write(&one, home.output(&["cert", "export", &name(count / 2)])).unwrap();
     let small = Home::new();

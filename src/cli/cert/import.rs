@@ -58,6 +58,9 @@ fn openpgp(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Vec<Certificate
     loop {
         let part: Vec<_> = certificates.by_ref().take(PART).collect();
         if part.is_empty() {
+            if imported.len() >= FEW {
+                place.keystore.index_stored();
+            }
             return Ok(imported);
         }
         // First, since it verifies signatures: on two processors, and once.

@@ -93,6 +93,13 @@ impl Index {
 }
 
 impl Keystore {
+    /// Brings the index up to date after many OpenPGP certificates were stored, so that no look-up waits for it.
+    pub fn index_stored(&self) {
+        // By then the times of change count.
+        thread::sleep(shelf::TICK);
+        let _ = self.index.ready(&mut self.index.state.borrow_mut().database, SuiteName::OpenPgp, &self.certificates);
+    }
+
     /// Of which OpenPGP certificates those that are wanted can be, in order; none if the index cannot tell.
     pub(super) fn listed(&self, wanted: Wanted<'_>) -> Option<Vec<Fingerprint>> {
         let places = self.index.ask(SuiteName::OpenPgp, &self.certificates, wanted)?;

@@ -47,7 +47,7 @@ pub(super) struct Book {
 }
 
 /// Longer than a tick of the clock that stamps files.
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// Longer than what file systems round times to.
 const ROUNDED: Duration = Duration::from_millis(2500);

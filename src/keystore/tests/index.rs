@@ -235,6 +235,17 @@ fn what_another_program_did_a_moment_ago_counts() {
 }
 
 #[test]
+fn after_an_import_nothing_is_left_to_be_read() {
+    let (folder, _) = store();
+    let [store, _] = both(folder.path());
+    store.insert_all(&OPENPGP).unwrap();
+    store.index_stored();
+    let before = changes(folder.path());
+    store.certificates_for(&address("kim@example.org"), at()).unwrap();
+    assert_eq!(changes(folder.path()), before);
+}
+
+#[test]
 fn what_was_just_changed_is_read_again() {
     let (folder, store) = store();
     store.insert(&OPENPGP[0]).unwrap();
