@@ -314,7 +314,7 @@ fn each_cert(bytes: &[u8]) -> Result<impl Iterator<Item = Cert>, CertificateErro
     if blocks.is_empty() {
         blocks.push(bytes);
     } else {
-        blocks.retain(|block| holds_certs(&block));
+        blocks.retain(|block| holds_certs(block));
     }
     let certs = blocks.into_iter().flat_map(CertParser::from_bytes).flatten().flatten();
     let mut certs = certs.peekable();
