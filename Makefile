@@ -21,9 +21,10 @@ demo: needs-build
 test: needs-test
 	$(CARGO) test --locked
 
-# Ratios against what people use today (benches/rivals).
+# Ratios against what people use today (benches/rivals), and a store of 100,000 certificates (benches/store).
 bench: needs-bench
 	$(CARGO) bench --locked --bench rivals
+	$(CARGO) bench --locked --bench store
 
 install: needs-build
 	$(CARGO) install --locked --no-track --force --path . --root "$(DESTDIR)$(PREFIX)"

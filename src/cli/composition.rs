@@ -29,7 +29,7 @@ pub struct Place {
 impl Place {
     pub fn open(global: &Global) -> Result<Self, Failure> {
         let home = Home::find(global.home.as_deref(), ENVIRONMENT)?;
-        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509);
+        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509, &home.state);
         Ok(Self { home, keystore })
     }
 

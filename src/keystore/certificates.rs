@@ -2,15 +2,19 @@
 //!
 //! Its library knows the layout; writing is ours under the same lock, since the library does not sync.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    Keystore, Origin, Outcome, StoreError, StoredFile,
+    BATCH, Keystore, Origin, Outcome, StoreError, StoredFile,
     disk::{self, Lock},
+    index::Wanted,
     mention::Mention,
 };
 use crate::{
@@ -23,21 +27,25 @@ impl Keystore {
     /// and says what is wrong.
     pub fn certificates_for(&self, address: &Address, at: Timestamp) -> Result<Vec<Certificate>, StoreError> {
         let mention = Mention::of(address);
-        let mut found = self.scan(|bytes| mention.is_in(bytes))?;
+        let listed = match self.listed(Wanted::Naming(address)) {
+            Some(listed) => listed,
+            None => self.fingerprints()?,
+        };
+        let mut found = self.scan(listed, |bytes| mention.is_in(bytes));
         found.retain(|certificate| certificate.addresses(at).contains(address) || claims(certificate, address));
         Ok(found)
     }
 
     /// All of them.
     pub fn all_certificates(&self) -> Result<Vec<Certificate>, StoreError> {
-        self.scan(|_| true)
+        Ok(self.scan(self.fingerprints()?, |_| true))
     }
 
     /// One by its full fingerprint.
     pub fn certificate(&self, fingerprint: &Fingerprint) -> Result<Option<Certificate>, StoreError> {
         match self.stored(fingerprint)? {
             None => Ok(None),
-            Some(bytes) => self.parse(fingerprint, &bytes).map(Some),
+            Some(bytes) => parse(&self.path(fingerprint)?, fingerprint, &bytes).map(Some),
         }
     }
 
@@ -68,6 +76,29 @@ impl Keystore {
         self.place(&self.lock()?, certificate)
     }
 
+    /// Stores many as [`Keystore::insert`] does each, under one lock and with few waits for the disk. A failure leaves
+    /// those before it stored.
+    pub fn insert_all(&self, certificates: &[Certificate]) -> Result<Vec<Outcome>, StoreError> {
+        let lock = self.lock()?;
+        let mut outcomes = Vec::with_capacity(certificates.len());
+        let mut batch = BTreeMap::new();
+        for certificate in certificates {
+            let fingerprint = certificate.fingerprint();
+            if batch.len() == BATCH || batch.contains_key(&fingerprint) {
+                self.write(&lock, std::mem::take(&mut batch))?;
+            }
+            match self.joined(certificate) {
+                Ok((joined, outcome)) => {
+                    outcomes.push(outcome);
+                    batch.extend(joined.map(|bytes| (fingerprint, (certificate, bytes))));
+                }
+                Err(error) => return self.write(&lock, batch).and(Err(error)),
+            }
+        }
+        self.write(&lock, batch)?;
+        Ok(outcomes)
+    }
+
     /// Joins what is new of a certificate with what is there of it, and gives the whole; none if it is not there, or was
     /// removed in the meantime: it stays away then.
     pub fn update(&self, new: &Certificate) -> Result<Option<Certificate>, StoreError> {
@@ -90,6 +121,7 @@ impl Keystore {
             return Ok(false);
         }
         let _lock = self.lock()?;
+        self.index.outdate();
         let removed = disk::remove(&path)?;
         if self.origins.is_dir() {
             disk::remove(&self.origins_path(fingerprint))?;
@@ -103,23 +135,36 @@ impl Keystore {
     }
 
     /// Stores a certificate under the lock, joined with what is there of it.
-    pub(super) fn place(&self, _lock: &Lock, certificate: &Certificate) -> Result<Outcome, StoreError> {
-        let fingerprint = certificate.fingerprint();
-        let path = self.path(&fingerprint)?;
-        let (merged, outcome) = match self.certificate(&fingerprint)? {
-            None => (certificate.to_stored_bytes()?, Outcome::New),
-            Some(there) => {
-                let before = there.to_stored_bytes()?;
-                let merged = there.merge(certificate.clone())?.to_stored_bytes()?;
-                let outcome = if merged == before { Outcome::Unchanged } else { Outcome::Merged };
-                (merged, outcome)
-            }
-        };
-        if outcome != Outcome::Unchanged {
-            self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
-            disk::write(&path, &merged)?;
+    pub(super) fn place(&self, lock: &Lock, certificate: &Certificate) -> Result<Outcome, StoreError> {
+        let (joined, outcome) = self.joined(certificate)?;
+        if let Some(bytes) = joined {
+            self.write(lock, [(certificate.fingerprint(), (certificate, bytes))].into())?;
         }
         Ok(outcome)
+    }
+
+    /// A certificate joined with what is there of it, if that is to be written, and what storing it does.
+    fn joined(&self, certificate: &Certificate) -> Result<(Option<Vec<u8>>, Outcome), StoreError> {
+        let Some(there) = self.certificate(&certificate.fingerprint())? else {
+            return Ok((Some(certificate.to_stored_bytes()?), Outcome::New));
+        };
+        let before = there.to_stored_bytes()?;
+        let joined = there.merge(certificate.clone())?.to_stored_bytes()?;
+        let unchanged = joined == before;
+        Ok(if unchanged { (None, Outcome::Unchanged) } else { (Some(joined), Outcome::Merged) })
+    }
+
+    /// Writes what is to be stored of certificates, under the lock.
+    fn write(&self, _lock: &Lock, batch: BTreeMap<Fingerprint, (&Certificate, Vec<u8>)>) -> Result<(), StoreError> {
+        let (mut files, mut known) = (Vec::with_capacity(batch.len()), Vec::new());
+        let now = Timestamp::now();
+        for (fingerprint, (certificate, bytes)) in batch {
+            files.push((self.path(&fingerprint)?, bytes));
+            known.push((fingerprint, certificate.addresses(now)));
+        }
+        self.note(&known)?;
+        self.index.outdate();
+        disk::write_all(&files)
     }
 
     /// When the file of a certificate was last changed; none if there is none.
@@ -150,12 +195,12 @@ impl Keystore {
         Ok(fingerprints)
     }
 
-    /// Reads all files and parses those that a look at their bytes lets through.
-    fn scan(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Certificate>, StoreError> {
+    /// Reads files and parses those that a look at their bytes lets through.
+    fn scan(&self, fingerprints: Vec<Fingerprint>, wanted: impl Fn(&[u8]) -> bool) -> Vec<Certificate> {
         let mut found = Vec::new();
-        for fingerprint in self.fingerprints()? {
-            let read = self.stored(&fingerprint).and_then(|bytes| match bytes {
-                Some(bytes) if wanted(&bytes) => self.parse(&fingerprint, &bytes).map(Some),
+        for fingerprint in fingerprints {
+            let read = self.path(&fingerprint).and_then(|path| match disk::read_if_there(&path)? {
+                Some(bytes) if wanted(&bytes) => parse(&path, &fingerprint, &bytes).map(Some),
                 _ => Ok(None),
             });
             match read {
@@ -163,24 +208,11 @@ impl Keystore {
                 Err(error) => self.damaged.borrow_mut().push(error),
             }
         }
-        Ok(found)
+        found
     }
 
     fn stored(&self, fingerprint: &Fingerprint) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let path = self.path(fingerprint)?;
-        disk::open(&path)?.map(|file| disk::read(&path, file)).transpose()
-    }
-
-    fn parse(&self, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Certificate, StoreError> {
-        let path = self.path(fingerprint)?;
-        let mut all = match Certificate::parse_all(bytes) {
-            Ok(all) => all,
-            Err(error) => return Err(StoreError::Damaged { path, error }),
-        };
-        match (all.pop(), all.is_empty()) {
-            (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(certificate),
-            _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
-        }
+        disk::read_if_there(&self.path(fingerprint)?)
     }
 
     /// Where a certificate of either suite may lie.
@@ -197,6 +229,30 @@ impl Keystore {
         let path = self.directory()?.get_path_by_fingerprint(fingerprint.as_str());
         path.map_err(|error| StoreError::of_directory(&self.certificates, error))
     }
+}
+
+/// Reads the certificate that a file is named by; none if there is no file.
+pub(super) fn read(path: &Path, fingerprint: &Fingerprint) -> Result<Option<Certificate>, StoreError> {
+    disk::read_if_there(path)?.map(|bytes| parse(path, fingerprint, &bytes)).transpose()
+}
+
+fn parse(path: &Path, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Certificate, StoreError> {
+    let path = path.to_owned();
+    let mut all = match Certificate::parse_all(bytes) {
+        Ok(all) => all,
+        Err(error) => return Err(StoreError::Damaged { path, error }),
+    };
+    match (all.pop(), all.is_empty()) {
+        (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(certificate),
+        _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
+    }
+}
+
+/// The addresses by which a certificate can be looked up at any time.
+pub(super) fn naming(certificate: &Certificate) -> Vec<Address> {
+    let mut addresses = certificate.emails();
+    addresses.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
+    addresses
 }
 
 /// Whether a user ID says so, whoever vouches for it.

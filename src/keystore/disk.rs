@@ -1,15 +1,17 @@
 //! Private folders, locks, and files that are there whole or not at all.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     fs::{DirBuilder, File, OpenOptions},
     io,
     io::{Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, syncfs};
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::StoreError;
@@ -17,6 +19,9 @@ use crate::crypt::Fingerprint;
 
 /// More than any certificate or key.
 const LIMIT: u64 = 16 << 20;
+
+/// From this many files on a wait for the whole file system is shorter than one for each.
+const MANY: usize = 64;
 
 /// An exclusive lock, held until dropped; the kernel drops it when the process ends in any way.
 pub struct Lock {
@@ -66,6 +71,38 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     put(path, [bytes], PRIVATE, Existing::Replaced).map_err(StoreError::write(path))
 }
 
+/// Writes files of the store as [`write`] does, many with one wait for the disk: first all are written aside and
+/// synced together, then renamed, then their folders are synced.
+pub(super) fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), StoreError> {
+    if files.len() < MANY {
+        return files.iter().try_for_each(|(path, bytes)| write(path, bytes));
+    }
+    let folders: BTreeSet<&Path> = files.iter().map(|(path, _)| folder_of(path)).collect();
+    let mut systems = BTreeMap::new();
+    for folder in &folders {
+        make_private(folder)?;
+        let opened = File::open(folder).and_then(|opened| Ok((opened.metadata()?.dev(), opened)));
+        systems.extend([opened.map_err(StoreError::write(folder))?]);
+    }
+    let mut all = Vec::with_capacity(files.len());
+    for (path, bytes) in files {
+        let file = aside(path, [bytes.as_slice()], PRIVATE).map_err(StoreError::write(path))?;
+        // Closed, since fewer files may be open at once.
+        all.push((path, file.into_temp_path()));
+    }
+    for system in systems.values() {
+        let failed = |error: rustix::io::Errno| StoreError::Write { path: files[0].0.clone(), error: error.into() };
+        syncfs(system).map_err(failed)?;
+    }
+    for (path, file) in all {
+        file.persist(path).map_err(|error| StoreError::Write { path: path.clone(), error: error.error })?;
+    }
+    for folder in folders {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::write(folder))?;
+    }
+    Ok(())
+}
+
 /// Writes a file that is not there yet whole, mode 0600.
 ///
 /// # Errors
@@ -113,12 +150,7 @@ enum Existing {
 /// The one way in which a file comes to be: written aside, synced, renamed, the folder synced. A link of its name is
 /// never followed. Nobody ever sees half of it.
 fn put<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>, mode: u32, existing: Existing) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder_of(path))?;
-    for piece in pieces {
-        file.write_all(piece)?;
-    }
-    // Set apart from the making, which the umask would lessen.
-    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    let file = aside(path, pieces, mode)?;
     file.as_file().sync_all()?;
     match existing {
         Existing::Replaced => file.persist(path),
@@ -126,6 +158,17 @@ fn put<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>, mode: u32, e
     }
     .map_err(|error| error.error)?;
     sync_folder_of(path)
+}
+
+/// Writes a file beside its place, to be removed unless it is put there.
+fn aside<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>, mode: u32) -> io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder_of(path))?;
+    for piece in pieces {
+        file.write_all(piece)?;
+    }
+    // Set apart from the making, which the umask would lessen.
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    Ok(file)
 }
 
 /// What is there, if that is a file.
@@ -170,6 +213,11 @@ pub(super) fn open(path: &Path) -> Result<Option<File>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::Read { path: path.to_owned(), error }),
     }
+}
+
+/// Reads a file; none if it is not there.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    open(path)?.map(|file| read(path, file)).transpose()
 }
 
 /// Reads a file to its end, but no more than any certificate holds.

@@ -4,6 +4,7 @@
 //! line the time of the certificate's own file is told, which may be later than the truth.
 
 use std::{
+    collections::HashMap,
     fmt, fs,
     fs::OpenOptions,
     io::{self, Read, Write},
@@ -36,12 +37,13 @@ impl Keystore {
         Ok(noted.min().or_else(|| self.file_time(fingerprint)))
     }
 
-    /// Notes that a certificate is known for addresses from now on, unless it is known already. It is not synced: a loss
-    /// costs a date.
-    pub(super) fn note(&self, fingerprint: &Fingerprint, addresses: &[Address]) -> Result<(), StoreError> {
+    /// Notes of certificates that they are known for addresses from now on, unless they are known already. It is not
+    /// synced: a loss costs a date.
+    pub(super) fn note(&self, known: &[(Fingerprint, Vec<Address>)]) -> Result<(), StoreError> {
         let since = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-        let noted = |address: &Address| Noted { since, fingerprint: fingerprint.clone(), address: address.clone() };
-        self.add(&addresses.iter().map(noted).collect::<Vec<_>>()).map(drop)
+        let pairs = known.iter().flat_map(|(one, addresses)| addresses.iter().map(move |address| (one, address)));
+        let noted = pairs.map(|(one, address)| Noted { since, fingerprint: one.clone(), address: address.clone() });
+        self.add(&noted.collect::<Vec<_>>()).map(drop)
     }
 
     /// All lines.
@@ -80,7 +82,12 @@ impl Keystore {
             let mut before = Vec::new();
             file.read_to_end(&mut before)?;
             let there = Noted::parse_all(&before);
-            let is_new = |one: &&Noted| !there.iter().any(|other| other.says(one));
+            let mut first: HashMap<(&Fingerprint, &Address), Timestamp> = HashMap::with_capacity(there.len());
+            for Noted { since, fingerprint, address } in &there {
+                let earliest = first.entry((fingerprint, address)).or_insert(*since);
+                *earliest = (*since).min(*earliest);
+            }
+            let is_new = |one: &&Noted| first.get(&(&one.fingerprint, &one.address)).is_none_or(|at| *at > one.since);
             let lines: String = noted.iter().filter(is_new).map(Noted::to_string).collect();
             if lines.is_empty() {
                 return Ok(false);
@@ -117,11 +124,6 @@ impl Noted {
             fingerprint: Fingerprint::parse(fingerprint)?,
             address: Address::parse(address).ok()?,
         })
-    }
-
-    /// Whether it says what another does, or an earlier time.
-    fn says(&self, other: &Self) -> bool {
-        self.since <= other.since && self.fingerprint == other.fingerprint && self.address == other.address
     }
 }
 

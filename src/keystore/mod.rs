@@ -11,6 +11,7 @@ mod certificates;
 mod disk;
 mod error;
 pub mod find;
+mod index;
 mod keys;
 mod known;
 mod mention;
@@ -31,6 +32,8 @@ pub use origins::Provenance;
 pub use web::{Published, publish};
 pub use x509::Origin;
 
+use self::index::Index;
+
 /// Certificates and keys at rest. Opening touches no file; folders are made when first written to.
 ///
 /// One damaged file does not keep the others from being found: it is left out of lists and told by
@@ -41,6 +44,7 @@ pub struct Keystore {
     keys: PathBuf,
     x509: PathBuf,
     origins: PathBuf,
+    index: Index,
     damaged: RefCell<Vec<StoreError>>,
 }
 
@@ -66,15 +70,20 @@ impl Outcome {
     }
 }
 
+/// How many certificates of an import are written together. Up to so many files lie aside after a kill.
+const BATCH: usize = 4096;
+
 impl Keystore {
     /// A store in the folder of OpenPGP certificates, that of own keys, and that of X.509 certificates. Where OpenPGP
-    /// certificates were found is kept in a folder `origins` beside the latter, since the first is shared.
-    pub fn open(certificates: &Path, keys: &Path, x509: &Path) -> Self {
+    /// certificates were found is kept in a folder `origins` beside the latter, since the first is shared. In the folder
+    /// of what can be lost lies `certificates.sqlite`, the index.
+    pub fn open(certificates: &Path, keys: &Path, x509: &Path, state: &Path) -> Self {
         Self {
             certificates: certificates.to_owned(),
             keys: keys.to_owned(),
             x509: x509.to_owned(),
             origins: x509.with_file_name("origins"),
+            index: Index::new(state.join("certificates.sqlite")),
             damaged: RefCell::default(),
         }
     }

@@ -53,7 +53,9 @@ fn store() -> (TempDir, Keystore) {
 }
 
 fn open(folder: &Path) -> Keystore {
-    Keystore::open(&folder.join("new/pgp.cert.d"), &folder.join("new/keys"), &folder.join("new/x509"))
+    let [certificates, keys, x509, state] =
+        ["pgp.cert.d", "keys", "x509", "state"].map(|name| folder.join("new").join(name));
+    Keystore::open(&certificates, &keys, &x509, &state)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -292,5 +294,6 @@ fn child_rewrites_for_ever() {
 }
 
 mod backup;
+mod index;
 mod origins;
 mod x509;

@@ -1,13 +1,17 @@
 //! X.509 certificates: a folder with one PEM file for each, named by its SHA-256; those that came with a signed
 //! message, and nobody took by hand, lie in `candidates` below it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 
 use super::{
-    Keystore, Outcome, StoreError,
+    BATCH, Keystore, Outcome, StoreError,
     disk::{self, Lock},
+    index::Wanted,
 };
 use crate::{
     crypt::{Fingerprint, PublicCertificate, smime::Certificate},
@@ -27,16 +31,25 @@ impl Keystore {
     /// Those that name an address, of whatever use they are: whoever encrypts judges them, and says what is wrong.
     /// Those that were imported come first.
     pub fn x509_for(&self, address: &Address, at: Timestamp) -> Result<Vec<(Certificate, Origin)>, StoreError> {
-        let mut found = self.all_x509()?;
+        let mut found = self.x509_among(Some(Wanted::Naming(address)))?;
         found.retain(|(certificate, _)| certificate.addresses(at).contains(address));
         Ok(found)
     }
 
     /// All of them, those that were imported first.
     pub fn all_x509(&self) -> Result<Vec<(Certificate, Origin)>, StoreError> {
+        self.x509_among(None)
+    }
+
+    /// Those that can be what is wanted, as far as that can be told without reading them all.
+    fn x509_among(&self, wanted: Option<Wanted<'_>>) -> Result<Vec<(Certificate, Origin)>, StoreError> {
         let mut found = Vec::new();
         for origin in [Origin::Imported, Origin::Candidate] {
-            for fingerprint in disk::named(&self.x509_folder(origin), ".pem")? {
+            let listed = match wanted.and_then(|wanted| self.listed_x509(wanted, origin)) {
+                Some(listed) => listed,
+                None => disk::named(&self.x509_folder(origin), ".pem")?,
+            };
+            for fingerprint in listed {
                 match self.stored_x509(&fingerprint, origin) {
                     Ok(certificate) => found.extend(certificate.map(|certificate| (certificate, origin))),
                     Err(error) => self.damaged.borrow_mut().push(error),
@@ -57,28 +70,72 @@ impl Keystore {
     /// Stores a certificate, with what its holder announced last. A candidate that is imported becomes an imported one
     /// ([`Outcome::Merged`]); never the other way round.
     pub fn insert_x509(&self, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
+        let outcomes = self.insert_all_x509(std::slice::from_ref(certificate), origin)?;
+        Ok(outcomes.first().copied().unwrap_or(Outcome::Unchanged))
+    }
+
+    /// Stores many as [`Keystore::insert_x509`] does each, under one lock and with few waits for the disk. A failure
+    /// leaves those before it stored.
+    pub fn insert_all_x509(&self, certificates: &[Certificate], origin: Origin) -> Result<Vec<Outcome>, StoreError> {
+        let lock = self.lock_x509()?;
+        let mut outcomes = Vec::with_capacity(certificates.len());
+        let mut new = BTreeMap::new();
+        for certificate in certificates {
+            let fingerprint = certificate.fingerprint();
+            if new.len() == BATCH || new.contains_key(&fingerprint) {
+                self.write_x509(&lock, std::mem::take(&mut new), origin)?;
+            }
+            let stored = self.join_x509(&lock, certificate, origin);
+            match stored {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => return self.write_x509(&lock, new, origin).and(Err(error)),
+            }
+            if let Some(Outcome::New) = outcomes.last() {
+                new.insert(fingerprint, certificate);
+            }
+        }
+        self.write_x509(&lock, new, origin)?;
+        Ok(outcomes)
+    }
+
+    /// Joins a certificate with what is there of it; one that is new is still to be written.
+    fn join_x509(&self, _lock: &Lock, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
-        let _lock = self.lock_x509()?;
         let there = match self.stored_x509(&fingerprint, Origin::Imported)? {
             Some(there) => Some((there, Origin::Imported)),
             None => self.stored_x509(&fingerprint, Origin::Candidate)?.map(|there| (there, Origin::Candidate)),
         };
-        let Some((there, before)) = there else {
-            self.note(&fingerprint, &certificate.addresses(Timestamp::now()))?;
-            disk::write(&self.x509_path(&fingerprint, origin), certificate.to_stored().as_bytes())?;
-            return Ok(Outcome::New);
-        };
+        let Some((there, before)) = there else { return Ok(Outcome::New) };
         let now = if before == Origin::Imported { before } else { origin };
         let known = there.announced();
         let joined = certificate.announced().map_or(there.clone(), |announced| there.announcing(announced));
         if now == before && joined.announced() == known {
             return Ok(Outcome::Unchanged);
         }
+        self.index.outdate();
         disk::write(&self.x509_path(&fingerprint, now), joined.to_stored().as_bytes())?;
         if now != before {
             disk::remove(&self.x509_path(&fingerprint, before))?;
         }
         Ok(Outcome::Merged)
+    }
+
+    /// Writes those that are new, under the lock.
+    fn write_x509(
+        &self,
+        _lock: &Lock,
+        new: BTreeMap<Fingerprint, &Certificate>,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        let (mut files, mut known) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
+        for (fingerprint, certificate) in new {
+            files.push((self.x509_path(&fingerprint, origin), certificate.to_stored().into_bytes()));
+            known.push((fingerprint, certificate.addresses(now)));
+        }
+        self.note(&known)?;
+        self.index.outdate();
+        disk::write_all(&files)
     }
 
     /// Removes a certificate, also a damaged one; false if it was not there.
@@ -87,6 +144,7 @@ impl Keystore {
             return Ok(false);
         }
         let _lock = self.lock_x509()?;
+        self.index.outdate();
         let imported = disk::remove(&self.x509_path(fingerprint, Origin::Imported))?;
         let candidate = match self.x509_folder(Origin::Candidate).is_dir() {
             true => disk::remove(&self.x509_path(fingerprint, Origin::Candidate))?,
@@ -97,21 +155,12 @@ impl Keystore {
 
     /// Those of certificate authorities, to lie between an anchor and a leaf; they are trusted for nothing.
     pub fn authorities(&self) -> Result<Vec<Certificate>, StoreError> {
-        let all = self.all_x509()?.into_iter().map(|(certificate, _)| certificate);
+        let all = self.x509_among(Some(Wanted::Authorities))?.into_iter().map(|(certificate, _)| certificate);
         Ok(all.filter(Certificate::is_authority).collect())
     }
 
     fn stored_x509(&self, fingerprint: &Fingerprint, origin: Origin) -> Result<Option<Certificate>, StoreError> {
-        let path = self.x509_path(fingerprint, origin);
-        let Some(file) = disk::open(&path)? else { return Ok(None) };
-        let mut all = match Certificate::parse_stored(&disk::read(&path, file)?) {
-            Ok(all) => all,
-            Err(error) => return Err(StoreError::DamagedX509 { path, error }),
-        };
-        match (all.pop(), all.is_empty()) {
-            (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(Some(certificate)),
-            _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
-        }
+        read(&self.x509_path(fingerprint, origin), fingerprint)
     }
 
     /// The lock for writing these certificates.
@@ -128,5 +177,19 @@ impl Keystore {
             Origin::Imported => self.x509.clone(),
             Origin::Candidate => self.x509.join(Path::new("candidates")),
         }
+    }
+}
+
+/// Reads the certificate that a file is named by; none if there is no file.
+pub(super) fn read(path: &Path, fingerprint: &Fingerprint) -> Result<Option<Certificate>, StoreError> {
+    let Some(bytes) = disk::read_if_there(path)? else { return Ok(None) };
+    let path = path.to_owned();
+    let mut all = match Certificate::parse_stored(&bytes) {
+        Ok(all) => all,
+        Err(error) => return Err(StoreError::DamagedX509 { path, error }),
+    };
+    match (all.pop(), all.is_empty()) {
+        (Some(certificate), true) if certificate.fingerprint() == *fingerprint => Ok(Some(certificate)),
+        _ => Err(StoreError::Misfiled { path, fingerprint: fingerprint.clone() }),
     }
 }

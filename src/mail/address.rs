@@ -92,6 +92,12 @@ impl Address {
         !self.local.is_ascii()
     }
 
+    /// One text for all spellings that are equal, and for no other address; it is for comparing, not for the wire.
+    pub fn comparable(&self) -> String {
+        let (domain, local) = self.key();
+        format!("{local}@{domain}")
+    }
+
     fn key(&self) -> (&str, String) {
         (&self.domain, self.local.to_lowercase())
     }

@@ -1,13 +1,13 @@
 //! `sealpost cert import`.
 
-use std::path::Path;
+use std::{path::Path, thread};
 
 use jiff::Timestamp;
 
-use super::{CertificateJson, Judging};
+use super::{CertificateJson, Judging, judging};
 use crate::{
-    cli::{composition::Place, failure::Failure, input::Stdin, known::Known, named::AnyCertificate, voice::Voice},
-    crypt::{PublicCertificate, open::introduced, smime},
+    cli::{composition::Place, failure::Failure, input::Stdin, voice::Voice},
+    crypt::{PublicCertificate, SuiteName, open::introduced, pgp, smime},
     keystore::{Origin, Outcome},
     receive,
 };
@@ -15,28 +15,25 @@ use crate::{
 /// How much of a file is searched for the header field that makes it an S/MIME message.
 const HEADER: usize = 64 << 10;
 
+/// How many OpenPGP certificates are held at once.
+const PART: usize = 4096;
+
+/// Fewer are judged faster than a thread is made.
+const FEW: usize = 64;
+
 pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(file, "the certificate")?;
     // Settings that cannot be read end it before anything is written.
     let judging = Judging::new(place, at)?;
-    let mut stored = Vec::new();
     if let Some(brought) = brought(&bytes, place, at)? {
-        for certificate in brought {
-            let outcome = place.keystore.insert_x509(&certificate, Origin::Candidate)?;
-            stored.push((outcome, AnyCertificate::Smime(certificate)));
-        }
-        return tell(&stored, &[], &judging, voice);
+        let outcomes = place.keystore.insert_all_x509(&brought, Origin::Candidate)?;
+        return tell(judged(brought, outcomes, &judging), &[], voice);
     }
-    let Known { openpgp, smime } = Known::parse(&bytes)?;
-    for certificate in openpgp {
-        let outcome = place.keystore.insert(&certificate)?;
-        place.keystore.note_imported(&certificate.fingerprint(), at)?;
-        stored.push((outcome, AnyCertificate::OpenPgp(Box::new(certificate))));
+    if SuiteName::of(&bytes) == SuiteName::OpenPgp {
+        return tell(openpgp(&bytes, place, at)?, &[], voice);
     }
-    for certificate in &smime {
-        let outcome = place.keystore.insert_x509(certificate, Origin::Imported)?;
-        stored.push((outcome, AnyCertificate::Smime(certificate.clone())));
-    }
+    let smime = smime::Certificate::parse_all(&bytes)?;
+    let outcomes = place.keystore.insert_all_x509(&smime, Origin::Imported)?;
     // Own keys may wait for them. What somebody else had certified for one's own key is not what one signs with.
     let (vouched, others): (Vec<_>, Vec<_>) = smime.iter().cloned().partition(|one| judging.vouched(one));
     let joined = place.keystore.join(&vouched, &smime)?;
@@ -51,7 +48,47 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
             voice.hint(["sealpost", "key", "import", &file]);
         }
     }
-    tell(&stored, &joined, &judging, voice)
+    tell(judged(smime, outcomes, &judging), &joined, voice)
+}
+
+/// Stores OpenPGP certificates part by part, since they take more room than their bytes.
+fn openpgp(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Vec<CertificateJson>, Failure> {
+    let mut certificates = pgp::Certificate::parse_each(bytes)?;
+    let mut imported = Vec::new();
+    loop {
+        let part: Vec<_> = certificates.by_ref().take(PART).collect();
+        if part.is_empty() {
+            return Ok(imported);
+        }
+        // First, since it verifies signatures: on two processors, and once.
+        let shown = judged_openpgp(&part, at);
+        let outcomes = place.keystore.insert_all(&part)?;
+        for (certificate, (shown, outcome)) in part.iter().zip(shown.into_iter().zip(outcomes)) {
+            place.keystore.note_imported(&certificate.fingerprint(), at)?;
+            imported.push(CertificateJson { outcome: Some(outcome.word()), ..shown });
+        }
+    }
+}
+
+fn judged_openpgp(part: &[pgp::Certificate], at: Timestamp) -> Vec<CertificateJson> {
+    let judge = |part: &[pgp::Certificate]| part.iter().map(|one| judging::openpgp(one, at)).collect::<Vec<_>>();
+    if part.len() < FEW {
+        return judge(part);
+    }
+    let (one, other) = part.split_at(part.len() / 2);
+    thread::scope(|scope| {
+        let helper = thread::Builder::new().spawn_scoped(scope, || judge(other));
+        let mut shown = judge(one);
+        let helped = helper.ok().and_then(|helper| helper.join().ok());
+        shown.extend(helped.unwrap_or_else(|| judge(other)));
+        shown
+    })
+}
+
+/// Judged once all are there: one may be the issuer of another.
+fn judged(stored: Vec<smime::Certificate>, outcomes: Vec<Outcome>, judging: &Judging<'_>) -> Vec<CertificateJson> {
+    let stored = stored.iter().zip(outcomes);
+    stored.map(|(one, outcome)| CertificateJson { outcome: Some(outcome.word()), ..judging.smime(one) }).collect()
 }
 
 /// The certificates that a signed message brings, candidates because nobody looked at them; none if it is no message.
@@ -68,17 +105,7 @@ fn brought(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Option<Vec<smim
     Ok(introduced(bytes, &reader))
 }
 
-fn tell(
-    stored: &[(Outcome, AnyCertificate)],
-    joined: &[smime::Key],
-    judging: &Judging<'_>,
-    voice: Voice,
-) -> Result<u8, Failure> {
-    let mut imported = Vec::new();
-    // Judged once all are there: one may be the issuer of another.
-    for (outcome, certificate) in stored {
-        imported.push(CertificateJson { outcome: Some(outcome.word()), ..judging.show(certificate) });
-    }
+fn tell(imported: Vec<CertificateJson>, joined: &[smime::Key], voice: Voice) -> Result<u8, Failure> {
     for certificate in &imported {
         voice.say(format_args!("{}: {}", certificate.outcome.unwrap_or_default(), certificate.line()));
     }

@@ -72,12 +72,7 @@ impl<'p> Judging<'p> {
     }
 
     pub fn openpgp(&self, certificate: &pgp::Certificate) -> CertificateJson {
-        let refused = Pgp::check(certificate, &(), self.at).err();
-        CertificateJson {
-            user_ids: certificate.user_ids(),
-            keys: certificate.keys(self.at),
-            ..CertificateJson::new("openpgp", certificate, refused, self.at)
-        }
+        openpgp(certificate, self.at)
     }
 
     /// A pin stands for the chain, and for nothing else.
@@ -98,5 +93,15 @@ impl<'p> Judging<'p> {
             shown.refuse(unread.text);
         }
         shown
+    }
+}
+
+/// An OpenPGP certificate, which is judged by itself alone.
+pub fn openpgp(certificate: &pgp::Certificate, at: Timestamp) -> CertificateJson {
+    let refused = Pgp::check(certificate, &(), at).err();
+    CertificateJson {
+        user_ids: certificate.user_ids(),
+        keys: certificate.keys(at),
+        ..CertificateJson::new("openpgp", certificate, refused, at)
     }
 }

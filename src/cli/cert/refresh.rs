@@ -265,7 +265,7 @@ mod tests {
     fn refreshed(before: impl FnOnce(&Place, &Certificate)) -> (Place, tempfile::TempDir, Certificate, ResultJson) {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::find(Some(folder.path()), &|_| None).unwrap();
-        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509);
+        let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509, &home.state);
         let place = Place { home, keystore };
         let at: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
         let mailbox = Mailbox::parse("kim@example.org").unwrap();

@@ -76,6 +76,14 @@ impl Certificate {
         Ok(parse_certs(bytes)?.into_iter().map(Self::of).collect())
     }
 
+    /// The same one after another, since a parsed certificate takes twenty times the room of its bytes.
+    ///
+    /// # Errors
+    /// As for [`Certificate::parse_all`].
+    pub fn parse_each(bytes: &[u8]) -> Result<impl Iterator<Item = Self>, CertificateError> {
+        Ok(each_cert(bytes)?.map(Self::of))
+    }
+
     pub(super) fn of(cert: Cert) -> Self {
         Self { cert: cert.strip_secret_key_material() }
     }
@@ -101,6 +109,11 @@ impl Certificate {
     /// All user IDs, valid or not, as text: what is not UTF-8 is replaced, control characters are as they are.
     pub fn user_ids(&self) -> Vec<String> {
         self.cert.userids().map(|u| String::from_utf8_lossy(u.userid().value()).into_owned()).collect()
+    }
+
+    /// The addresses of all its user IDs, valid or not; one that is named twice stands twice.
+    pub fn emails(&self) -> Vec<Address> {
+        self.cert.userids().filter_map(|user_id| email(user_id.userid().value())).collect()
     }
 
     /// When it was revoked, if it is, as seen at a time; `Some(None)` if the revocation has no date.
@@ -274,37 +287,41 @@ fn flags(key: &ValidErasedKeyAmalgamation<'_, openpgp::packet::key::PublicParts>
 }
 
 /// More than any keyring that people pass around.
-const MOST: usize = 64 << 20;
+const MOST: usize = 256 << 20;
 
 /// Reads certificates with what secret halves they have.
 pub(super) fn parse_certs(bytes: &[u8]) -> Result<Vec<Cert>, CertificateError> {
+    let mut certs: Vec<Cert> = each_cert(bytes)?.collect();
+    certs.shrink_to_fit();
+    Ok(certs)
+}
+
+/// The same one after another. What cannot be read among them is passed over.
+fn each_cert(bytes: &[u8]) -> Result<impl Iterator<Item = Cert>, CertificateError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(CertificateError::Empty);
     }
     if bytes.len() > MOST {
         return Err(CertificateError::TooLarge(MOST));
     }
-    let blocks = armor::blocks(bytes);
-    let mut certs = Vec::new();
-    let mut other = None;
-    for block in &blocks {
-        match armor::kind(block) {
-            Some(Kind::PublicKey | Kind::SecretKey) => {
-                certs.extend(CertParser::from_bytes(block).into_iter().flatten())
-            }
-            kind => other = other.or(Some(name(kind))),
-        }
-    }
+    let mut blocks = armor::blocks(bytes);
+    let holds_certs = |block: &&[u8]| matches!(armor::kind(block), Some(Kind::PublicKey | Kind::SecretKey));
+    let other = match blocks.iter().find(|block| !holds_certs(block)) {
+        Some(block) => Some(name(armor::kind(block))),
+        None if blocks.is_empty() => binary_name(bytes),
+        None => None,
+    };
     if blocks.is_empty() {
-        certs.extend(CertParser::from_bytes(bytes).into_iter().flatten());
-        other = binary_name(bytes);
+        blocks.push(bytes);
+    } else {
+        blocks.retain(|block| holds_certs(&block));
     }
-    let mut certs: Vec<Cert> = certs.into_iter().flatten().collect();
-    if certs.is_empty() {
-        return Err(other.map_or(CertificateError::Broken, CertificateError::SomethingElse));
+    let certs = blocks.into_iter().flat_map(CertParser::from_bytes).flatten().flatten();
+    let mut certs = certs.peekable();
+    match certs.peek() {
+        Some(_) => Ok(certs),
+        None => Err(other.map_or(CertificateError::Broken, CertificateError::SomethingElse)),
     }
-    certs.shrink_to_fit();
-    Ok(certs)
 }
 
 fn name(kind: Option<Kind>) -> &'static str {

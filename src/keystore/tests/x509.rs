@@ -15,7 +15,7 @@ fn locked(key: &Key) -> Key {
     key.lock(&pass(), Strength::Generated).unwrap()
 }
 
-fn certificate(text: &str) -> Certificate {
+pub(super) fn certificate(text: &str) -> Certificate {
     make(text).certificate().unwrap().clone()
 }
 
