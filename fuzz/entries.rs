@@ -42,7 +42,7 @@ pub fn open(bytes: &[u8]) {
     let pgp = Reader { keys, certificates, at, limit: LIMIT };
     let authorities = smime::Authorities::default();
     let smime = smime::Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at, limit: LIMIT };
-    if let Ok(opened) = open_message(bytes.to_vec(), &Readers { pgp, smime, doubt: &|_, _| None }, at)
+    if let Ok(opened) = open_message(bytes.to_vec(), &Readers { pgp, smime, doubt: &|_, _, _| None }, at)
         && let Ok(released) = opened.release(&Requirement::None)
     {
         let _ = released.text();

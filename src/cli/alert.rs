@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Account,
     flow::send::submit,
-    mail::{Content, Draft, Mailbox},
+    mail::{Content, Draft, Field, Mailbox},
     submit::Accepted,
 };
 
@@ -65,20 +65,18 @@ fn notify(
             date: at,
             in_reply_to: Vec::new(),
             references: Vec::new(),
-            fields: Vec::new(),
+            // Nobody is to answer it by a machine (RFC 3834, 5).
+            fields: vec![Field::parse("Auto-Submitted: auto-generated")?],
             content: Content::Parts { text: Zeroizing::new(text.clone()), html: None, attachments: Vec::new() },
         })
     };
     let known = place.recipients()?;
     let settings = submission::submission(account, &grammar::Submission::default(), &draft()?, place)?;
-    let sealed = |no_sign| {
-        let (draft, arguments) = (draft()?, grammar::Sealing { no_sign, ..grammar::Sealing::default() });
-        let decided = sealing::decide(&draft, account, &arguments, place, &known, None, at)?;
-        let mut receipt = decided.plan();
-        decided.messages(draft, None, account, &mut receipt)
-    };
+    let arguments = grammar::Sealing::default();
+    let decided = sealing::decide(&draft()?, account, &arguments, place, &known, None, at)?;
+    let sealed = |account: &Account| decided.messages(draft()?, None, account, &mut decided.plan());
     // The key may be what is missing.
-    let messages = sealed(false).or_else(|_| sealed(true))?;
+    let messages = sealed(account).or_else(|_| sealed(&Account { sign: false, ..account.clone() }))?;
     let submitted = composition::drive(submit(&messages, &settings, &mut submission::Login::new(account)))?;
     match submitted.failure {
         Some(failure) => Err(failure.into()),

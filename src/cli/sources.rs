@@ -8,6 +8,7 @@ use crate::{
     flow::find::{Looked, Patience},
     keystore::find::{FindError, Finds, Hkps, Source, Vks, Wkd},
     net::{
+        Proxy,
         http::{Client, HttpError, Reach},
         tls::ContextError,
     },
@@ -26,7 +27,8 @@ impl From<SourceArgument> for Source {
 /// The sources to ask, in order: the one that was named, else those of the settings.
 pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<Vec<Arc<dyn Finds>>, Failure> {
     let reach = if settings.private { Reach::Private } else { Reach::Public };
-    let mut client = Client::new(reach).placing(settings.hosts.clone());
+    let proxy = settings.proxy.clone().map_or_else(proxy_of_environment, Ok)?;
+    let mut client = Client::new(reach).placing(settings.hosts.clone()).through(proxy);
     if let Some(file) = &settings.ca_file {
         client = client.believing(file).map_err(|error| no_context(&error))?;
     }
@@ -48,6 +50,21 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
             .hint(["sealpost", "cert", "find", "--help"]));
     }
     Ok(made)
+}
+
+/// The proxy for `https` that the environment names, as other programs have it.
+fn proxy_of_environment() -> Result<Option<Proxy>, Failure> {
+    let named = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| (name, text)));
+    let Some((name, text)) = named else { return Ok(None) };
+    Proxy::parse(&text).map(Some).ok_or_else(|| {
+        let text = format!(
+            "{name} is not a proxy that can be used: http:// or socks5h://, without a login; \
+                            proxy = \"direct\" in [find] goes without"
+        );
+        Failure::new(Kind::Config, text)
+    })
 }
 
 /// How long each source may take by the settings.

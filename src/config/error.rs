@@ -160,6 +160,11 @@ pub enum ValueError {
     /// Not a span of time, or not one of 1 second to 24 hours.
     #[error("{0:?} is not a time from 1s to 24h")]
     Duration(String),
+    /// Not a proxy; the text is not repeated.
+    #[error(
+        "it is not a proxy such as http://proxy.example.org:3128 or socks5h://127.0.0.1:9050, without a login, or direct"
+    )]
+    Proxy,
     /// Not a number of days.
     #[error("{0:?} is not a number of days such as 30d")]
     Days(String),

@@ -5,7 +5,10 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::{Host, Url};
 
 use super::{ConfigError, ValueError, document::Section, submission::parse_duration};
-use crate::keystore::find::{PATIENCE, Source};
+use crate::{
+    keystore::find::{PATIENCE, Source},
+    net::Proxy,
+};
 
 /// The settings of looking up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct FindSettings {
     pub hkps: Option<String>,
     /// PEM file of authorities that servers may be of, besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// What is gone through to ask; none goes without one, whatever the environment says.
+    pub proxy: Option<Option<Proxy>>,
     /// Whether hosts in one's own network are asked.
     pub private: bool,
     /// Whether `send` asks for what is new of a certificate that has run out or soon will.
@@ -35,8 +40,8 @@ pub struct FindSettings {
 /// The days that are few, unless the settings say otherwise.
 const SOON: i64 = 30;
 
-const KEYS: [&str; 10] =
-    ["order", "vks", "hkps", "ca_file", "private", "on_send", "soon", "missing_on_send", "timeout", "hosts"];
+const KEYS: [&str; 11] =
+    ["order", "vks", "hkps", "ca_file", "proxy", "private", "on_send", "soon", "missing_on_send", "timeout", "hosts"];
 
 impl Default for FindSettings {
     fn default() -> Self {
@@ -45,6 +50,7 @@ impl Default for FindSettings {
             vks: "https://keys.openpgp.org".to_owned(),
             hkps: None,
             ca_file: None,
+            proxy: None,
             private: false,
             on_send: false,
             soon: SOON,
@@ -92,6 +98,7 @@ impl FindSettings {
             vks: section.typed("vks", parse_server)?.unwrap_or(standard.vks),
             hkps,
             ca_file: section.path("ca_file")?,
+            proxy: section.typed("proxy", parse_proxy)?,
             private: section.flag("private")?.unwrap_or_default(),
             on_send: section.flag("on_send")?.unwrap_or_default(),
             soon: section.typed("soon", parse_days)?.unwrap_or(standard.soon),
@@ -100,6 +107,12 @@ impl FindSettings {
             hosts,
         })
     }
+}
+
+/// A proxy, or none by the word `direct`.
+fn parse_proxy(text: &str) -> Result<Option<Proxy>, ValueError> {
+    // What should be a URL may hold a password.
+    if text == "direct" { Ok(None) } else { Proxy::parse(text).map(Some).ok_or(ValueError::Proxy) }
 }
 
 /// A number of days such as `30d`.

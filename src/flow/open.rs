@@ -25,6 +25,8 @@ pub struct Opening<'a> {
     pub smime: Smime<'a>,
     /// The time of judging.
     pub at: Timestamp,
+    /// Which certificates of either suite are not genuine, and why.
+    pub doubt: Doubt<'a>,
     /// What must hold before anything is read.
     pub requirement: &'a Requirement,
 }
@@ -35,8 +37,6 @@ pub struct OpenPgp<'a> {
     pub keys: &'a [pgp::Key],
     /// Certificates at hand, the public halves of the keys among them.
     pub certificates: &'a [pgp::Certificate],
-    /// Which of them are not genuine, and why.
-    pub doubt: Doubt<'a>,
 }
 
 /// What S/MIME messages are opened with.
@@ -66,9 +66,10 @@ impl Opening<'_> {
     /// ```
     /// # use sealpost::{crypt::{open::Requirement, smime::Authorities}, flow::open::{OpenPgp, Opening, Outcome, Smime}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let openpgp = OpenPgp { keys: &[], certificates: &[], doubt: &|_, _| None };
+    /// let openpgp = OpenPgp { keys: &[], certificates: &[] };
     /// let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
-    /// let opening = Opening { openpgp, smime, at: jiff::Timestamp::UNIX_EPOCH, requirement: &Requirement::None };
+    /// let (at, doubt, requirement) = (jiff::Timestamp::UNIX_EPOCH, &|_, _: &_, _: &_| None, &Requirement::None);
+    /// let opening = Opening { openpgp, smime, at, doubt, requirement };
     /// let outcome = opening.open(b"Subject: hello\n\nworld\n".to_vec())?;
     /// let Outcome::Released(message) = &outcome else { return Err("withheld".into()) };
     /// assert_eq!(message.text(), "world\n");
@@ -81,11 +82,11 @@ impl Opening<'_> {
             return Err(OpenError::Limit("a message of more than 288 MiB"));
         }
         let (at, limit) = (self.at, MAX_PLAINTEXT);
-        let OpenPgp { keys, certificates, doubt } = self.openpgp;
+        let OpenPgp { keys, certificates } = self.openpgp;
         let pgp = pgp::Reader { keys, certificates, at, limit };
         let Smime { keys, certificates, authorities, pins } = self.smime;
         let smime = smime::Reader { keys, certificates, authorities, pins, at, limit };
-        let released = open_for(message, &Readers { pgp, smime, doubt }, self.requirement, at)?;
+        let released = open_for(message, &Readers { pgp, smime, doubt: self.doubt }, self.requirement, at)?;
         Ok(match released {
             Ok(released) => Outcome::Released(Box::new(released)),
             Err(withheld) => Outcome::Withheld(Box::new(withheld)),

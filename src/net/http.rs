@@ -32,6 +32,7 @@ use url::{Host, Position, Url};
 
 use super::{
     Heard, Socket, dns,
+    proxy::{self, Proxy},
     tls::{Context, ContextError, TlsFault},
 };
 
@@ -47,6 +48,8 @@ const LARGEST_HEADER: usize = 64 * 1024;
 #[derive(Clone, Default)]
 pub struct Client {
     reach: Reach,
+    /// What connections go through, but to hosts that the user placed.
+    proxy: Option<Proxy>,
     /// Where the user says that a host is.
     hosts: Arc<HashMap<String, SocketAddr>>,
     /// Made with the first connection that needs it, since the system's roots take time to read.
@@ -101,6 +104,16 @@ pub enum HttpError {
     /// The name, or the address, leads into a network that is not public.
     #[error("{0} is not on the public network")]
     Private(String),
+    /// The proxy is not reached, or does not connect.
+    #[error("cannot connect to {host} through the proxy {proxy}: {error}")]
+    Proxy {
+        /// To whom.
+        host: String,
+        /// Through which.
+        proxy: Proxy,
+        /// Why.
+        error: io::Error,
+    },
     /// No address takes a connection.
     #[error("cannot connect to {host}: {error}")]
     Refused {
@@ -169,6 +182,12 @@ impl Client {
     /// for them: within one's own network too, on any port. What they prove of their name stays the same.
     pub fn placing(self, hosts: HashMap<String, SocketAddr>) -> Self {
         Self { hosts: Arc::new(hosts), ..self }
+    }
+
+    /// One that connects through a proxy, which resolves the names: it is the proxy that keeps out of networks that are
+    /// not public, but for addresses and names that are so by themselves.
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
     }
 
     /// Asks, follows at most 3 redirects, and gives what came at the end, whatever its status.
@@ -248,17 +267,38 @@ impl Client {
 
     async fn connect(&self, url: &Url) -> Result<Box<dyn Stream>, HttpError> {
         let name = host_of(url);
-        let allowed = match self.hosts.get(&name) {
-            Some(place) => vec![*place],
-            None => self.addresses(url).await?,
+        let socket = match (self.hosts.get(&name), &self.proxy) {
+            (None, Some(proxy)) => self.connect_through(proxy, url).await?,
+            (place, _) => {
+                let allowed = match place {
+                    Some(place) => vec![*place],
+                    None => self.addresses(url).await?,
+                };
+                let socket = Socket::connect(&allowed, Heard::default()).await;
+                socket.map_err(|error| HttpError::Refused { host: name.clone(), error })?
+            }
         };
-        let socket = Socket::connect(&allowed, Heard::default()).await;
-        let socket = socket.map_err(|error| HttpError::Refused { host: name.clone(), error })?;
         if url.scheme() == "http" {
             return Ok(Box::new(socket));
         }
         let stream = self.context()?.handshake(&name, socket, &[]).await;
         Ok(Box::new(stream.map_err(|fault| HttpError::Tls { host: name, fault })?))
+    }
+
+    async fn connect_through(&self, proxy: &Proxy, url: &Url) -> Result<Socket, HttpError> {
+        let name = host_of(url);
+        let host = url.host().ok_or_else(|| bad(url.as_str()))?;
+        let allowed = match host {
+            Host::Ipv4(address) => self.reach.allows(address.into()),
+            Host::Ipv6(address) => self.reach.allows(address.into()),
+            Host::Domain(domain) => self.reach == Reach::Private || !proxy::is_own(domain),
+        };
+        if !allowed {
+            return Err(HttpError::Private(name));
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        let socket = proxy.connect(&host, port).await;
+        socket.map_err(|error| HttpError::Proxy { host: name, proxy: proxy.clone(), error })
     }
 
     /// The very addresses that are connected to: a name that resolves otherwise a moment later changes nothing.

@@ -1,10 +1,12 @@
-//! Layer 3: one TLS policy for all protocols, the STARTTLS upgrade, DNS, HTTP.
+//! Layer 3: one TLS policy for all protocols, the STARTTLS upgrade, DNS, HTTP, proxies.
 //!
 //! No protocol of mail is spoken here, and nothing decides here what a failure means for a message.
 
 pub mod dns;
 pub mod http;
+mod proxy;
 mod socket;
 pub mod tls;
 
+pub use proxy::Proxy;
 pub use socket::{Heard, Socket};

@@ -17,7 +17,7 @@ use crate::{
     crypt::{PublicCertificate, Suite, pgp::Certificate, pgp::Pgp},
     flow::{
         find::{self, Compared, Known, Looked},
-        send::trust_of,
+        send::{Trust, trust_known, trust_of},
     },
     keystore::find::{Question, Source},
     mail::Address,
@@ -142,7 +142,8 @@ impl Finding<'_> {
             return Ok((result, Some((kind, reason))));
         };
         let shown = |all: &[Certificate]| all.iter().map(|one| self.judging.openpgp(one)).collect::<Vec<_>>();
-        let Compared { same, new, conflicting, useless } = find::compare(self.known, found, self.at);
+        let known = self.known_as_well(source, &found)?;
+        let Compared { same, new, conflicting, useless } = find::compare(&known, found, self.at);
         let mut failure = None;
         let mut known = Vec::new();
         let (status, certificates) = if !conflicting.is_empty() {
@@ -176,6 +177,21 @@ impl Finding<'_> {
             ..ResultJson::new(self.address, status, certificates)
         };
         Ok((result, failure))
+    }
+
+    /// What is known, without what is known worse than by this source: that stands in nobody's way.
+    fn known_as_well(&self, source: Source, found: &[Certificate]) -> Result<Known, Failure> {
+        let lowest = trust_of(source).min(Trust::Imported);
+        let mut known = Known { pins: self.known.pins.clone(), stored: Vec::new() };
+        for one in &self.known.stored {
+            let fingerprint = one.fingerprint();
+            let same = found.iter().any(|other| other.fingerprint() == fingerprint);
+            let trust = trust_known(&self.place.keystore.origins(&fingerprint)?, self.address);
+            if same || trust >= lowest || known.pins.contains(&fingerprint) {
+                known.stored.push(one.clone());
+            }
+        }
+        Ok(known)
     }
 
     fn keep(&self, certificate: &Certificate, source: Source) -> Result<&'static str, Failure> {
@@ -242,9 +258,10 @@ pub fn finish(
     let text = format!("no certificate was found that can be taken for {}", names.join(", "));
     let mut failure = Failure::new(kind, text);
     for (result, (_, reason)) in failed {
-        // To accept another one is to part with the one that is known.
+        // To accept another one is to part with the one that is known; not on the word of a mere message.
+        let verb = if result.source == Some(Source::Autocrypt.word()) { "show" } else { "remove" };
         for known in result.known.iter().filter(|known| !known.pinned) {
-            failure = failure.hint(["sealpost", "cert", "remove", &known.fingerprint]);
+            failure = failure.hint(["sealpost", "cert", verb, &known.fingerprint]);
         }
         failure.recipients.push(RecipientReason { address: result.address.clone(), reason });
     }

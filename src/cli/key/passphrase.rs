@@ -50,7 +50,7 @@ pub fn run(
             let relock = |key: smime::Key| -> Result<smime::Key, Failure> {
                 Ok(key.unlock(&present)?.lock(&other.passphrase, other.strength)?)
             };
-            let changed = place.keystore.change_smime(&certificate.fingerprint(), &relock)?;
+            let changed = place.keystore.change_smime(&certificate.fingerprint(), relock)?;
             // The same key lies here once for each of its certificates.
             for same in place.keystore.smime_keys()? {
                 let Some(other) = same.certificate().filter(|other| other.fingerprint() != certificate.fingerprint())
@@ -58,7 +58,7 @@ pub fn run(
                     continue;
                 };
                 if changed.clone().adopt(std::slice::from_ref(other))
-                    && let Err(failure) = place.keystore.change_smime(&other.fingerprint(), &relock)
+                    && let Err(failure) = place.keystore.change_smime(&other.fingerprint(), relock)
                 {
                     let fingerprint = other.fingerprint();
                     voice.say(format_args!("warning: the same key with certificate {fingerprint} is locked as it was"));

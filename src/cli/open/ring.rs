@@ -146,26 +146,37 @@ impl Ring {
 
     /// Opens a message with the keys that are unlocked.
     pub fn open(&self, message: Vec<u8>, requirement: &Requirement, at: Timestamp) -> Result<Outcome, OpenError> {
-        let doubt = |certificate: &Fingerprint, address: &Address| self.doubt(certificate, address);
-        let openpgp = OpenPgp { keys: &self.openpgp.open, certificates: &self.certificates.openpgp, doubt: &doubt };
+        let doubt = |suite, certificate: &Fingerprint, address: &Address| self.doubt(suite, certificate, address);
+        let openpgp = OpenPgp { keys: &self.openpgp.open, certificates: &self.certificates.openpgp };
         let smime = Smime {
             keys: &self.smime.open,
             certificates: &self.certificates.smime,
             authorities: &self.authorities,
             pins: &self.pins,
         };
-        Opening { openpgp, smime, at, requirement }.open(message)
+        Opening { openpgp, smime, at, doubt: &doubt, requirement }.open(message)
     }
 
-    /// Why an OpenPGP certificate of the store is not genuine for an address that it names.
-    fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String> {
+    /// Why a certificate is not genuine for an address that it names, by what the store says of it.
+    fn doubt(&self, suite: SuiteName, certificate: &Fingerprint, address: &Address) -> Option<String> {
         let lowest = self.lowest?;
-        let mut pins = self.pins.iter().filter(|(_, whom)| whom.contains(address)).map(|(pin, _)| pin).peekable();
-        if pins.peek().is_some() {
-            let pinned = pins.any(|pin| pin == certificate);
-            return (!pinned).then(|| format!("another certificate is pinned for {address}"));
+        let pins = self.pins.iter().filter(|(_, whom)| whom.contains(address)).map(|(pin, _)| pin);
+        let pins: Vec<_> = pins.collect();
+        let another = || Some(format!("another certificate is pinned for {address}"));
+        if pins.contains(&certificate) {
+            return None;
         }
-        let mut own = self.openpgp.open.iter().chain(&self.openpgp.locked);
+        if suite == SuiteName::Smime {
+            // A chain vouches for it. Many have one certificate to be encrypted to, which is pinned, and one to sign.
+            let signs =
+                |one: &&smime::Certificate| one.usages().contains(&"sign") && pins.contains(&&one.fingerprint());
+            return self.certificates.smime.iter().find(signs).and_then(|_| another());
+        }
+        if !pins.is_empty() {
+            return another();
+        }
+        let refused = self.openpgp.refused.iter().map(|(key, _)| key);
+        let mut own = self.openpgp.open.iter().chain(&self.openpgp.locked).chain(refused);
         if own.any(|key| key.fingerprint() == *certificate) {
             return None;
         }

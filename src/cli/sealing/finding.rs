@@ -1,4 +1,4 @@
-//! Recipients of whom no certificate is known, looked up before `send` refuses them, and only where the settings say
+//! Recipients of whom no certificate is known well enough, looked up before `send` refuses them, and only where the settings say
 //! so: it tells a third party whom one writes to.
 
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ pub fn find_missing(
     for missing in send::assign(recipients, source, terms, at).err().into_iter().flatten() {
         let wanted = match missing.reason {
             MissingReason::NoCertificate(suite) => suite != Some(SuiteName::Smime),
-            MissingReason::PinnedAbsent(_) => true,
+            MissingReason::PinnedAbsent(_) | MissingReason::LittleKnown { suite: SuiteName::OpenPgp, .. } => true,
             _ => false,
         };
         if let Some(address) = recipients.iter().find(|address| wanted && **address == missing.address) {

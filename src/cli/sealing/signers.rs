@@ -6,7 +6,7 @@ use crate::{
     cli::{composition::Place, exit::Kind, failure::Failure, grammar, known::KeyFile, secrets::Passphrases},
     config,
     crypt::{
-        PublicCertificate, SuiteName,
+        PublicCertificate, SuiteName, Unusable,
         pgp::{self, SignerError},
         smime,
     },
@@ -64,11 +64,11 @@ impl Search<'_> {
         });
         let Some(key) = named.pop() else { return Err(self.none(SuiteName::OpenPgp)) };
         if !key.is_locked() {
-            return key.signer(self.at).map_err(|reason| self.no_key(SuiteName::OpenPgp, &reason.to_string()));
+            return key.signer(self.at).map_err(|reason| self.unfit(SuiteName::OpenPgp, &reason));
         }
         let passphrase = self.passphrases.of_key(SuiteName::OpenPgp, &format!("key {}", key.fingerprint()))?;
         key.unlock_signer(&passphrase, self.at).map_err(|error| match error {
-            SignerError::Unusable(reason) => self.no_key(SuiteName::OpenPgp, &reason.to_string()),
+            SignerError::Unusable(reason) => self.unfit(SuiteName::OpenPgp, &reason),
             SignerError::Unlock(error) => self.wrong(error.into()),
         })
     }
@@ -100,7 +100,7 @@ impl Search<'_> {
         let Some((_, key)) = named.max_by_key(|(order, _)| *order) else { return Err(self.none(SuiteName::Smime)) };
         let unlocked = self.unlocked(&key)?;
         let Some(key) = unlocked.first() else { return Err(self.none(SuiteName::Smime)) };
-        key.signer(self.at).map_err(|reason| self.no_key(SuiteName::Smime, &reason.to_string()))
+        key.signer(self.at).map_err(|reason| self.unfit(SuiteName::Smime, &reason))
     }
 
     /// A key unlocked, with the others that a PKCS#12 file hides beside it.
@@ -129,6 +129,17 @@ impl Search<'_> {
             (Some(KeyFile::OpenPgp(_)), SuiteName::OpenPgp) | (Some(KeyFile::Smime(_)), SuiteName::Smime)
         );
         self.no_key(suite, if in_file { "the file of --key holds none that names it" } else { "the store has none" })
+    }
+
+    /// There is one that may not sign.
+    fn unfit(&self, suite: SuiteName, reason: &Unusable) -> Failure {
+        let failure = self.no_key(suite, &reason.to_string());
+        let Unusable::Expired { fingerprint, .. } = reason else { return failure };
+        let mut hint = vec!["sealpost", "key", "extend", fingerprint.as_str()];
+        if suite == SuiteName::Smime {
+            hint.extend(["--request", "request.pem"]);
+        }
+        Failure { hints: Vec::new(), ..failure }.hint(hint)
     }
 
     fn no_key(&self, suite: SuiteName, why: &str) -> Failure {

@@ -52,19 +52,22 @@ pub(super) fn judge(layers: &[SignatureLayer], author: &Author, part: &[Signatur
     Signature { state, covers, reason, detail, signers: signers(facts, author) }
 }
 
-/// Makes untrusted what was made by OpenPGP certificates that are not genuine for the author, whom they name.
+/// Makes untrusted what was made by certificates that are not genuine for the author, whom they name.
 pub(super) fn doubt(
     layers: &mut [SignatureLayer],
     author: &Author,
-    why: impl Fn(&Fingerprint, &Address) -> Option<String>,
+    why: impl Fn(SuiteName, &Fingerprint, &Address) -> Option<String>,
 ) {
     let Author::One(mailbox) = author else { return };
-    let openpgp = layers.iter_mut().filter(|layer| layer.suite == SuiteName::OpenPgp);
-    for fact in openpgp.flat_map(|layer| layer.facts.iter_mut().flatten()) {
+    let facts = layers.iter_mut().flat_map(|layer| {
+        let suite = layer.suite;
+        layer.facts.iter_mut().flatten().map(move |fact| (suite, fact))
+    });
+    for (suite, fact) in facts {
         if fact.verdict == Verdict::Good
             && speaks_for(fact, &mailbox.address)
             && let Some(certificate) = &fact.certificate
-            && let Some(why) = why(&certificate.fingerprint, &mailbox.address)
+            && let Some(why) = why(suite, &certificate.fingerprint, &mailbox.address)
         {
             (fact.verdict, fact.detail) = (Verdict::Unknown(UnknownReason::Untrusted), Some(why));
         }

@@ -16,7 +16,7 @@ use std::fmt;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{Fingerprint, OpenError, PublicCertificate, SignatureFact, Suite, Unusable, pgp, smime};
+use super::{Fingerprint, OpenError, PublicCertificate, SignatureFact, Suite, SuiteName, Unusable, pgp, smime};
 use crate::mail::{
     Address,
     parse::Tree,
@@ -63,8 +63,8 @@ pub trait Reads {
         budget: &mut smime::Budget,
     ) -> Result<Vec<SignatureFact>, OpenError>;
 
-    /// Why an OpenPGP certificate, though it names an address, is not taken for genuine for it; none if it is.
-    fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String>;
+    /// Why a certificate, though it names an address, is not taken for genuine for it; none if it is.
+    fn doubt(&self, suite: SuiteName, certificate: &Fingerprint, address: &Address) -> Option<String>;
 
     /// What is wrong by now with a key at hand, if anything.
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable>;
@@ -179,7 +179,7 @@ fn judged(message: Vec<u8>, reader: &dyn Reads, at: Timestamp) -> Result<Opened,
     };
 
     let author = headers.author();
-    judge::doubt(&mut signatures, &author, |certificate, address| reader.doubt(certificate, address));
+    judge::doubt(&mut signatures, &author, |suite, one, address| reader.doubt(suite, one, address));
     let signature = judge::judge(&signatures, &author, &part);
     let shown = headers.shown(encrypted, signature.state == State::Good);
     let cautions = caution::Cautions { headers: &headers, author: &author, signatures: &signatures, at };
@@ -242,12 +242,12 @@ pub struct Readers<'a> {
     pub pgp: pgp::Reader<'a>,
     /// S/MIME.
     pub smime: smime::Reader<'a>,
-    /// Why an OpenPGP certificate is not genuine for an address, if it is not: nothing in it can tell.
+    /// Why a certificate is not genuine for an address that it names, if it is not: nothing in it can tell.
     pub doubt: Doubt<'a>,
 }
 
 /// Why a certificate is not taken for genuine for an address that it names; none if it is.
-pub type Doubt<'a> = &'a dyn Fn(&Fingerprint, &Address) -> Option<String>;
+pub type Doubt<'a> = &'a dyn Fn(SuiteName, &Fingerprint, &Address) -> Option<String>;
 
 impl Reads for Readers<'_> {
     fn decrypt(&self, message: &[u8]) -> Result<pgp::Decrypted, OpenError> {
@@ -275,8 +275,8 @@ impl Reads for Readers<'_> {
         self.smime.verify_detached(signature, over, budget)
     }
 
-    fn doubt(&self, certificate: &Fingerprint, address: &Address) -> Option<String> {
-        (self.doubt)(certificate, address)
+    fn doubt(&self, suite: SuiteName, certificate: &Fingerprint, address: &Address) -> Option<String> {
+        (self.doubt)(suite, certificate, address)
     }
 
     fn complaint(&self, key: &Fingerprint) -> Option<Unusable> {

@@ -26,7 +26,7 @@ const ALICE: &str = "alice@example.org";
 fn pgp_only(pgp: pgp::Reader<'_>) -> Readers<'_> {
     let authorities = Box::leak(Box::default());
     let smime = smime::Reader { keys: &[], certificates: &[], authorities, pins: &[], at: pgp.at, limit: pgp.limit };
-    Readers { pgp, smime, doubt: &|_, _| None }
+    Readers { pgp, smime, doubt: &|_, _, _| None }
 }
 
 fn fingerprint(digit: char) -> Fingerprint {

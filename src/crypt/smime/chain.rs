@@ -7,6 +7,7 @@ mod fault;
 mod revocation;
 
 use std::{
+    cmp::Ordering,
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -36,6 +37,8 @@ const DEEPEST: i32 = 16;
 const MOST_BETWEEN: usize = 200;
 /// The most issuers that are left out again, each one way that led nowhere.
 const MOST_DETOURS: usize = 8;
+/// The most signatures that are verified to find the issuers that lead to an anchor.
+const MOST_VERIFICATIONS: usize = 256;
 
 /// Trust anchors, certificates that may lie between, and revocation lists. Cheap to clone.
 #[derive(Clone, Default)]
@@ -162,22 +165,53 @@ impl Authorities {
     }
 
     /// The validated path, the leaf first and the anchor last. libcrypto follows the first issuer of the right name,
-    /// which anybody can give to a certificate: where that leads nowhere, the next one is tried.
+    /// which anybody can give to a certificate: where that leads nowhere, only those count that did sign, and lead to an anchor.
     fn path(&self, leaf: &Certificate, between: &[&X509], at: Timestamp) -> Result<Vec<Certificate>, ChainFault> {
-        let mut between = between.to_vec();
-        let mut first = None;
+        let first = match self.path_by(leaf, between, at) {
+            Ok(path) => return Ok(path),
+            Err((fault, _)) => fault,
+        };
+        let mut leading = Vec::new();
+        self.leads(&leaf.x509, between, &mut leading, &mut MOST_VERIFICATIONS.clone());
         for _ in 0..=MOST_DETOURS {
-            let (fault, suspect) = match self.path_by(leaf, &between, at) {
+            let suspect = match self.path_by(leaf, &leading, at) {
                 Ok(path) => return Ok(path),
-                Err(faulty) => faulty,
+                Err((_, suspect)) => suspect,
             };
-            first.get_or_insert(fault);
-            let Some(index) = suspect.and_then(|suspect| between.iter().position(|one| **one == suspect)) else {
+            let Some(index) = suspect.and_then(|suspect| leading.iter().position(|one| **one == suspect)) else {
                 break;
             };
-            between.remove(index);
+            leading.remove(index);
         }
-        Err(first.unwrap_or_else(unjudged))
+        Err(first)
+    }
+
+    /// Whether a certificate leads to an anchor by signatures that hold, and by which of those `between`; `left` is how
+    /// many more are verified.
+    fn leads<'a>(&self, one: &X509, between: &[&'a X509], leading: &mut Vec<&'a X509>, left: &mut usize) -> bool {
+        let mut signed_by = |issuer: &X509| {
+            let named = issuer.subject_name().try_cmp(one.issuer_name()).is_ok_and(Ordering::is_eq);
+            if !named || *left == 0 {
+                return false;
+            }
+            *left -= 1;
+            issuer.public_key().and_then(|key| one.verify(&key)).unwrap_or(false)
+        };
+        let mut found = self.0.anchors.iter().any(|anchor| anchor == one || signed_by(anchor));
+        let issuers: Vec<_> = between.iter().copied().filter(|issuer| *issuer != one && signed_by(issuer)).collect();
+        for issuer in issuers {
+            if leading.contains(&issuer) {
+                found = true;
+                continue;
+            }
+            // Certificates may sign in a circle.
+            let rest: Vec<_> = between.iter().copied().filter(|other| *other != issuer).collect();
+            if self.leads(issuer, &rest, leading, left) {
+                leading.push(issuer);
+                found = true;
+            }
+        }
+        found
     }
 
     /// The path that libcrypto takes; or why it leads nowhere, and the issuer on it that may be the wrong one.

@@ -140,7 +140,13 @@ impl FindError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Http(error) => {
-                matches!(error, HttpError::Unresolved { .. } | HttpError::Refused { .. } | HttpError::Deadline(_))
+                matches!(
+                    error,
+                    HttpError::Unresolved { .. }
+                        | HttpError::Refused { .. }
+                        | HttpError::Proxy { .. }
+                        | HttpError::Deadline(_)
+                )
             }
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             _ => false,

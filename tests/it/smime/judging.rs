@@ -96,6 +96,16 @@ fn whose_anchor_it_is_and_what_a_pin_is_worth() {
         std::fs::write(home.state().join("recipients.toml"), text).unwrap();
         assert_eq!(state(&open()), expected);
     }
+    // Where one that signs is pinned no chain vouches for another; one that is only encrypted to is beside the point.
+    for (kind, expected) in [(Algorithm::P256, ("unknown", Some("untrusted"))), (Algorithm::X25519, ("good", None))] {
+        let pinned = authority.issue(&Wish::new("alice@example.test").algorithm(kind));
+        let home = super::home(&authority.pem(), Some(&bob), &[&pinned], "");
+        let pin = format!("[recipient.\"alice@example.test\"]\npin = [\"{}\"]\n", pinned.fingerprint());
+        std::fs::write(home.state().join("recipients.toml"), pin).unwrap();
+        let signed = openssl.sign(&alice, &HEAD, ENTITY);
+        let opened = home.sealpost(["open", "--json", "-", "--passphrase", "file:pw"]).stdin(signed).run();
+        assert_eq!(state(&opened.expect(0).json()), expected, "{kind:?}");
+    }
 }
 
 #[test]

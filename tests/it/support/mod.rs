@@ -13,6 +13,7 @@ mod mail_server;
 mod openssl_cms;
 pub mod people;
 mod process;
+pub mod proxy;
 mod publisher;
 mod responder;
 pub mod s_nail;

@@ -7,7 +7,13 @@ use jiff::Timestamp;
 use super::{Given, openpgp::Incoming, smime, tell, unchanged};
 use crate::{
     cli::{
-        composition::Place, exit::Kind, failure::Failure, grammar::Lock, key::KeyJson, secrets, secrets::Locking,
+        composition::Place,
+        exit::Kind,
+        failure::{Failure, shell_words},
+        grammar::Lock,
+        key::KeyJson,
+        secrets,
+        secrets::Locking,
         voice::Voice,
     },
     crypt::{SuiteName, pgp, smime as x509},
@@ -76,7 +82,7 @@ fn find(
         Whereabouts::Card => {
             ("on-card", "its secret half is on a smartcard, of which sealpost knows nothing".to_owned())
         }
-        Whereabouts::Missing => ("no-secret", missing(key)),
+        Whereabouts::Missing => ("no-secret", missing(key, gnupg)),
         Whereabouts::Here if given.passphrase.is_none() && !gnupg.asks() => return Err(unasked(key, gnupg)),
         Whereabouts::Here => match take(key, gnupg, given, lock, at) {
             Ok(found) => return Ok(found),
@@ -153,11 +159,13 @@ fn certificate(key: &GnupgKey, gnupg: &Gnupg, at: Timestamp) -> KeyJson {
     read().unwrap_or_else(|| KeyJson::unread(key.suite, &key.fingerprint))
 }
 
-fn missing(key: &GnupgKey) -> String {
+fn missing(key: &GnupgKey, gnupg: &Gnupg) -> String {
+    let home = gnupg.home().display().to_string();
+    let export = ["gpg", "--homedir", &home, "--export-secret-keys", key.fingerprint.as_str()].map(str::to_owned);
     format!(
         "a part of its secret half is not in the GnuPG home, as where a primary key is kept elsewhere; the parts that \
-         are there: gpg --export-secret-keys {} | sealpost key import -",
-        key.fingerprint
+         are there: {} | sealpost key import - --passphrase file:gnupg-passphrase",
+        shell_words(&export)
     )
 }
 

@@ -130,7 +130,7 @@ fn released(entity: &str, requirement: &Requirement) -> Result<Result<Released, 
     let smime =
         smime::Reader { keys: bob(), certificates: &[], authorities: &authorities, pins: &[], at, limit: 1 << 20 };
     let message = format!("{OUTER}{entity}").into_bytes();
-    open_for(message, &Readers { pgp, smime, doubt: &|_, _| None }, requirement, at)
+    open_for(message, &Readers { pgp, smime, doubt: &|_, _, _| None }, requirement, at)
 }
 
 fn json(entity: &str) -> Value {

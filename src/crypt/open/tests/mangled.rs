@@ -84,7 +84,7 @@ impl Reads for Tolerant {
         Ok(weakly(facts("alice")))
     }
 
-    fn doubt(&self, _certificate: &Fingerprint, _address: &Address) -> Option<String> {
+    fn doubt(&self, _suite: SuiteName, _certificate: &Fingerprint, _address: &Address) -> Option<String> {
         None
     }
 

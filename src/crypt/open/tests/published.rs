@@ -20,7 +20,7 @@ fn opened(name: &str, keys: &[Key], authorities: &Authorities, at: &str) -> Resu
     let readers = Readers {
         pgp: pgp::Reader { keys: &[], certificates: &[], at, limit: 1 << 20 },
         smime: smime::Reader { keys, certificates: &[], authorities, pins: &[], at, limit: 1 << 20 },
-        doubt: &|_, _| None,
+        doubt: &|_, _, _| None,
     };
     open(file(name), &readers, at)
 }

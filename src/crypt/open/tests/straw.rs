@@ -49,7 +49,7 @@ impl Reads for Straw {
         Err(OpenError::Malformed("no CMS"))
     }
 
-    fn doubt(&self, _certificate: &Fingerprint, _address: &Address) -> Option<String> {
+    fn doubt(&self, _suite: SuiteName, _certificate: &Fingerprint, _address: &Address) -> Option<String> {
         None
     }
 

@@ -81,8 +81,9 @@ enum Method<'a> {
 
 /// Finds the content key, which is to have a length.
 ///
-/// All is read and counted before the first key is used: what comes out depends on no decryption but that of the
-/// content.
+/// All is read and counted before the first key is used. A key wrapped by RSA v1.5 ends the search whatever comes of
+/// it: whether another one is tried, and opens the message, would tell of its padding (RFC 3218, 2.3). What fails is
+/// told by the content alone, under a random key.
 pub(in crate::crypt::smime) fn content_key(
     recipients: &[Element<'_>],
     keys: &[Key],
@@ -102,6 +103,9 @@ pub(in crate::crypt::smime) fn content_key(
     for (wrapped, secret, opened_by) in &trials {
         if let Some(key) = wrapped.open(secret).filter(|key| key.len() == length) {
             return Ok(ContentKey { key, opened_by: opened_by.clone() });
+        }
+        if wrapped.is_malleable() && secret.id() == Id::RSA {
+            break;
         }
     }
     let Some((.., opened_by)) = trials.into_iter().next() else {
@@ -188,6 +192,11 @@ fn agreed<'a>(element: Element<'a>, method: Method<'a>) -> Result<Wrapped<'a>, F
 }
 
 impl Wrapped<'_> {
+    /// Whether nothing in it proves that it was not changed: RSA v1.5.
+    fn is_malleable(&self) -> bool {
+        matches!(self.method, Method::Transport(algorithm) if algorithm.is(&oid::RSA))
+    }
+
     /// Unwraps it; none if that does not work, for whatever reason.
     fn open(&self, secret: &PKey<Private>) -> Option<Zeroizing<Vec<u8>>> {
         match self.method {

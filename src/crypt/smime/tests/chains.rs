@@ -246,8 +246,13 @@ fn an_issuer_that_only_has_the_right_name_does_not_stand_in_the_way() {
         own.as_slice().iter().map(|byte| format!("{byte:02X}")).collect()
     };
     let fake = || Wish::authority("Between", Some(0)).with(Nid::SUBJECT_KEY_IDENTIFIER, &identifier);
-    let fakes: Vec<_> = (0..3).map(|_| fake().issued_by(&Ca::new().root).certificate).collect();
-    for known in [&fakes[..1], &fakes[..]] {
+    let fakes: Vec<_> = (0..30).map(|_| fake().issued_by(&Ca::new().root).certificate).collect();
+    // Of the same key, too, which anybody can have certified by anybody.
+    let stranger = Ca::new();
+    let same_key = || Wish::authority("Between", Some(0)).with_key(ca.between.key.clone());
+    let certified: Vec<_> = (0..30).map(|_| same_key().issued_by(&stranger.root).certificate).collect();
+    let circle = [certified.clone(), vec![stranger.root.certificate.clone()]].concat();
+    for known in [&fakes[..1], &fakes[..], &certified, &circle] {
         let mut authorities = Authorities::default();
         authorities.add_anchors(&ca.root.certificate.to_der()).unwrap();
         authorities.add_intermediates(known.iter().cloned());

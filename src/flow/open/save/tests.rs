@@ -20,9 +20,10 @@ fn message(names: &[&str]) -> Box<Released> {
     text += "--b--\n";
     let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
     let opening = Opening {
-        openpgp: OpenPgp { keys: &[], certificates: &[], doubt: &|_, _| None },
+        openpgp: OpenPgp { keys: &[], certificates: &[] },
         smime,
         at: Timestamp::UNIX_EPOCH,
+        doubt: &|_, _, _| None,
         requirement: &Requirement::None,
     };
     match opening.open(text.into_bytes()).unwrap() {

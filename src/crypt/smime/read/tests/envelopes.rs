@@ -157,10 +157,7 @@ fn whatever_is_wrong_with_a_key_is_one_error() {
     let alice = people::rsa();
     let name = wrap::issuer_and_serial(alice.certificate()).unwrap();
     let transport = |scheme: Vec<u8>, key: &[u8]| sequence(&[&small(0), &name, &scheme, &octets(key)]);
-    let mut wrapped = Vec::new();
-    let mut context = openssl::pkey_ctx::PkeyCtx::new(&alice.certificate().x509.public_key().unwrap()).unwrap();
-    context.encrypt_init().unwrap();
-    context.encrypt_to_vec(&KEY[..16], &mut wrapped).unwrap();
+    let wrapped = encrypted(alice, &KEY[..16]);
     let rsa = || algorithm(oid::RSA, &[5, 0]);
     let mut flipped = wrapped.clone();
     flipped[100] ^= 1;
@@ -179,25 +176,34 @@ fn whatever_is_wrong_with_a_key_is_one_error() {
         let envelope = Envelope { recipients: Some(recipient), ..Envelope::new() };
         assert_eq!(outcome(&envelope.to(alice)).unwrap_err(), OpenError::Undecryptable, "{number}");
     }
-    // A good one behind a broken one still opens.
+    // A good one behind a broken one that proves itself still opens.
     let good = wrap::wrap(&KEY.into(), alice.certificate()).ok().unwrap().der;
-    let both = Envelope { recipients: Some([transport(rsa(), &flipped), good].concat()), ..Envelope::new() };
-    assert_eq!(*outcome(&both.to(alice)).unwrap(), ENTITY);
+    let behind = |first: Vec<u8>| {
+        outcome(&Envelope { recipients: Some([first, good.clone()].concat()), ..Envelope::new() }.to(alice))
+    };
+    let oaep = algorithm(oid::RSA_OAEP, &sequence(&[]));
+    assert_eq!(*behind(transport(oaep, &flipped)).unwrap(), ENTITY);
+    // Behind one of RSA v1.5 it does not, whatever is in that: it would tell of the padding.
+    for wrapped in [flipped.clone(), vec![0x55; 256], encrypted(alice, &[1; 31]), encrypted(alice, &[1; 32])] {
+        assert_eq!(behind(transport(rsa(), &wrapped)).unwrap_err(), OpenError::Undecryptable);
+    }
+}
+
+/// A key wrapped by RSA v1.5.
+fn encrypted(to: &Person, key: &[u8]) -> Vec<u8> {
+    let mut context = openssl::pkey_ctx::PkeyCtx::new(&to.certificate().x509.public_key().unwrap()).unwrap();
+    context.encrypt_init().unwrap();
+    let mut wrapped = Vec::new();
+    context.encrypt_to_vec(key, &mut wrapped).unwrap();
+    wrapped
 }
 
 #[test]
 fn how_often_a_recipient_is_named_is_told_before_any_key_is_tried() {
     let alice = people::rsa();
     let name = wrap::issuer_and_serial(alice.certificate()).unwrap();
-    let mut context = openssl::pkey_ctx::PkeyCtx::new(&alice.certificate().x509.public_key().unwrap()).unwrap();
-    context.encrypt_init().unwrap();
-    let mut encrypted = |key: &[u8]| {
-        let mut wrapped = Vec::new();
-        context.encrypt_to_vec(key, &mut wrapped).unwrap();
-        wrapped
-    };
     // Conforming with the right length and with another, and not conforming; the content is another key's.
-    for wrapped in [encrypted(&[1; 32]), encrypted(&[1; 16]), vec![0x55; 256]] {
+    for wrapped in [encrypted(alice, &[1; 32]), encrypted(alice, &[1; 16]), vec![0x55; 256]] {
         let recipient = sequence(&[&small(0), &name, &algorithm(oid::RSA, &[5, 0]), &octets(&wrapped)]);
         let times = |count| Envelope { recipients: Some(recipient.repeat(count)), ..Envelope::new() }.to(alice);
         assert_eq!(outcome(&times(16)).unwrap_err(), OpenError::Undecryptable);
