@@ -8,6 +8,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock, syncfs};
@@ -81,6 +82,7 @@ pub(super) fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), StoreError> 
     let mut systems = BTreeMap::new();
     for folder in &folders {
         make_private(folder)?;
+        sweep(folder);
         let opened = File::open(folder).and_then(|opened| Ok((opened.metadata()?.dev(), opened)));
         systems.extend([opened.map_err(StoreError::write(folder))?]);
     }
@@ -102,6 +104,25 @@ pub(super) fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), StoreError> 
     }
     Ok(())
 }
+
+/// Removes what was written aside and never put in its place, by a run that was killed; it is worth nothing to anybody,
+/// so that whatever fails is left for the next time.
+fn sweep(folder: &Path) {
+    let left = |there: &fs::DirEntry| {
+        let ours = there.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes());
+        let age = there.metadata().and_then(|there| there.modified()).ok().and_then(|changed| changed.elapsed().ok());
+        ours && age.is_some_and(|age| age > LEFT)
+    };
+    for there in fs::read_dir(folder).into_iter().flatten().flatten().filter(left) {
+        let _ = fs::remove_file(there.path());
+    }
+}
+
+/// How the names of files begin that are not in their place yet.
+const ASIDE: &str = ".sealpost-";
+
+/// Nobody writes one file for so long.
+const LEFT: Duration = Duration::from_secs(60 * 60);
 
 /// Writes a file that is not there yet whole, mode 0600.
 ///
@@ -162,7 +183,7 @@ fn put<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>, mode: u32, e
 
 /// Writes a file beside its place, to be removed unless it is put there.
 fn aside<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>, mode: u32) -> io::Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder_of(path))?;
+    let mut file = tempfile::Builder::new().prefix(ASIDE).tempfile_in(folder_of(path))?;
     for piece in pieces {
         file.write_all(piece)?;
     }
@@ -267,4 +288,29 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, hours: u64| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+        };
+        file(".sealpost-left", 2);
+        file(".sealpost-now", 0);
+        file("certificate", 48);
+        let files: Vec<_> = (0..MANY).map(|number| (folder.path().join(number.to_string()), vec![1])).collect();
+        write_all(&files).unwrap();
+        let there = |name: &str| folder.path().join(name).exists();
+        assert!(!there(".sealpost-left") && there(".sealpost-now") && there("certificate") && there("63"));
+    }
 }
