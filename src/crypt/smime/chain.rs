@@ -171,8 +171,8 @@ impl Authorities {
             Ok(path) => return Ok(path),
             Err((fault, _)) => fault,
         };
-        let mut leading = Vec::new();
-        self.leads(&leaf.x509, between, &mut leading, &mut MOST_VERIFICATIONS.clone());
+        let (mut leading, mut left) = (Vec::new(), MOST_VERIFICATIONS);
+        self.leads(&leaf.x509, between, &mut leading, &mut left);
         for _ in 0..=MOST_DETOURS {
             let suspect = match self.path_by(leaf, &leading, at) {
                 Ok(path) => return Ok(path),
