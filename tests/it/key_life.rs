@@ -126,16 +126,17 @@ fn a_rotated_key_opens_old_mail_and_gpg_does_too() {
         assert_eq!((subkeys.len(), revoked), (4, if old.is_empty() { 0 } else { 2 }), "{seen:?}");
 
         // gpg opens both with the secret half, and what it seals now opens here.
-        let passphrase = std::fs::read_to_string(home.path("pw")).unwrap();
+        // In one word: it is random, and may begin as an option does.
+        let passphrase = format!("--passphrase={}", std::fs::read_to_string(home.path("pw")).unwrap().trim_end());
         let secret = home.sealpost(["key", "export", "kim@example.test"]).run().expect(0).stdout;
-        let mut import = gpg.command(["--passphrase", passphrase.trim_end(), "--import"]);
+        let mut import = gpg.command([&*passphrase, "--import"]);
         import.arg("-");
         run(import, &secret).expect(0);
         for sealed in [&before, &after] {
             let text = String::from_utf8(sealed.clone()).unwrap();
             let (from, to) = (text.find("-----BEGIN PGP").unwrap(), text.find("-----END PGP MESSAGE-----").unwrap());
             let armor = format!("{}-----END PGP MESSAGE-----\n", text[from..to].replace('\r', ""));
-            let opened = run(gpg.command(["--passphrase", passphrase.trim_end(), "--decrypt"]), armor.as_bytes());
+            let opened = run(gpg.command([&*passphrase, "--decrypt"]), armor.as_bytes());
             assert!(opened.clone().expect(0).text().contains("hello"), "{opened:?}");
         }
         let sealed = run(gpg.command(["--armor", "--recipient", "kim@example.test", "--encrypt"]), b"of gpg").expect(0);
