@@ -101,9 +101,9 @@ impl Passphrases {
         self.openpgp.is_some() || self.smime.is_some()
     }
 
-    /// Whether the keys of both suites have the same one.
+    /// Whether the keys of both suites have one source.
     pub fn is_shared(&self) -> bool {
-        self.openpgp == self.smime
+        self.openpgp.is_some() && self.openpgp == self.smime
     }
 
     fn source(&self, suite: SuiteName) -> Option<&Source> {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{exit::Kind, failure::Failure, grammar::SourceArgument};
+use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArgument};
 use crate::{
     config::FindSettings,
-    flow::find::{Looked, Patience},
-    keystore::find::{FindError, Finds, Hkps, Source, Vks, Wkd},
+    flow::find::{self, Looked, Patience},
+    keystore::find::{FindError, Finds, Hkps, Question, Source, Vks, Wkd},
     net::{
         Proxy,
         http::{Client, HttpError, Reach},
@@ -65,6 +65,19 @@ fn proxy_of_environment() -> Result<Option<Proxy>, Failure> {
         );
         Failure::new(Kind::Config, text)
     })
+}
+
+/// Asks the sources for everything, and gives the answers with the places of their questions, as they came.
+pub fn ask(
+    questions: Vec<Question>,
+    settings: &FindSettings,
+    only: Option<SourceArgument>,
+    patience: Patience,
+) -> Result<Vec<(usize, Looked)>, Failure> {
+    let sources = sources(settings, only)?;
+    let mut answers = Vec::with_capacity(questions.len());
+    drive(find::ask(questions, &sources, patience, |index, looked| answers.push((index, looked))))?;
+    Ok(answers)
 }
 
 /// How long each source may take by the settings.

@@ -173,13 +173,16 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
             format!("own key {fingerprint} {reason}")
         };
         let address = addresses.first().map_or_else(|| fingerprint.clone(), ToString::to_string);
+        let passphrase = format!("file:{address}.passphrase");
         let words: &[&str] = match (finding.state, finding.suite) {
             (State::Expiring | State::Expired, Some(SuiteName::Smime)) => {
                 &["key", "extend", &fingerprint, "--request", "request.pem"]
             }
             (State::Expiring | State::Expired, _) => &["key", "extend", &fingerprint],
-            (_, Some(SuiteName::Smime)) => &["key", "make", &address, "--suite", "smime"],
-            _ => &["key", "make", &address],
+            (_, Some(SuiteName::Smime)) => {
+                &["key", "make", &address, "--suite", "smime", "--new-passphrase", &passphrase]
+            }
+            _ => &["key", "make", &address, "--new-passphrase", &passphrase],
         };
         hint(["sealpost"].iter().chain(words).map(|word| (*word).to_owned()).collect());
         reasons.push(RecipientReason { address, reason });

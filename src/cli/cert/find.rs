@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{CertificateJson, Judging};
 use crate::{
     cli::{
-        composition::{Place, drive},
+        composition::Place,
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::{CertFind, SourceArgument},
@@ -83,10 +83,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
     }
     place.warn(voice);
     if !questions.is_empty() {
-        let sources = sources::sources(config.find(), arguments.source)?;
-        let mut answers = Vec::with_capacity(questions.len());
-        let tell = |place: usize, looked: Looked| answers.push((place, looked));
-        drive(find::ask(questions, &sources, sources::patience(config.find()), tell))?;
+        let answers = sources::ask(questions, config.find(), arguments.source, sources::patience(config.find()))?;
         for (question, looked) in answers {
             let index = places[question];
             let finding = Finding { address: &whom[index], known: &known[index], place, judging: &judging, at };

@@ -1,5 +1,5 @@
-//! Recipients of whom no certificate is known well enough, looked up before `send` refuses them, and only where the settings say
-//! so: it tells a third party whom one writes to.
+//! Recipients of whom no certificate is known well enough, looked up before `send` refuses them, and only where the
+//! settings say so: it tells a third party whom one writes to.
 
 use jiff::Timestamp;
 
@@ -7,14 +7,14 @@ use super::{Certificates, refreshing::PATIENCE};
 use crate::{
     cli::{
         cert::{Finding, Judging, known_for},
-        composition::{self, Place},
+        composition::Place,
         failure::Failure,
         receipt::WarningJson,
         responders, sources,
     },
     crypt::SuiteName,
     flow::{
-        find::{self, Known, Looked, Patience},
+        find::{Known, Patience},
         send::{self, MissingReason, Terms},
     },
     keystore::find::Question,
@@ -57,12 +57,9 @@ pub fn find_missing(
     if whom.is_empty() {
         return Ok(Looking::default());
     }
-    let sources = sources::sources(settings, None)?;
     let patience = Patience { each: settings.timeout, all: Some(PATIENCE) };
     let questions = whom.iter().map(|(address, _)| Question { address: (*address).clone(), known: None }).collect();
-    let mut answers = Vec::with_capacity(whom.len());
-    let tell = |index: usize, looked: Looked| answers.push((index, looked));
-    composition::drive(find::ask(questions, &sources, patience, tell))?;
+    let answers = sources::ask(questions, settings, None, patience)?;
 
     let judging = Judging::new(place, at)?;
     let mut looking = Looking::default();

@@ -9,7 +9,7 @@ use super::Certificates;
 use crate::{
     cli::{
         cert::Target,
-        composition::{Place, drive},
+        composition::Place,
         exit::Kind,
         failure::{Failure, RecipientReason},
         receipt::WarningJson,
@@ -18,7 +18,7 @@ use crate::{
     crypt::{Fingerprint, PublicCertificate, SuiteName, Unusable},
     flow::{
         check::days_left,
-        find::{self, Looked, Patience},
+        find::Patience,
         send::{self, Addressee, MissingReason, Terms, Trust},
     },
     mail::Address,
@@ -53,12 +53,8 @@ pub fn refresh(
     if targets.is_empty() {
         return Ok(Vec::new());
     }
-    let sources = sources::sources(settings, None)?;
     let patience = Patience { each: settings.timeout, all: Some(PATIENCE) };
-    let mut answers = Vec::with_capacity(targets.len());
-    let questions = targets.iter().map(Target::question).collect();
-    let tell = |index: usize, looked: Looked| answers.push((index, looked));
-    drive(find::ask(questions, &sources, patience, tell))?;
+    let answers = sources::ask(targets.iter().map(Target::question).collect(), settings, None, patience)?;
 
     let (mut warnings, mut conflicts, mut hints) = (Vec::new(), Vec::new(), Vec::new());
     for (index, looked) in answers {
