@@ -245,7 +245,6 @@ fn what_holds_no_key_is_named() {
 fn files_of_gpgsm_are_read() {
     let folder = Folder::new();
     folder.kim("rsa:2048");
-    folder.p12("-legacy");
     let home = tempfile::Builder::new().prefix("gpgsm-").tempdir_in("/tmp").unwrap();
     fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     fs::write(home.path().join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
@@ -256,8 +255,14 @@ fn files_of_gpgsm_are_read() {
         shell.args(["-c", line, "sh"]).args(arguments).current_dir(folder.dir.path()).env("GNUPGHOME", home.path());
         shell.output().unwrap()
     };
-    let imported = gpgsm(&["--import", "kim.p12"]);
-    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    // It reads one file of about thirty wrongly, by the bytes of its ciphertext; the next has others.
+    let import = || {
+        folder.p12("-legacy");
+        let imported = gpgsm(&["--import", "kim.p12"]);
+        (!imported.status.success()).then(|| String::from_utf8_lossy(&imported.stderr).into_owned())
+    };
+    let refusals: Vec<_> = (0..8).map_while(|_| import()).collect();
+    assert!(refusals.len() < 8, "{refusals:?}");
     let exported = gpgsm(&["--export-secret-key-p12", "/CN=kim"]);
     let words = String::from_utf8_lossy(&exported.stderr).into_owned();
     Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", home.path()).status().unwrap();
