@@ -5,6 +5,7 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     ffi::{CStr, c_char, c_int, c_long},
+    ops::Range,
     os::fd::AsFd,
     ptr,
     sync::OnceLock,
@@ -19,7 +20,7 @@ use openssl::{
     ssl::SslRef,
     x509::{X509CrlRef, X509StoreContextRef, store::X509StoreBuilderRef, verify::X509VerifyParamRef},
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 unsafe extern "C" {
     fn _exit(status: c_int) -> !;
@@ -254,17 +255,17 @@ pub fn set_last_words(exit: u8, words: String) {
 unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        given(unsafe { System.alloc(layout) })
+        given(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        given(unsafe { System.alloc_zeroed(layout) })
+        given(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        given(unsafe { System.realloc(pointer, layout, size) })
+        given(unsafe { System.realloc(pointer, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -273,7 +274,7 @@ unsafe impl GlobalAlloc for Memory {
     }
 }
 
-fn given(memory: *mut u8) -> *mut u8 {
+fn given(memory: *mut u8, size: usize) -> *mut u8 {
     if memory.is_null() {
         let (exit, words) = LAST_WORDS.get().map_or((71, "out of memory\n"), |(exit, words)| (*exit, words.as_str()));
         // Neither allocates nor takes a lock.
@@ -281,5 +282,47 @@ fn given(memory: *mut u8) -> *mut u8 {
         // SAFETY: it takes a number and does not come back.
         unsafe { _exit(c_int::from(exit)) }
     }
+    if size >= LARGE {
+        advise(memory, size, Advice::LargePages);
+    }
     memory
+}
+
+/// From here on memory is worth a word with the system, in bytes: a message, not a line.
+const LARGE: usize = 4 << 20;
+
+/// Wipes bytes of a large buffer that are used up, and gives their memory back to the system before the buffer goes.
+/// They are zeroes then.
+pub fn give_back(buffer: &mut Vec<u8>, used: Range<usize>) {
+    let bytes = buffer.get_mut(used).unwrap_or_default();
+    bytes.zeroize();
+    advise(bytes.as_mut_ptr(), bytes.len(), Advice::NotNeeded);
+}
+
+/// What the system is told about memory.
+#[derive(Clone, Copy)]
+enum Advice {
+    /// It will be used whole: a page of 2 MiB comes sooner than 512 pages of 4 KiB.
+    LargePages,
+    /// What it holds may go; it reads as zeroes.
+    NotNeeded,
+}
+
+/// Tells the system about the whole pages in some memory of the heap, where it listens.
+fn advise(memory: *mut u8, size: usize, advice: Advice) {
+    #[cfg(target_os = "linux")]
+    {
+        let page = rustix::param::page_size();
+        let skipped = memory.align_offset(page);
+        let whole = size.saturating_sub(skipped) / page * page;
+        let advice = match advice {
+            Advice::LargePages => rustix::mm::Advice::LinuxHugepage,
+            Advice::NotNeeded => rustix::mm::Advice::LinuxDontNeed,
+        };
+        // SAFETY: these pages are all within memory of the allocator that the caller owns, so that no file is behind
+        // them: larger pages change nothing, and given back they read as the zeroes that stand there.
+        let _ = unsafe { rustix::mm::madvise(memory.wrapping_add(skipped).cast(), whole, advice) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (memory, size, advice);
 }

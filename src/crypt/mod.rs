@@ -10,16 +10,19 @@ pub mod open;
 mod passphrase;
 pub mod pgp;
 mod recipients;
+mod relay;
 mod sealed;
 pub mod smime;
 mod trust;
 mod unusable;
 mod wire;
 
-use std::{fmt, io};
+use std::{fmt, io, thread};
 
 use jiff::Timestamp;
+use zeroize::{Zeroize, Zeroizing};
 
+use crate::ffi;
 use crate::mail::{Address, Envelope, Field, Payload};
 
 pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownReason, Verdict};
@@ -193,11 +196,75 @@ impl PayloadUse<'_> {
         }
     }
 
-    /// Writes it, and gives up each chunk that nobody else needs.
+    /// Writes it, and gives up what nobody else needs.
     fn write_to(self, sink: &mut impl io::Write) -> io::Result<()> {
+        self.write_each(&mut |bytes| sink.write_all(bytes))
+    }
+
+    /// Writes it, and shows the same bytes to somebody else at the same time.
+    fn write_and_show_to(
+        self,
+        sink: &mut impl io::Write,
+        see: &mut (dyn FnMut(&[u8]) -> io::Result<()> + Send),
+    ) -> io::Result<()> {
+        self.write_each(&mut |bytes| {
+            if bytes.len() < relay::WORTHWHILE {
+                see(bytes)?;
+                return sink.write_all(bytes);
+            }
+            thread::scope(|scope| {
+                let seen = scope.spawn(|| see(bytes));
+                sink.write_all(bytes)?;
+                seen.join().map_err(|_| io::Error::other("a thread ended early"))?
+            })
+        })
+    }
+
+    fn write_each(self, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         match self {
-            Self::Borrowed(payload) => payload.chunks().try_for_each(|chunk| sink.write_all(chunk)),
-            Self::Owned(payload) => payload.into_chunks().try_for_each(|chunk| sink.write_all(&chunk)),
+            Self::Borrowed(payload) => payload.chunks().flat_map(|chunk| chunk.chunks(STEP)).try_for_each(write),
+            Self::Owned(payload) => payload.into_chunks().try_for_each(|chunk| use_up(chunk, write)),
+        }
+    }
+}
+
+/// How much of a large chunk is used up at a time, in bytes.
+const STEP: usize = 8 << 20;
+
+/// Writes a chunk, and gives its memory up as it goes.
+fn use_up(mut chunk: Zeroizing<Vec<u8>>, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    if chunk.len() <= STEP {
+        write(&chunk)?;
+        // Room that holds nothing is wiped at once when it is dropped, what holds bytes byte by byte.
+        chunk.clear();
+        return Ok(());
+    }
+    for start in (0..chunk.len()).step_by(STEP) {
+        let end = chunk.len().min(start + STEP);
+        write(&chunk[start..end])?;
+        ffi::give_back(&mut chunk, start..end);
+    }
+    chunk.spare_capacity_mut().zeroize();
+    // All of it is wiped; to wipe it again would have the memory back.
+    *chunk = Vec::new();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_written_whole_and_nothing_of_it_stays() {
+        for length in [0, 1, STEP, STEP + 1, 2 * STEP + 5000] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let mut written = Vec::new();
+            let write = |chunk: &[u8]| io::Write::write_all(&mut written, chunk);
+            assert!(use_up(Zeroizing::new(bytes.clone()), &mut { write }).is_ok());
+            assert!(written == bytes);
+            let mut buffer = bytes.clone();
+            ffi::give_back(&mut buffer, length / 3..length);
+            assert!(buffer[..length / 3] == bytes[..length / 3] && buffer[length / 3..].iter().all(|byte| *byte == 0));
         }
     }
 }

@@ -18,14 +18,16 @@ pub(in crate::crypt) static BASE64: GeneralPurpose = BASE64_STANDARD;
 
 /// Bytes that make one line of base64, the line's digits, and its length with its CRLF.
 const LINE: usize = 48;
-const DIGITS: usize = 64;
-const FULL_LINE: usize = DIGITS + 2;
+pub(in crate::crypt) const DIGITS: usize = 64;
+pub(in crate::crypt) const FULL_LINE: usize = DIGITS + 2;
 
 /// How many lines are encoded at a time.
 const BLOCK: usize = 64;
 
-/// The most wire bytes that one piece holds: what a chunk of payload leaves behind is used for it.
+/// The most wire bytes that one piece holds: small for the first one, then so large that the system gives its memory
+/// in large pages.
 const PIECE: usize = FULL_LINE * BLOCK * 15;
+const LARGE_PIECE: usize = PIECE * 256;
 
 /// Writes one field, folded before a word that would pass column 78 (RFC 5322, 2.1.1).
 pub(in crate::crypt) fn fold(head: &mut String, name: &str, value: &str) {
@@ -66,10 +68,10 @@ impl Pieces {
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.current.len() + bytes.len() > PIECE && !self.current.is_empty() {
-            self.full.push(std::mem::replace(&mut self.current, Vec::with_capacity(PIECE)));
+        if self.current.len() == self.current.capacity() {
+            self.full.push(std::mem::replace(&mut self.current, Vec::with_capacity(LARGE_PIECE)));
         }
-        let count = bytes.len().min(PIECE);
+        let count = bytes.len().min(self.current.capacity() - self.current.len());
         self.current.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
@@ -153,11 +155,14 @@ pub(in crate::crypt) fn base64_lines_len(bytes: usize) -> usize {
 
 /// Whether a line holds base64 only, padding anywhere. Without a branch for each byte: this runs over the whole message.
 pub(in crate::crypt) fn is_base64(line: &[u8]) -> bool {
-    line.iter().fold(true, |all, byte| {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        all & (letter | digit | (*byte == b'+') | (*byte == b'/') | (*byte == b'='))
-    })
+    line.iter().fold(true, |all, byte| all & (is_digit(*byte) | (*byte == b'=')))
+}
+
+/// Whether a byte is a digit of base64; without a branch.
+pub(in crate::crypt) fn is_digit(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let digit = byte.wrapping_sub(b'0') < 10;
+    letter | digit | (byte == b'+') | (byte == b'/')
 }
 
 /// Decodes lines of base64 piece by piece, so that a large one is never in memory twice.

@@ -44,15 +44,14 @@ pub enum SealFailure {
 
 /// Composes a draft once and seals it for each group. The draft is used up, and the payload with the last group.
 pub fn seal(
-    draft: Draft,
+    mut draft: Draft,
     groups: &[Group],
     signers: &Signers,
     at: Timestamp,
     how: &Composition,
     uniques: &mut Uniques,
 ) -> Result<Vec<Sealed>, SealFailure> {
-    let draft = draft.with_canonical_text();
-    let composed = compose(&draft, how, uniques)?;
+    let composed = compose(&mut draft, how, uniques)?;
     let from = draft.from.address.clone();
     let visible: std::collections::HashSet<Address> =
         draft.to.iter().chain(&draft.cc).map(|mailbox| mailbox.address.clone()).collect();
@@ -62,7 +61,7 @@ pub fn seal(
         .map(|mailbox| mailbox.address.clone())
         .filter(|a| !visible.contains(a) && *a != from)
         .collect();
-    drop(draft);
+    draft.content.wipe();
 
     let Composed { payload, outer, confidential_subject } = composed;
     let message = Message { from, outer, confidential_subject, unseen, at };

@@ -65,18 +65,6 @@ pub enum ComposeError {
     Nul(usize),
 }
 
-impl Draft {
-    /// Makes the line breaks of its text CRLF. Composing does that too, but has the text twice until it is done.
-    pub fn with_canonical_text(mut self) -> Self {
-        if let Content::Parts { text, .. } = &mut self.content
-            && !parts::is_canonical(text)
-        {
-            *text = parts::canonical(&[text]);
-        }
-        self
-    }
-}
-
 impl Composed {
     /// Whether the outer header needs SMTPUTF8 (RFC 6531): an address in it has a local part that is not ASCII.
     pub fn needs_smtputf8(&self) -> bool {
@@ -84,11 +72,12 @@ impl Composed {
     }
 }
 
-/// Composes a draft. The same arguments give the same bytes.
+/// Composes a draft. The same arguments give the same bytes. What goes inside as it stands is taken out of the draft,
+/// so that a large text is never there twice.
 ///
 /// # Errors
 /// [`ComposeError`]; nothing of the draft is lost.
-pub fn compose(draft: &Draft, how: &Composition, uniques: &mut Uniques) -> Result<Composed, ComposeError> {
+pub fn compose(draft: &mut Draft, how: &Composition, uniques: &mut Uniques) -> Result<Composed, ComposeError> {
     draft.check()?;
     let protected = how.policy.protect(draft);
     let outer: Vec<Field> = protected.iter().filter_map(|field| field.outer.clone()).collect();
@@ -101,7 +90,7 @@ pub fn compose(draft: &Draft, how: &Composition, uniques: &mut Uniques) -> Resul
         let copy = Field::encoded("HP-Outer", format!("{}: {}", field.name(), field.value()));
         payload.write(copy.folded().as_bytes());
     }
-    match &draft.content {
+    match &mut draft.content {
         Content::Parts { text, html, attachments } => {
             let hidden: Vec<&Protected> = match how.legacy_display {
                 true => protected.iter().filter(|field| field.is_hidden_from_people()).collect(),

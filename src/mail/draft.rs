@@ -68,6 +68,20 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// Gives it up. Room that holds nothing is wiped at once when it is dropped, what holds bytes byte by byte.
+    pub(crate) fn wipe(self) {
+        match self {
+            Self::Parts { mut text, html, attachments } => {
+                text.clear();
+                html.into_iter().for_each(|mut html| html.clear());
+                attachments.into_iter().for_each(|mut attachment| attachment.bytes.clear());
+            }
+            Self::Entity { mut body, .. } => body.clear(),
+        }
+    }
+}
+
 /// Why something cannot be part of a draft.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {

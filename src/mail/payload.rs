@@ -4,9 +4,9 @@ use std::{fmt, io};
 
 use zeroize::Zeroizing;
 
-/// How much one chunk holds, in bytes. Small enough that an allocator hands its memory on, to the ciphertext that it
-/// becomes, and does not give it back to the system chunk by chunk.
+/// The least and the most that a chunk holds that is not the last, in bytes; one that is taken may hold more.
 const CHUNK: usize = 64 << 10;
+const LARGE_CHUNK: usize = 8 << 20;
 
 /// A cleartext MIME entity with CRLF line breaks, in chunks that can be wiped one by one. It is 7-bit, but for a
 /// multipart that came as a whole message, which is kept, and addresses that need SMTPUTF8.
@@ -35,26 +35,37 @@ impl Payload {
         Self::default()
     }
 
-    /// Writes bytes behind those it has.
+    /// Writes bytes behind those it has. Each chunk is as large as all before, so that few hold much and nothing moves.
     pub(in crate::mail) fn append(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let room = match self.chunks.last() {
-                Some(chunk) if chunk.len() < CHUNK => CHUNK - chunk.len(),
+            let room = match self.chunks.last_mut() {
+                Some(chunk) if chunk.len() < chunk.capacity() => chunk.capacity() - chunk.len(),
+                Some(chunk) if chunk.capacity() < CHUNK => grow(chunk, rest.len()),
                 _ => {
-                    let capacity = if self.chunks.is_empty() { rest.len().clamp(4096, CHUNK) } else { CHUNK };
+                    let least = if self.chunks.is_empty() { rest.len().clamp(4096, CHUNK) } else { CHUNK };
+                    let capacity = self.len.clamp(least, LARGE_CHUNK);
                     self.chunks.push(Zeroizing::new(Vec::with_capacity(capacity)));
-                    CHUNK
+                    capacity
                 }
             };
             let (now, later) = rest.split_at(room.min(rest.len()));
             if let Some(chunk) = self.chunks.last_mut() {
-                grow(chunk, now.len());
                 chunk.extend_from_slice(now);
             }
+            self.len += now.len();
             rest = later;
         }
+    }
+
+    /// Takes bytes behind those it has, without a copy where they are many.
+    pub(in crate::mail) fn take(&mut self, mut bytes: Zeroizing<Vec<u8>>) {
+        if bytes.len() < CHUNK {
+            self.append(&bytes);
+            return;
+        }
         self.len += bytes.len();
+        self.chunks.push(Zeroizing::new(std::mem::take(&mut *bytes)));
     }
 
     /// Its size in bytes.
@@ -89,13 +100,13 @@ impl io::Write for Payload {
     }
 }
 
-/// Makes room in a chunk without leaving an unwiped copy behind, which a plain reallocation would.
-fn grow(chunk: &mut Zeroizing<Vec<u8>>, more: usize) {
-    if chunk.capacity() - chunk.len() < more {
-        let mut larger = Zeroizing::new(Vec::with_capacity((chunk.len() + more).next_power_of_two().min(CHUNK)));
-        larger.extend_from_slice(chunk);
-        *chunk = larger;
-    }
+/// Makes room in a full chunk without leaving an unwiped copy behind, which a plain reallocation would.
+fn grow(chunk: &mut Zeroizing<Vec<u8>>, more: usize) -> usize {
+    let capacity = (chunk.len() + more).next_power_of_two().min(CHUNK);
+    let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+    larger.extend_from_slice(chunk);
+    *chunk = larger;
+    capacity - chunk.len()
 }
 
 impl fmt::Debug for Payload {

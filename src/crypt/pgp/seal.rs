@@ -24,6 +24,7 @@ use super::{
 use crate::crypt::{
     PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
     look::Hidden,
+    relay::{Relay, relay},
     wire::{Base64Lines, Pieces, fold},
 };
 use crate::mail::Field;
@@ -34,43 +35,60 @@ pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
         sealing;
     // SEIPDv2 only when every recipient says that it reads it.
     let modern = recipients.iter().all(|recipient| recipient.usable().certificate().reads_seipdv2(at));
-    let mut sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);
-    encrypt(&mut sink, modern, payload, recipients, signer, at)?;
-    let pieces = sink.finish(boundary).map_err(|error| SealError::Library(error.to_string()))?;
+    let sink = ArmorSink::new(head(outer, boundary).into_bytes(), !modern);
+    let pieces = encrypt(sink, modern, payload, recipients, signer, at)?
+        .finish(boundary)
+        .map_err(|error| SealError::Library(error.to_string()))?;
     // The sender stands in From, so a copy to oneself hides nobody.
     let hidden: Vec<_> = unseen.iter().filter(|address| *address != envelope.from()).cloned().collect();
     Sealed::new(pieces, envelope, recipients, Hidden { subject: confidential_subject, addresses: &hidden })
 }
 
+/// Signing, encrypting and armoring each go on beside the others.
 fn encrypt(
-    sink: &mut ArmorSink,
+    sink: ArmorSink,
     modern: bool,
     payload: PayloadUse<'_>,
     recipients: &Recipients<Pgp>,
     signer: Option<&Signer>,
     at: Timestamp,
-) -> Result<(), SealError> {
+) -> Result<ArmorSink, SealError> {
     let targets = targets(recipients)?;
     let features = if modern { Features::empty().set_seipdv1().set_seipdv2() } else { Features::empty().set_seipdv1() };
     let to = targets.iter().map(|target| Recipient::new(features.clone(), target.handle(), &target.key));
-    let write = || -> openpgp::Result<()> {
+    let amount = payload.payload().len();
+    let encrypt = |sink: &mut dyn Relay| -> openpgp::Result<()> {
         let message = Message::new(sink);
         let message = Encryptor::for_recipients(message, to).symmetric_algo(SymmetricAlgorithm::AES256).build()?;
         // It pads SEIPDv2 alone: older readers do not know the padding packet (RFC 9580, 13.11).
-        let message = Padder::new(message).build()?;
-        let message = match signer {
-            Some(signer) => sign(message, signer, recipients, at)?,
-            None => message,
-        };
-        let mut message = LiteralWriter::new(message).build()?;
-        payload.write_to(&mut message)?;
-        message.finalize()
+        let encrypting = Padder::new(message).build()?;
+        relay(amount, encrypting, |sink| sign(sink, payload, recipients, signer, at).map_err(io::Error::other))?
+            .finalize()
     };
-    write().map_err(|error| SealError::Library(error.to_string()))
+    let done = relay(amount, sink, |sink| encrypt(sink).map_err(io::Error::other));
+    done.map_err(|error| SealError::Library(error.to_string()))
+}
+
+/// Writes the packets that are encrypted.
+fn sign(
+    sink: &mut dyn Relay,
+    payload: PayloadUse<'_>,
+    recipients: &Recipients<Pgp>,
+    signer: Option<&Signer>,
+    at: Timestamp,
+) -> openpgp::Result<()> {
+    let message = Message::new(sink);
+    let message = match signer {
+        Some(signer) => signature(message, signer, recipients, at)?,
+        None => message,
+    };
+    let mut message = LiteralWriter::new(message).build()?;
+    payload.write_to(&mut message)?;
+    message.finalize()
 }
 
 /// Adds the signature, which names everyone who is meant to read it (RFC 9580, 13.12).
-fn sign<'a>(
+fn signature<'a>(
     message: Message<'a>,
     signer: &Signer,
     recipients: &Recipients<Pgp>,

@@ -63,7 +63,7 @@ impl Body {
         };
         let full = *self.full.get_or_insert(line.len());
         let fits = line.len() <= full && line.len() <= LONGEST_LINE && line.len().is_multiple_of(4);
-        if !fits || !is_base64(digits) || digits.contains(&b'=') {
+        if !fits || !is_base64(digits) || memchr::memchr(b'=', digits).is_some() {
             return Err("its body holds a line that is not base64");
         }
         self.over = line.len() < full || digits.len() < line.len();

@@ -1,7 +1,7 @@
 //! Sealing: sign inside encrypt (RFC 8551, 3.7), written chunk by chunk into its MIME form.
 //!
-//! All lengths are known before: the payload is digested first and then goes through, so that the ciphertext grows
-//! while the cleartext goes away.
+//! All lengths are known before, that of the signature too, so that the payload is digested, encrypted and encoded at
+//! the same time, and the ciphertext grows while the cleartext goes away.
 
 mod envelope;
 mod sign;
@@ -13,29 +13,34 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
+use self::sign::{Signature, Signing};
 use super::{ContentEncryption, Form, SignatureForm, Signer, Smime};
 use crate::crypt::{
     PayloadUse, PublicCertificate, SealError, Sealed, Sealing, Unusable,
     look::Hidden,
+    relay::relay,
     wire::{Base64Lines, Pieces, base64_lines_len, fold},
 };
-use crate::mail::{Field, Payload};
+use crate::mail::Field;
 
 /// Signs, encrypts, and looks at the result once more.
 pub(super) fn seal(sealing: Sealing<'_, Smime>) -> Result<Sealed, SealError> {
     let Sealing { payload, outer, confidential_subject, unseen, envelope, recipients, signer, form, at, boundary } =
         sealing;
     let inside = match signer {
-        Some(signer) => Inside::signed(signer, payload.payload(), form, at, boundary)?,
+        Some(signer) => Inside::signed(signer, payload.payload().len(), form, at, boundary)?,
         None => Inside::Bare,
     };
     let recipient_infos = envelope::recipient_infos(recipients)?;
-    let length = inside.len(payload.payload().len());
     let lines = Base64Lines::new(Pieces::new(head(outer, form.content).into_bytes()));
     let write = || -> io::Result<Vec<Vec<u8>>> {
-        let mut sink = recipient_infos.encrypt(form.content, length, lines)?;
-        inside.write(payload, &mut sink)?;
-        Ok(sink.finish()?.finish()?.finish())
+        let length = inside.len(payload.payload().len())?;
+        let lines = relay(length, lines, |lines| {
+            let mut sink = recipient_infos.encrypt(form.content, length, lines)?;
+            inside.write(payload, &mut sink)?;
+            sink.finish().map(|_| ())
+        });
+        Ok(lines?.finish()?.finish())
     };
     let pieces = write().map_err(|error| SealError::Library(error.to_string()))?;
     // The sender stands in From, so a copy to oneself hides nobody.
@@ -67,78 +72,96 @@ fn pkcs7_mime(kind: &str) -> String {
     )
 }
 
-/// What is encrypted: the payload and what stands around it.
-enum Inside {
-    /// It alone.
+/// What is encrypted.
+enum Inside<'a> {
+    /// The payload alone.
     Bare,
-    /// multipart/signed (RFC 8551, 3.5.3).
-    Detached { before: String, after: Vec<u8> },
-    /// application/pkcs7-mime (RFC 8551, 3.5.2): a MIME header, and in base64 the rest.
-    Opaque { header: String, before: Vec<u8>, after: Vec<u8> },
+    /// The payload and its signature.
+    Signed(Signing<'a>, Frame),
 }
 
-impl Inside {
+/// What stands around a payload of a known length that is signed.
+enum Frame {
+    /// multipart/signed with a boundary (RFC 8551, 3.5.3).
+    Detached { boundary: String },
+    /// application/pkcs7-mime (RFC 8551, 3.5.2): a MIME header, and in base64 the rest.
+    Opaque { payload: usize },
+}
+
+impl<'a> Inside<'a> {
     fn signed(
-        signer: &Signer,
-        payload: &Payload,
+        signer: &'a Signer,
+        payload: usize,
         form: Form,
         at: Timestamp,
         outer_boundary: &str,
     ) -> Result<Self, SealError> {
-        let signature = sign::sign(signer, payload.chunks(), at).map_err(|refusal| match refusal {
+        let signing = Signing::new(signer, at).map_err(|refusal| match refusal {
             sign::Refusal::Kind => Unusable::CannotSign { fingerprint: signer.certificate.fingerprint() }.into(),
             sign::Refusal::Library(error) => SealError::Library(error.to_string()),
         })?;
-        if form.signature == SignatureForm::Opaque {
-            let (before, after) = signature.around(payload.len());
-            return Ok(Self::Opaque { header: pkcs7_mime("signed-data"), before, after });
-        }
-        let boundary = inner_boundary(outer_boundary);
-        let before = format!(
-            "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg={};\r\n \
-             boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n",
-            signature.micalg
-        );
-        let header = format!(
-            "\r\n--{boundary}\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n\
-             Content-Transfer-Encoding: base64\r\n\
-             Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"
-        );
-        let mut lines = Base64Lines::new(header.into_bytes());
-        let written = lines.write_all(&signature.detached()).and_then(|()| lines.finish());
-        let mut after = written.map_err(|error| SealError::Library(error.to_string()))?;
-        after.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-        Ok(Self::Detached { before, after })
+        let frame = match form.signature {
+            SignatureForm::Detached => Frame::Detached { boundary: inner_boundary(outer_boundary) },
+            SignatureForm::Opaque => Frame::Opaque { payload },
+        };
+        Ok(Self::Signed(signing, frame))
     }
 
     /// The length of it all around a payload of some bytes.
-    fn len(&self, payload: usize) -> usize {
+    fn len(&self, payload: usize) -> io::Result<usize> {
+        let Self::Signed(signing, frame) = self else { return Ok(payload) };
+        let (before, after) = frame.around(&signing.blank())?;
+        let around = before.len() + payload + after.len();
+        Ok(match frame {
+            Frame::Detached { .. } => around,
+            Frame::Opaque { .. } => pkcs7_mime("signed-data").len() + base64_lines_len(around),
+        })
+    }
+
+    fn write(self, payload: PayloadUse<'_>, sink: &mut impl Write) -> io::Result<()> {
         match self {
-            Self::Bare => payload,
-            Self::Detached { before, after } => before.len() + payload + after.len(),
-            Self::Opaque { header, before, after } => {
-                header.len() + base64_lines_len(before.len() + payload + after.len())
+            Self::Bare => payload.write_to(sink),
+            Self::Signed(signing, frame @ Frame::Detached { .. }) => frame.write(signing, payload, sink),
+            Self::Signed(signing, frame @ Frame::Opaque { .. }) => {
+                sink.write_all(pkcs7_mime("signed-data").as_bytes())?;
+                let mut lines = Base64Lines::new(sink);
+                frame.write(signing, payload, &mut lines)?;
+                lines.finish().map(|_| ())
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// What stands before and behind the payload. A blank signature and the true one differ in what is behind.
+    fn around(&self, signature: &Signature) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        match self {
+            Self::Opaque { payload } => Ok(signature.around(*payload)),
+            Self::Detached { boundary } => {
+                let before = format!(
+                    "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg={};\r\n \
+                     boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n",
+                    signature.micalg
+                );
+                let header = format!(
+                    "\r\n--{boundary}\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n\
+                     Content-Transfer-Encoding: base64\r\n\
+                     Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"
+                );
+                let mut lines = Base64Lines::new(header.into_bytes());
+                lines.write_all(&signature.detached())?;
+                let mut after = lines.finish()?;
+                after.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+                Ok((before.into_bytes(), after))
             }
         }
     }
 
-    fn write(self, payload: PayloadUse<'_>, mut sink: impl Write) -> io::Result<()> {
-        match self {
-            Self::Bare => payload.write_to(&mut sink),
-            Self::Detached { before, after } => {
-                sink.write_all(before.as_bytes())?;
-                payload.write_to(&mut sink)?;
-                sink.write_all(&after)
-            }
-            Self::Opaque { header, before, after } => {
-                sink.write_all(header.as_bytes())?;
-                let mut lines = Base64Lines::new(sink);
-                lines.write_all(&before)?;
-                payload.write_to(&mut lines)?;
-                lines.write_all(&after)?;
-                lines.finish().map(|_| ())
-            }
-        }
+    fn write(&self, mut signing: Signing<'_>, payload: PayloadUse<'_>, sink: &mut impl Write) -> io::Result<()> {
+        sink.write_all(&self.around(&signing.blank())?.0)?;
+        payload.write_and_show_to(sink, &mut |bytes| Ok(signing.update(bytes)?))?;
+        let signature = signing.finish().map_err(io::Error::other)?;
+        sink.write_all(&self.around(&signature)?.1)
     }
 }
 

@@ -4,7 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use mail_builder::writer::Writer;
 use zeroize::Zeroizing;
 
-use super::{ComposeError, Sink, Uniques, parts::LONGEST_LINE};
+use super::{
+    ComposeError, Sink, Uniques,
+    parts::{LONGEST_LINE, is_canonical},
+};
 use crate::mail::{DraftError, Field};
 
 /// Parameters of the root's Content-Type that only the one who seals may set.
@@ -18,7 +21,7 @@ const BASE64_LINE: usize = 57;
 /// would stand beside ours.
 pub(super) fn write(
     fields: &[Field],
-    body: &[u8],
+    body: &mut Zeroizing<Vec<u8>>,
     uniques: &mut Uniques,
     payload: &mut Sink,
 ) -> Result<(), ComposeError> {
@@ -44,7 +47,7 @@ fn is_layer(content_type: &str) -> bool {
 /// Writes the Content fields and the body of an entity, its Content-Type changed.
 fn write_part(
     fields: &[Field],
-    body: &[u8],
+    body: &mut Zeroizing<Vec<u8>>,
     content_type_of: impl FnOnce(&str) -> String,
     payload: &mut Sink,
 ) -> Result<(), ComposeError> {
@@ -65,7 +68,11 @@ fn write_part(
     }
     if !encode {
         payload.write(b"\r\n");
-        for_each_run(body, |run| payload.write(run));
+        if is_canonical(body) {
+            payload.0.take(std::mem::take(body));
+        } else {
+            for_each_run(body, |run| payload.write(run));
+        }
         return Ok(());
     }
     payload.write(b"Content-Transfer-Encoding: base64\r\n\r\n");

@@ -46,13 +46,13 @@ fn draft(html: bool) -> Draft {
 fn round_trip(html: bool, how: &Composition, sign: bool, profile: Profile) -> Released {
     let make = |mailbox: &str| Key::make(&Mailbox::parse(mailbox).unwrap(), profile, at()).unwrap().0;
     let (alice, bob) = (make("Alice <alice@example.org>"), make("Bob <bob@example.org>"));
-    let draft = draft(html);
+    let mut draft = draft(html);
     let mut next = 0_u8;
     let mut uniques = Uniques::new(move || {
         next += 1;
         [next; 16]
     });
-    let composed = mail::compose(&draft, how, &mut uniques).unwrap();
+    let composed = mail::compose(&mut draft, how, &mut uniques).unwrap();
     let usable = Pgp::check(&bob.certificate(), &(), at()).unwrap();
     let to = draft.to[0].address.clone();
     let recipients = Recipients::new(vec![Recipient::new(to, usable, Binding::Named).unwrap()]).unwrap();

@@ -30,16 +30,12 @@ pub(in crate::crypt::smime) struct Signature {
 }
 
 /// Why nothing is signed.
+#[derive(Debug, thiserror::Error)]
 pub(in crate::crypt::smime) enum Refusal {
-    /// The key is of no kind that signs here.
+    #[error("the key is of no kind that signs here")]
     Kind,
-    Library(ErrorStack),
-}
-
-impl From<ErrorStack> for Refusal {
-    fn from(error: ErrorStack) -> Self {
-        Self::Library(error)
-    }
+    #[error(transparent)]
+    Library(#[from] ErrorStack),
 }
 
 /// What a key signs with.
@@ -61,36 +57,79 @@ enum How {
     Whole,
 }
 
-/// Signs a content that comes in chunks.
-pub(in crate::crypt::smime) fn sign<'a>(
-    signer: &Signer,
-    content: impl Iterator<Item = &'a [u8]>,
+/// A signature in the making: the content is digested as it passes by.
+pub(in crate::crypt::smime) struct Signing<'a> {
+    signer: &'a Signer,
+    scheme: Scheme,
+    name: Vec<u8>,
+    hasher: Hasher,
     at: Timestamp,
-) -> Result<Signature, Refusal> {
-    let scheme = Scheme::of(&signer.key, &signer.certificate).ok_or(Refusal::Kind)?;
-    let name = issuer_and_serial(&signer.certificate).ok_or(Refusal::Kind)?;
-    let mut hasher = Hasher::new(scheme.digest)?;
-    for chunk in content {
-        hasher.update(chunk)?;
+    /// Of the signature itself.
+    length: usize,
+}
+
+/// How often a signature is made anew until it is as long as was said. An ECDSA one is an octet longer or shorter than
+/// another as chance has it, by more than one about once in 256 times.
+const MOST_TRIES: usize = 1 << 20;
+
+impl<'a> Signing<'a> {
+    /// Begins.
+    pub(in crate::crypt::smime) fn new(signer: &'a Signer, at: Timestamp) -> Result<Self, Refusal> {
+        let scheme = Scheme::of(&signer.key, &signer.certificate).ok_or(Refusal::Kind)?;
+        let name = issuer_and_serial(&signer.certificate).ok_or(Refusal::Kind)?;
+        let length = match signer.key.id() {
+            Id::EC => scheme.sign(&signer.key, &[])?.len(),
+            _ => signer.key.size(),
+        };
+        Ok(Self { signer, hasher: Hasher::new(scheme.digest)?, scheme, name, at, length })
     }
-    let attributes = attributes(&hasher.finish()?, &signer.certificate, at);
-    let signature = scheme.sign(&signer.key, &set_of(SET, attributes.clone()))?;
-    // RFC 5754, 2: no parameters.
-    let digest = algorithm(scheme.digest_name, &[]);
-    let info = sequence(&[
-        &small(1),
-        &name,
-        &digest,
-        &set_of(context(0), attributes),
-        &scheme.der,
-        &element(OCTET_STRING, &[&signature]),
-    ]);
-    Ok(Signature {
-        micalg: scheme.micalg,
-        digests: set_of(SET, vec![digest]),
-        certificates: set_of(context(0), sent_along(signer)),
-        signers: set_of(SET, vec![info]),
-    })
+
+    /// Takes some of the content.
+    pub(in crate::crypt::smime) fn update(&mut self, content: &[u8]) -> Result<(), ErrorStack> {
+        self.hasher.update(content)
+    }
+
+    /// A signature that is as long as the true one will be, and says nothing.
+    pub(in crate::crypt::smime) fn blank(&self) -> Signature {
+        self.around(self.attributes(&vec![0; self.scheme.digest.size()]), &vec![0; self.length])
+    }
+
+    /// Signs what was taken.
+    pub(in crate::crypt::smime) fn finish(mut self) -> Result<Signature, Refusal> {
+        let digest = self.hasher.finish()?;
+        let attributes = self.attributes(&digest);
+        let signed = set_of(SET, attributes.clone());
+        for _ in 0..MOST_TRIES {
+            let signature = self.scheme.sign(&self.signer.key, &signed)?;
+            if signature.len() == self.length {
+                return Ok(self.around(attributes, &signature));
+            }
+        }
+        Err(Refusal::Kind)
+    }
+
+    fn attributes(&self, digest: &[u8]) -> Vec<Vec<u8>> {
+        attributes(digest, &self.signer.certificate, self.at)
+    }
+
+    fn around(&self, attributes: Vec<Vec<u8>>, signature: &[u8]) -> Signature {
+        // RFC 5754, 2: no parameters.
+        let digest = algorithm(self.scheme.digest_name, &[]);
+        let info = sequence(&[
+            &small(1),
+            &self.name,
+            &digest,
+            &set_of(context(0), attributes),
+            &self.scheme.der,
+            &element(OCTET_STRING, &[signature]),
+        ]);
+        Signature {
+            micalg: self.scheme.micalg,
+            digests: set_of(SET, vec![digest]),
+            certificates: set_of(context(0), sent_along(self.signer)),
+            signers: set_of(SET, vec![info]),
+        }
+    }
 }
 
 impl Signature {
