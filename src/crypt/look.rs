@@ -112,7 +112,7 @@ fn full_lines(pieces: &[Vec<u8>]) -> Vec<bool> {
 fn is_full_lines(piece: &[u8]) -> bool {
     let (lines, rest) = piece.as_chunks::<FULL_LINE>();
     let digits = |line: &[u8; FULL_LINE]| line[..DIGITS].iter().fold(true, |all, byte| all & is_digit(*byte));
-    rest.is_empty() && lines.iter().all(|line| line.ends_with(b"\r\n") && digits(line))
+    rest.is_empty() && lines.iter().all(|line| line[DIGITS] == b'\r' && line[DIGITS + 1] == b'\n' && digits(line))
 }
 
 impl Header {

@@ -24,11 +24,19 @@ pub(super) fn write(
     payload: &mut Sink,
 ) {
     let display = legacy::in_text(hidden);
-    if !is_canonical(text.as_bytes()) {
+    let alone = html.is_none() && attachments.is_empty() && display.is_empty();
+    let mut as_it_stands = alone && stands(text.as_bytes());
+    if !as_it_stands && !is_canonical(text.as_bytes()) {
         *text = canonical(&[text]);
+        as_it_stands = alone && stands(text.as_bytes());
     }
-    let mut copy = (!display.is_empty()).then(|| canonical(&[&display, text]));
-    let text = copy.as_mut().unwrap_or(text);
+    if as_it_stands {
+        seven_bit(marked(text_type("text/plain", false)), b"").write_part(payload);
+        payload.0.take(Zeroizing::new(std::mem::take(&mut **text).into_bytes()));
+        return;
+    }
+    let copy = (!display.is_empty()).then(|| canonical(&[&display, text]));
+    let text = copy.as_ref().unwrap_or(text);
     let html = html.map(|html| {
         let (before, behind) = html.split_at(legacy::place_in_html(html));
         canonical(&[before, &legacy::in_html(hidden), behind])
@@ -39,11 +47,6 @@ pub(super) fn write(
         mark(ContentType::new(subtype).attribute("boundary", uniques.boundary()), root)
     };
     let plain = attachments.is_empty();
-    if plain && html.is_none() && stands(text.as_bytes()) {
-        seven_bit(mark(text_type("text/plain", displays), true), b"").write_part(payload);
-        payload.0.take(Zeroizing::new(std::mem::take(&mut **text).into_bytes()));
-        return;
-    }
     let mixed = (!plain).then(|| multipart("multipart/mixed", true));
     let body = match &html {
         None => text_part("text/plain", text, displays, |content_type| mark(content_type, plain)),

@@ -66,9 +66,10 @@ pub(in crate::crypt::smime) struct Signing<'a> {
     at: Timestamp,
     /// Of the signature itself.
     length: usize,
+    tries: usize,
 }
 
-/// How often a signature is made anew until it is as long as was said. An ECDSA one is an octet longer or shorter than
+/// How often an ECDSA signature is made anew until it is as long as was said. It is an octet longer or shorter than
 /// another as chance has it, by more than one about once in 256 times.
 const MOST_TRIES: usize = 1 << 20;
 
@@ -77,11 +78,11 @@ impl<'a> Signing<'a> {
     pub(in crate::crypt::smime) fn new(signer: &'a Signer, at: Timestamp) -> Result<Self, Refusal> {
         let scheme = Scheme::of(&signer.key, &signer.certificate).ok_or(Refusal::Kind)?;
         let name = issuer_and_serial(&signer.certificate).ok_or(Refusal::Kind)?;
-        let length = match signer.key.id() {
-            Id::EC => scheme.sign(&signer.key, &[])?.len(),
-            _ => signer.key.size(),
+        let (length, tries) = match signer.key.id() {
+            Id::EC => (scheme.sign(&signer.key, &[])?.len(), MOST_TRIES),
+            _ => (signer.key.size(), 1),
         };
-        Ok(Self { signer, hasher: Hasher::new(scheme.digest)?, scheme, name, at, length })
+        Ok(Self { signer, hasher: Hasher::new(scheme.digest)?, scheme, name, at, length, tries })
     }
 
     /// Takes some of the content.
@@ -99,7 +100,7 @@ impl<'a> Signing<'a> {
         let digest = self.hasher.finish()?;
         let attributes = self.attributes(&digest);
         let signed = set_of(SET, attributes.clone());
-        for _ in 0..MOST_TRIES {
+        for _ in 0..self.tries {
             let signature = self.scheme.sign(&self.signer.key, &signed)?;
             if signature.len() == self.length {
                 return Ok(self.around(attributes, &signature));
