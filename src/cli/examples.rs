@@ -71,6 +71,11 @@ pub const ALL: &[Example] = &[
         "For a web server whose root is public",
         "sealpost key publish alice@example.org --wkd public && find public -type f",
     ),
+    example(
+        "key publish",
+        "On the keyserver that others ask; the link in its mail ends it",
+        "sealpost key publish alice@example.org --keyserver",
+    ),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
     example("cert find", "See what an address's own domain publishes", "sealpost cert find mary@example.org"),
     example("cert find", "Keep it, and write to it", "sealpost cert find --import mary@example.org"),

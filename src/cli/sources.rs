@@ -26,12 +26,7 @@ impl From<SourceArgument> for Source {
 
 /// The sources to ask, in order: the one that was named, else those of the settings.
 pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<Vec<Arc<dyn Finds>>, Failure> {
-    let reach = if settings.private { Reach::Private } else { Reach::Public };
-    let proxy = settings.proxy.clone().map_or_else(proxy_of_environment, Ok)?;
-    let mut client = Client::new(reach).placing(settings.hosts.clone()).through(proxy);
-    if let Some(file) = &settings.ca_file {
-        client = client.believing(file).map_err(|error| no_context(&error))?;
-    }
+    let client = client(settings)?;
     let order = only.map_or_else(|| settings.order.clone(), |only| vec![only.into()]);
     let made = order.into_iter().map(|source| -> Result<Arc<dyn Finds>, Failure> {
         Ok(match source {
@@ -50,6 +45,17 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
             .hint(["sealpost", "cert", "find", "--help"]));
     }
     Ok(made)
+}
+
+/// What asks, by the settings.
+pub fn client(settings: &FindSettings) -> Result<Client, Failure> {
+    let reach = if settings.private { Reach::Private } else { Reach::Public };
+    let proxy = settings.proxy.clone().map_or_else(proxy_of_environment, Ok)?;
+    let client = Client::new(reach).placing(settings.hosts.clone()).through(proxy);
+    match &settings.ca_file {
+        Some(file) => client.believing(file).map_err(|error| no_context(&error)),
+        None => Ok(client),
+    }
 }
 
 /// The proxy for `https` that the environment names, as other programs have it.
@@ -91,9 +97,18 @@ pub fn kind(looked: &Looked) -> Kind {
         None if looked.tried.is_empty() => Kind::Temporary,
         None => Kind::Recipients,
         Some(error) if error.is_temporary() => Kind::Temporary,
-        Some(FindError::Http(HttpError::Tls { .. })) => Kind::Tls,
-        Some(FindError::Http(HttpError::Context(_))) => Kind::System,
+        Some(FindError::Http(error)) => http_kind(error),
         Some(_) => Kind::Protocol,
+    }
+}
+
+/// A failure of HTTP as its kind.
+pub fn http_kind(error: &HttpError) -> Kind {
+    match error {
+        HttpError::Tls { .. } => Kind::Tls,
+        HttpError::Context(_) => Kind::System,
+        error if error.is_temporary() => Kind::Temporary,
+        _ => Kind::Protocol,
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Key {
     Backup(Backup),
     /// Lock a key with another passphrase
     ChangePassphrase(ChangePassphrase),
-    /// Lay a certificate out for a web server, where other people's programs look it up
+    /// Give a certificate out where other people's programs look it up: by a web server, or a keyserver
     Publish(Publish),
 }
 
@@ -63,8 +63,16 @@ pub struct Publish {
     #[arg(value_name = "ADDRESS|FINGERPRINT")]
     pub name: String,
     /// The folder that a web server gives out as its root: a Web Key Directory is made or updated below it
-    #[arg(long, value_name = "DIR")]
-    pub wkd: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "keyserver", conflicts_with = "keyserver")]
+    pub wkd: Option<PathBuf>,
+    /// Upload to a keyserver instead: https://HOST (the API of keys.openpgp.org), hkps://HOST (HKP), else that of [find]
+    ///
+    /// Everybody can have it from there, and a keyserver may never forget it. The name decides what goes out: of an address
+    /// its user IDs alone, of a fingerprint the certificate with all its user IDs. Without a URL it is the first keyserver
+    /// of `order` in [find], else its `vks`. One that checks addresses sends a mail to each that it has not yet proven: the
+    /// certificate is found by the address once the link in it is opened.
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    pub keyserver: Option<Option<String>>,
 }
 
 /// Why a key is revoked.

@@ -3,6 +3,7 @@
 mod pinned;
 mod proxied;
 mod refreshing;
+mod uploading;
 
 use std::fs;
 
