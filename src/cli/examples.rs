@@ -57,6 +57,11 @@ pub const ALL: &[Example] = &[
         "sealpost key backup --output sealpost.backup --new-passphrase file:backup-passphrase",
     ),
     example(
+        "key backup",
+        "The keys as a text to be printed",
+        "sealpost key backup --paper --output paper.txt --passphrase file:backup-passphrase",
+    ),
+    example(
         "key import",
         "What a backup holds, on another machine",
         "sealpost --home elsewhere key import sealpost.backup --passphrase file:backup-passphrase",

@@ -16,6 +16,7 @@ mod keys;
 mod known;
 mod mention;
 mod origins;
+pub mod paper;
 mod smime_keys;
 mod upload;
 mod web;

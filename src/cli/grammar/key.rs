@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::{Export, Lock, Named, SuiteArgument};
 
@@ -24,7 +24,7 @@ pub enum Key {
     Revoke(Revoke),
     /// Make new subkeys; the old ones still open old mail
     Rotate(Rotate),
-    /// Write everything into one file under a passphrase; `key import` brings it back
+    /// Write everything into one file under a passphrase, or the keys on paper; `key import` brings it back
     Backup(Backup),
     /// Lock a key with another passphrase
     ChangePassphrase(ChangePassphrase),
@@ -37,6 +37,12 @@ pub struct Backup {
     /// Write to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Write a text to be printed and, one day, typed in again: own keys and their revocation certificates alone
+    ///
+    /// It is sealed like the file, in numbered lines, each with a check that names it if it was mistyped. Certificates of
+    /// others, config.toml and recipients.toml are left out: they can be had again. `key import` brings it back.
+    #[arg(long)]
+    pub paper: bool,
     #[command(flatten)]
     pub lock: Lock,
 }
@@ -58,12 +64,13 @@ pub struct ChangePassphrase {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("way").args(["wkd", "keyserver"]).required(true))]
 pub struct Publish {
     /// An address or a full fingerprint
     #[arg(value_name = "ADDRESS|FINGERPRINT")]
     pub name: String,
     /// The folder that a web server gives out as its root: a Web Key Directory is made or updated below it
-    #[arg(long, value_name = "DIR", required_unless_present = "keyserver", conflicts_with = "keyserver")]
+    #[arg(long, value_name = "DIR")]
     pub wkd: Option<PathBuf>,
     /// Upload to a keyserver instead: https://HOST (the API of keys.openpgp.org), hkps://HOST (HKP), else that of [find]
     ///
