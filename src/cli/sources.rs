@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArgument};
+use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArgument, progress::Progress};
 use crate::{
     config::FindSettings,
     flow::find::{self, Looked, Patience},
@@ -79,10 +79,15 @@ pub fn ask(
     settings: &FindSettings,
     only: Option<SourceArgument>,
     patience: Patience,
+    progress: &Progress,
 ) -> Result<Vec<(usize, Looked)>, Failure> {
     let sources = sources(settings, only)?;
     let mut answers = Vec::with_capacity(questions.len());
-    drive(find::ask(questions, &sources, patience, |index, looked| answers.push((index, looked))))?;
+    let tell = |index, looked| {
+        answers.push((index, looked));
+        progress.step(1);
+    };
+    drive(progress.beside(find::ask(questions, &sources, patience, tell)))?;
     Ok(answers)
 }
 

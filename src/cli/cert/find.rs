@@ -11,6 +11,7 @@ use crate::{
         failure::{Failure, RecipientReason},
         grammar::{CertFind, SourceArgument},
         printable::Printable,
+        progress::Progress,
         sources,
         voice::Voice,
     },
@@ -83,7 +84,10 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
     }
     place.warn(voice);
     if !questions.is_empty() {
-        let answers = sources::ask(questions, config.find(), arguments.source, sources::patience(config.find()))?;
+        let progress = Progress::new(voice, Some(questions.len()), "addresses");
+        let patience = sources::patience(config.find());
+        let answers = sources::ask(questions, config.find(), arguments.source, patience, &progress)?;
+        drop(progress);
         for (question, looked) in answers {
             let index = places[question];
             let finding = Finding { address: &whom[index], known: &known[index], place, judging: &judging, at };
