@@ -36,7 +36,9 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
                 Some(server) => Arc::new(Hkps::new(client.clone(), server)),
                 None => return Err(Failure::new(Kind::Config, "no keyserver of HKP is set: give hkps in [find]")),
             },
-            Source::Autocrypt => return Err(Failure::new(Kind::Config, "messages are not asked, they are imported")),
+            Source::Autocrypt | Source::Gossip => {
+                return Err(Failure::new(Kind::Config, "messages are not asked, they are imported"));
+            }
         })
     });
     let made: Vec<_> = made.collect::<Result<_, _>>()?;

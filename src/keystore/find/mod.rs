@@ -45,6 +45,8 @@ pub enum Source {
     Hkps,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
+    /// What the author of an encrypted message says of its other readers (Autocrypt Level 1, 4.3).
+    Gossip,
 }
 
 /// What is asked.
@@ -116,6 +118,7 @@ impl Source {
             Self::Vks => "vks",
             Self::Hkps => "hkps",
             Self::Autocrypt => "autocrypt",
+            Self::Gossip => "gossip",
         }
     }
 
