@@ -328,3 +328,6 @@ impl ResultJson {
         out
     }
 }
+
+#[cfg(test)]
+mod tests;
