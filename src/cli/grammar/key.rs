@@ -189,7 +189,7 @@ pub enum AlgorithmArgument {
 
 #[derive(Debug, Args)]
 pub struct KeyImport {
-    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup; - is stdin
+    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup, typed in or not; - is stdin
     #[arg(value_name = "FILE|-", required_unless_present = "from_gnupg", conflicts_with = "from_gnupg")]
     pub file: Option<PathBuf>,
     /// Take all secret keys of a GnuPG home instead: of this one, else of $GNUPGHOME, else of ~/.gnupg
