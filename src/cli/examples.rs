@@ -57,6 +57,11 @@ pub const ALL: &[Example] = &[
         "sealpost key backup --output sealpost.backup --new-passphrase file:backup-passphrase",
     ),
     example(
+        "key backup",
+        "The keys as a text to be printed",
+        "sealpost key backup --paper --output paper.txt --passphrase file:backup-passphrase",
+    ),
+    example(
         "key import",
         "What a backup holds, on another machine",
         "sealpost --home elsewhere key import sealpost.backup --passphrase file:backup-passphrase",
@@ -70,6 +75,11 @@ pub const ALL: &[Example] = &[
         "key publish",
         "For a web server whose root is public",
         "sealpost key publish alice@example.org --wkd public && find public -type f",
+    ),
+    example(
+        "key publish",
+        "On the keyserver that others ask; the link in its mail ends it",
+        "sealpost key publish alice@example.org --keyserver",
     ),
     example("cert import", "Take in a correspondent's certificate", "sealpost cert import bob.asc"),
     example("cert find", "See what an address's own domain publishes", "sealpost cert find mary@example.org"),

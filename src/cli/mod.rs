@@ -17,6 +17,7 @@ mod man;
 mod named;
 mod open;
 mod printable;
+mod progress;
 mod receipt;
 mod responders;
 mod seal;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArgument};
+use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArgument, progress::Progress};
 use crate::{
     config::FindSettings,
     flow::find::{self, Looked, Patience},
@@ -26,12 +26,7 @@ impl From<SourceArgument> for Source {
 
 /// The sources to ask, in order: the one that was named, else those of the settings.
 pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<Vec<Arc<dyn Finds>>, Failure> {
-    let reach = if settings.private { Reach::Private } else { Reach::Public };
-    let proxy = settings.proxy.clone().map_or_else(proxy_of_environment, Ok)?;
-    let mut client = Client::new(reach).placing(settings.hosts.clone()).through(proxy);
-    if let Some(file) = &settings.ca_file {
-        client = client.believing(file).map_err(|error| no_context(&error))?;
-    }
+    let client = client(settings)?;
     let order = only.map_or_else(|| settings.order.clone(), |only| vec![only.into()]);
     let made = order.into_iter().map(|source| -> Result<Arc<dyn Finds>, Failure> {
         Ok(match source {
@@ -41,7 +36,9 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
                 Some(server) => Arc::new(Hkps::new(client.clone(), server)),
                 None => return Err(Failure::new(Kind::Config, "no keyserver of HKP is set: give hkps in [find]")),
             },
-            Source::Autocrypt => return Err(Failure::new(Kind::Config, "messages are not asked, they are imported")),
+            Source::Autocrypt | Source::Gossip => {
+                return Err(Failure::new(Kind::Config, "messages are not asked, they are imported"));
+            }
         })
     });
     let made: Vec<_> = made.collect::<Result<_, _>>()?;
@@ -50,6 +47,17 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
             .hint(["sealpost", "cert", "find", "--help"]));
     }
     Ok(made)
+}
+
+/// What asks, by the settings.
+pub fn client(settings: &FindSettings) -> Result<Client, Failure> {
+    let reach = if settings.private { Reach::Private } else { Reach::Public };
+    let proxy = settings.proxy.clone().map_or_else(proxy_of_environment, Ok)?;
+    let client = Client::new(reach).placing(settings.hosts.clone()).through(proxy);
+    match &settings.ca_file {
+        Some(file) => client.believing(file).map_err(|error| no_context(&error)),
+        None => Ok(client),
+    }
 }
 
 /// The proxy for `https` that the environment names, as other programs have it.
@@ -73,10 +81,15 @@ pub fn ask(
     settings: &FindSettings,
     only: Option<SourceArgument>,
     patience: Patience,
+    progress: &Progress,
 ) -> Result<Vec<(usize, Looked)>, Failure> {
     let sources = sources(settings, only)?;
     let mut answers = Vec::with_capacity(questions.len());
-    drive(find::ask(questions, &sources, patience, |index, looked| answers.push((index, looked))))?;
+    let tell = |index, looked| {
+        answers.push((index, looked));
+        progress.step(1);
+    };
+    drive(progress.beside(find::ask(questions, &sources, patience, tell)))?;
     Ok(answers)
 }
 
@@ -91,9 +104,18 @@ pub fn kind(looked: &Looked) -> Kind {
         None if looked.tried.is_empty() => Kind::Temporary,
         None => Kind::Recipients,
         Some(error) if error.is_temporary() => Kind::Temporary,
-        Some(FindError::Http(HttpError::Tls { .. })) => Kind::Tls,
-        Some(FindError::Http(HttpError::Context(_))) => Kind::System,
+        Some(FindError::Http(error)) => http_kind(error),
         Some(_) => Kind::Protocol,
+    }
+}
+
+/// A failure of HTTP as its kind.
+pub fn http_kind(error: &HttpError) -> Kind {
+    match error {
+        HttpError::Tls { .. } => Kind::Tls,
+        HttpError::Context(_) => Kind::System,
+        error if error.is_temporary() => Kind::Temporary,
+        _ => Kind::Protocol,
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     exit::Kind,
     failure::{Failure, RecipientReason},
     receipt::AttemptJson,
+    sources::http_kind,
 };
 use crate::{
     config::{ConfigError, EditError},
@@ -16,7 +17,7 @@ use crate::{
         smime,
     },
     flow::{open::save::SaveError, send::SealFailure},
-    keystore::StoreError,
+    keystore::{StoreError, UploadError},
     mail::{ComposeError, DraftError},
     net::tls::ContextError,
     receive::ReceiveError,
@@ -133,6 +134,18 @@ impl From<StoreError> for Failure {
             StoreError::SmimeKey(error) => error.into(),
             StoreError::Merge(error) => error.into(),
         }
+    }
+}
+
+impl From<UploadError> for Failure {
+    fn from(error: UploadError) -> Self {
+        let kind = match &error {
+            _ if error.is_temporary() => Kind::Temporary,
+            UploadError::Refused { .. } => Kind::Rejected,
+            UploadError::Http(error) => http_kind(error),
+            UploadError::Broken(_) | UploadError::Other { .. } => Kind::Protocol,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

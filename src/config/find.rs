@@ -6,7 +6,10 @@ use url::{Host, Url};
 
 use super::{ConfigError, ValueError, document::Section, submission::parse_duration};
 use crate::{
-    keystore::find::{PATIENCE, Source},
+    keystore::{
+        Keyserver,
+        find::{PATIENCE, Source},
+    },
     net::Proxy,
 };
 
@@ -62,6 +65,28 @@ impl Default for FindSettings {
 }
 
 impl FindSettings {
+    /// The keyserver that one's own certificate is uploaded to, unless another is named: the first in the order, else
+    /// the one that checks addresses.
+    pub fn keyserver(&self) -> Keyserver {
+        let first = self.order.iter().find_map(|source| match source {
+            Source::Vks => Some(Keyserver::Vks(self.vks.clone())),
+            Source::Hkps => self.hkps.clone().map(Keyserver::Hkps),
+            Source::Wkd | Source::Autocrypt | Source::Gossip => None,
+        });
+        first.unwrap_or_else(|| Keyserver::Vks(self.vks.clone()))
+    }
+
+    /// Reads the URL of a keyserver: `https://` for one that checks addresses, `hkps://` for one of HKP.
+    ///
+    /// # Errors
+    /// It is neither, or has more than a host and a port.
+    pub fn parse_keyserver(text: &str) -> Result<Keyserver, ValueError> {
+        match text.strip_prefix("hkps://") {
+            Some(rest) => parse_server(&format!("https://{rest}")).map(Keyserver::Hkps),
+            None => parse_server(text).map(Keyserver::Vks),
+        }
+    }
+
     pub(super) fn from_root(root: &Section<'_>) -> Result<Self, ConfigError> {
         let standard = Self::default();
         let Some(section) = root.section("find", &KEYS)? else { return Ok(standard) };
@@ -158,6 +183,36 @@ mod tests {
         assert!(set.private && set.on_send && set.timeout == Duration::from_secs(3) && set.soon == 90);
         assert_eq!(set.hosts, HashMap::from([("openpgpkey.example.org".to_owned(), ([127, 0, 0, 1], 8443).into())]));
         assert_eq!(read("order = []").unwrap().order, []);
+    }
+
+    #[test]
+    fn a_keyserver_to_upload_to() {
+        let (vks, hkps) = ("https://keys.openpgp.org", "https://keys.example.org:8443");
+        for (order, expected) in [
+            ("[]", Keyserver::Vks(vks.to_owned())),
+            ("[\"wkd\", \"hkps\", \"vks\"]", Keyserver::Hkps(hkps.to_owned())),
+            ("[\"vks\", \"hkps\"]", Keyserver::Vks(vks.to_owned())),
+        ] {
+            assert_eq!(read(&format!("order = {order}\nhkps = \"{hkps}\"")).unwrap().keyserver(), expected);
+        }
+        assert_eq!(
+            FindSettings::parse_keyserver("hkps://Keys.example.org:8443").unwrap(),
+            Keyserver::Hkps(hkps.to_owned())
+        );
+        assert_eq!(FindSettings::parse_keyserver("https://keys.openpgp.org/").unwrap(), Keyserver::Vks(vks.to_owned()));
+        for wrong in [
+            "",
+            "keys.openpgp.org",
+            "http://keys.openpgp.org",
+            "hkp://a.example",
+            "hkps://",
+            "hkps://u:p@a.example",
+            "hkps://a.example/x",
+            "hkps://https://a.example",
+            "ldap://a.example",
+        ] {
+            assert!(FindSettings::parse_keyserver(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

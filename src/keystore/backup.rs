@@ -52,14 +52,7 @@ impl Keystore {
     /// # Errors
     /// One of them cannot be read, or a key can be read by others; a link that leads nowhere counts.
     pub fn contents(&self) -> Result<Vec<StoredFile>, StoreError> {
-        let mut files = Vec::new();
-        if self.keys.is_dir() {
-            let _lock = self.lock_keys()?;
-            for name in file_names(&self.keys)? {
-                let bytes = disk::read_private(&self.keys.join(&name))?;
-                files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
-            }
-        }
+        let mut files = self.own_contents()?;
         if self.certificates.is_dir() {
             // What was found between two readings would come back without its origin, and count as imported.
             let _lock = self.lock()?;
@@ -87,6 +80,22 @@ impl Keystore {
         if !files.is_empty() {
             let lines: String = self.noted()?.iter().map(Noted::to_string).collect();
             files.extend((!lines.is_empty()).then(|| (KNOWN.to_owned(), Zeroizing::new(lines.into_bytes()))));
+        }
+        Ok(files)
+    }
+
+    /// Of all that what nobody else has: keys, their revocation certificates, waiting requests.
+    ///
+    /// # Errors
+    /// As for [`Keystore::contents`].
+    pub fn own_contents(&self) -> Result<Vec<StoredFile>, StoreError> {
+        let mut files = Vec::new();
+        if self.keys.is_dir() {
+            let _lock = self.lock_keys()?;
+            for name in file_names(&self.keys)? {
+                let bytes = disk::read_private(&self.keys.join(&name))?;
+                files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
+            }
         }
         Ok(files)
     }

@@ -16,7 +16,9 @@ mod keys;
 mod known;
 mod mention;
 mod origins;
+pub mod paper;
 mod smime_keys;
+mod upload;
 mod web;
 mod x509;
 
@@ -29,6 +31,7 @@ pub use backup::{Piece, StoredFile, comes_first};
 pub use disk::{Lock, make_private, overwrite, write as replace, write_new, write_public};
 pub use error::StoreError;
 pub use origins::Provenance;
+pub use upload::{Keyserver, Standing, UploadError, Uploaded, upload};
 pub use web::{Published, publish};
 pub use x509::Origin;
 

@@ -160,6 +160,13 @@ pub enum HttpError {
     Deadline(String),
 }
 
+impl HttpError {
+    /// Whether another try may go better, with nothing changed: no connection, or no answer in time.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unresolved { .. } | Self::Refused { .. } | Self::Proxy { .. } | Self::Deadline(_))
+    }
+}
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}

@@ -45,15 +45,24 @@ fn each_example_of_help_does_what_it_says() {
     home.sealpost(["cert", "import", "bob.asc"]).run().expect(0);
     home.sealpost(["key", "make", "alice@example.org", "--new-passphrase", "file:pw"]).run().expect(0);
     fs::write(home.state().join("ca.pem"), ca.pem()).unwrap();
-    let publisher = Publisher::new(&ca, &["openpgpkey.example.org"]);
+    let publisher = Publisher::new(&ca, &["openpgpkey.example.org", "keys.example.org"]);
     let path = "openpgpkey.example.org/.well-known/openpgpkey/example.org/hu/k31uggh5ogpcgsysm6gdtfap3dd75pd7?l=mary";
     let mary = Home::new();
     mary.sealpost(["key", "make", "mary@example.org", "--new-passphrase", "file:pw"]).run().expect(0);
     publisher.will(path, Reply::Body(mary.sealpost(["cert", "export", "mary@example.org"]).run().expect(0).stdout));
+    let shown = home.sealpost(["key", "show", "alice@example.org", "--json"]).run().expect(0).json();
+    let told = |status: &str| {
+        let (fingerprint, status) = (&shown["key"]["fingerprint"], serde_json::json!({ "alice@example.org": status }));
+        let told = serde_json::json!({ "key_fpr": fingerprint, "token": "t", "status": status });
+        Reply::Body(told.to_string().into_bytes())
+    };
+    publisher.will("keys.example.org/vks/v1/upload", told("unpublished"));
+    publisher.will("keys.example.org/vks/v1/request-verify", told("pending"));
     let config = format!(
-        "[find]\nca_file = \"ca.pem\"\n[find.hosts]\n\"openpgpkey.example.org\" = \"127.0.0.1:{}\"\n\
+        "[find]\nvks = \"https://keys.example.org\"\nca_file = \"ca.pem\"\n[find.hosts]\n\
+         \"openpgpkey.example.org\" = \"127.0.0.1:{0}\"\n\"keys.example.org\" = \"127.0.0.1:{0}\"\n\
          [account.work]\nfrom = \"alice@example.org\"\npassphrase = \"file:pw\"\n\
-         [account.work.submission]\nhost = \"localhost\"\nports = [\"{}/starttls\"]\nca_file = \"ca.pem\"\n",
+         [account.work.submission]\nhost = \"localhost\"\nports = [\"{1}/starttls\"]\nca_file = \"ca.pem\"\n",
         publisher.port(),
         server.port()
     );

@@ -19,6 +19,7 @@ mod key;
 mod key_backup;
 mod key_gnupg;
 mod key_life;
+mod key_paper;
 mod key_smime;
 mod killed;
 mod layers;

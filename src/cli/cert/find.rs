@@ -11,6 +11,7 @@ use crate::{
         failure::{Failure, RecipientReason},
         grammar::{CertFind, SourceArgument},
         printable::Printable,
+        progress::Progress,
         sources,
         voice::Voice,
     },
@@ -83,14 +84,17 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
     }
     place.warn(voice);
     if !questions.is_empty() {
-        let answers = sources::ask(questions, config.find(), arguments.source, sources::patience(config.find()))?;
+        let progress = Progress::new(voice, Some(questions.len()), "addresses");
+        let patience = sources::patience(config.find());
+        let answers = sources::ask(questions, config.find(), arguments.source, patience, &progress)?;
+        drop(progress);
         for (question, looked) in answers {
             let index = places[question];
             let finding = Finding { address: &whom[index], known: &known[index], place, judging: &judging, at };
             results[index] = Some(finding.result(looked, arguments.import)?);
         }
     }
-    finish(results.into_iter().flatten().collect(), arguments.source, voice)
+    finish(results.into_iter().flatten().collect(), arguments.source, None, voice)
 }
 
 /// Reads addresses, each once.
@@ -163,7 +167,7 @@ impl Finding<'_> {
             let why = useless.iter().filter_map(|one| Pgp::check(one, &(), self.at).err());
             let why: Vec<_> = why.map(|reason| reason.to_string()).collect();
             failure = Some((Kind::Recipients, format!("what {source} has is not usable: {}", why.join("; "))));
-            ("unusable", shown(&useless))
+            (ResultJson::UNUSABLE, shown(&useless))
         };
         let trust = Some(trust_of(source).word());
         let result = ResultJson {
@@ -229,12 +233,20 @@ pub fn conflict(source: Source, found: &[Certificate], known: &[KnownJson]) -> S
 pub fn finish(
     results: Vec<(ResultJson, Option<(Kind, String)>)>,
     source: Option<SourceArgument>,
+    warning: Option<&str>,
     voice: Voice,
 ) -> Result<u8, Failure> {
     let (results, failures): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     if voice.json {
-        voice.object(&serde_json::json!({ "version": 1, "results": results }))?;
+        let mut told = serde_json::json!({ "version": 1, "results": results });
+        if let Some(warning) = warning {
+            told["warnings"] = serde_json::json!([{ "kind": "gossip-unread", "text": warning }]);
+        }
+        voice.object(&told)?;
     } else {
+        if let Some(warning) = warning {
+            voice.say(format_args!("warning: {}", Printable(warning)));
+        }
         let words: String = results.iter().map(ResultJson::words).collect();
         voice.data(words.as_bytes())?;
     }
@@ -256,7 +268,8 @@ pub fn finish(
     let mut failure = Failure::new(kind, text);
     for (result, (_, reason)) in failed {
         // To accept another one is to part with the one that is known; not on the word of a mere message.
-        let verb = if result.source == Some(Source::Autocrypt.word()) { "show" } else { "remove" };
+        let by_mail = [Source::Autocrypt, Source::Gossip].map(Source::word);
+        let verb = if result.source.is_some_and(|source| by_mail.contains(&source)) { "show" } else { "remove" };
         for known in result.known.iter().filter(|known| !known.pinned) {
             failure = failure.hint(["sealpost", "cert", verb, &known.fingerprint]);
         }
@@ -287,6 +300,9 @@ impl TriedJson {
 }
 
 impl ResultJson {
+    /// The status of what is of no use.
+    pub const UNUSABLE: &str = "unusable";
+
     fn new(address: &Address, status: &'static str, certificates: Vec<CertificateJson>) -> Self {
         let address = address.to_string();
         Self { address, status, source: None, trust: None, certificates, known: Vec::new(), tried: Vec::new() }
@@ -312,3 +328,6 @@ impl ResultJson {
         out
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{CertificateJson, Judging, judging};
 use crate::{
-    cli::{composition::Place, failure::Failure, input::Stdin, voice::Voice},
+    cli::{composition::Place, failure::Failure, input::Stdin, progress::Progress, voice::Voice},
     crypt::{PublicCertificate, SuiteName, open::introduced, pgp, smime},
     keystore::{Origin, Outcome},
     receive,
@@ -30,7 +30,7 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
         return tell(judged(brought, outcomes, &judging), &[], voice);
     }
     if SuiteName::of(&bytes) == SuiteName::OpenPgp {
-        return tell(openpgp(&bytes, place, at)?, &[], voice);
+        return tell(openpgp(&bytes, place, at, voice)?, &[], voice);
     }
     let smime = smime::Certificate::parse_all(&bytes)?;
     let outcomes = place.keystore.insert_all_x509(&smime, Origin::Imported)?;
@@ -52,9 +52,10 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
 }
 
 /// Stores OpenPGP certificates part by part, since they take more room than their bytes.
-fn openpgp(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Vec<CertificateJson>, Failure> {
+fn openpgp(bytes: &[u8], place: &Place, at: Timestamp, voice: Voice) -> Result<Vec<CertificateJson>, Failure> {
     let mut certificates = pgp::Certificate::parse_each(bytes)?;
     let mut imported = Vec::new();
+    let progress = Progress::new(voice, None, "certificates");
     loop {
         let part: Vec<_> = certificates.by_ref().take(PART).collect();
         if part.is_empty() {
@@ -70,6 +71,7 @@ fn openpgp(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Vec<Certificate
             place.keystore.note_imported(&certificate.fingerprint(), at)?;
             imported.push(CertificateJson { outcome: Some(outcome.word()), ..shown });
         }
+        progress.step(part.len());
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
         failure::{Failure, RecipientReason},
         grammar::CertRefresh,
         printable::Printable,
+        progress::Progress,
         sources,
         voice::Voice,
     },
@@ -75,12 +76,17 @@ pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) 
         let sources = sources::sources(config.find(), arguments.source)?;
         let questions = targets.iter().map(Target::question).collect();
         let mut lost = None;
-        let tell = |index: usize, looked: Looked| match targets[index].result(looked, place, at) {
-            Ok(result) => results[index] = Some(result),
-            // Told once all are asked: what others have is stored all the same.
-            Err(failure) => lost = lost.take().or(Some(failure)),
+        let progress = Progress::new(voice, Some(targets.len()), "certificates");
+        let tell = |index: usize, looked: Looked| {
+            match targets[index].result(looked, place, at) {
+                Ok(result) => results[index] = Some(result),
+                // Told once all are asked: what others have is stored all the same.
+                Err(failure) => lost = lost.take().or(Some(failure)),
+            }
+            progress.step(1);
         };
-        drive(find::ask(questions, &sources, sources::patience(config.find()), tell))?;
+        let asked = find::ask(questions, &sources, sources::patience(config.find()), tell);
+        drive(progress.beside(asked))?;
         if let Some(failure) = lost {
             return Err(failure);
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::{Export, Lock, Named, SuiteArgument};
 
@@ -24,11 +24,11 @@ pub enum Key {
     Revoke(Revoke),
     /// Make new subkeys; the old ones still open old mail
     Rotate(Rotate),
-    /// Write everything into one file under a passphrase; `key import` brings it back
+    /// Write everything into one file under a passphrase, or the keys on paper; `key import` brings it back
     Backup(Backup),
     /// Lock a key with another passphrase
     ChangePassphrase(ChangePassphrase),
-    /// Lay a certificate out for a web server, where other people's programs look it up
+    /// Give a certificate out where other people's programs look it up: by a web server, or a keyserver
     Publish(Publish),
 }
 
@@ -37,6 +37,12 @@ pub struct Backup {
     /// Write to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Write a text to be printed and, one day, typed in again: own keys and their revocation certificates alone
+    ///
+    /// It is sealed like the file, in numbered lines, each with a check that names it if it was mistyped. Certificates of
+    /// others, config.toml and recipients.toml are left out: they can be had again. `key import` brings it back.
+    #[arg(long)]
+    pub paper: bool,
     #[command(flatten)]
     pub lock: Lock,
 }
@@ -58,13 +64,22 @@ pub struct ChangePassphrase {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("way").args(["wkd", "keyserver"]).required(true))]
 pub struct Publish {
     /// An address or a full fingerprint
     #[arg(value_name = "ADDRESS|FINGERPRINT")]
     pub name: String,
     /// The folder that a web server gives out as its root: a Web Key Directory is made or updated below it
     #[arg(long, value_name = "DIR")]
-    pub wkd: PathBuf,
+    pub wkd: Option<PathBuf>,
+    /// Upload to a keyserver instead: https://HOST (the API of keys.openpgp.org), hkps://HOST (HKP), else that of [find]
+    ///
+    /// Everybody can have it from there, and a keyserver may never forget it. The name decides what goes out: of an address
+    /// its user IDs alone, of a fingerprint the certificate with all its user IDs. Without a URL it is the first keyserver
+    /// of `order` in [find], else its `vks`. One that checks addresses sends a mail to each that it has not yet proven: the
+    /// certificate is found by the address once the link in it is opened.
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    pub keyserver: Option<Option<String>>,
 }
 
 /// Why a key is revoked.
@@ -174,7 +189,7 @@ pub enum AlgorithmArgument {
 
 #[derive(Debug, Args)]
 pub struct KeyImport {
-    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup; - is stdin
+    /// OpenPGP, PKCS#12, PKCS#8 or PEM, the certificate that a key waits for, or a backup, typed in or not; - is stdin
     #[arg(value_name = "FILE|-", required_unless_present = "from_gnupg", conflicts_with = "from_gnupg")]
     pub file: Option<PathBuf>,
     /// Take all secret keys of a GnuPG home instead: of this one, else of $GNUPGHOME, else of ~/.gnupg

@@ -24,8 +24,10 @@ use crate::{
         voice::Voice,
     },
     crypt::{SuiteName, pgp},
+    keystore::paper,
     secret::{SecretError, Source},
 };
+use restore::Form;
 
 pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let lock = &arguments.lock;
@@ -38,7 +40,15 @@ pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) ->
 fn from_file(file: &Path, lock: &Lock, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let bytes = Stdin::default().file(file, "the key")?;
     if pgp::is_sealed_file(&bytes) {
-        return restore::run(&bytes, file, lock, place, at, voice);
+        return restore::run(&bytes, Form::File, file, lock, place, at, voice);
+    }
+    if let Some(text) = str::from_utf8(&bytes).ok().filter(|text| paper::is_paper(text)) {
+        let sealed = paper::read(text).map_err(|error| {
+            let shown = file.display().to_string();
+            Failure::new(Kind::Malformed, format!("the paper backup in {shown} is not restored: {error}"))
+                .hint(["sealpost", "key", "import", &shown])
+        })?;
+        return restore::run(&sealed, Form::Paper, file, lock, place, at, voice);
     }
     match SuiteName::of(&bytes) {
         SuiteName::OpenPgp => openpgp::run(&bytes, file, lock, place, at, voice),

@@ -34,7 +34,7 @@ pub fn run(verb: Key, global: &Global, at: Timestamp, voice: Voice) -> Result<u8
         Key::Export(arguments) => export::run(&arguments, &place, at, voice),
         Key::Extend(arguments) => extend::run(&arguments, global, &place, at, voice),
         Key::Revoke(arguments) => revoke::run(&arguments, global, &place, at, voice),
-        Key::Backup(arguments) => backup::run(&arguments, &place, voice),
+        Key::Backup(arguments) => backup::run(&arguments, &place, at, voice),
         Key::ChangePassphrase(arguments) => passphrase::run(&arguments, global, &place, at, voice),
         Key::Publish(arguments) => publish::run(&arguments, &place, at, voice),
         Key::Rotate(arguments) => rotate::run(&arguments, global, &place, at, voice),

@@ -1,38 +1,75 @@
-//! `sealpost key publish`: a Web Key Directory for any web server.
+//! `sealpost key publish`: a Web Key Directory for any web server, or an upload to a keyserver.
+
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
     cli::{
-        composition::Place, exit::Kind, failure::Failure, grammar::Publish, named, named::AnyKey, printable::Printable,
+        composition::{Place, drive},
+        exit::Kind,
+        failure::Failure,
+        grammar::Publish,
+        named,
+        named::AnyKey,
+        printable::Printable,
+        sources,
         voice::Voice,
     },
-    keystore,
+    config::FindSettings,
+    crypt::pgp::{Certificate, Key},
+    keystore::{self, Standing, UploadError, Uploaded},
     mail::Address,
 };
 
 pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let AnyKey::OpenPgp(key) = named::key_named(&arguments.name, place, at)? else {
-        let text = format!("the key of {} is for S/MIME: a Web Key Directory is for OpenPGP", arguments.name);
-        return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "cert", "export", &arguments.name]));
+    let name = &arguments.name;
+    let way = if arguments.wkd.is_some() { "a Web Key Directory is" } else { "keyservers are" };
+    let key = match named::key_named(name, place, at)? {
+        AnyKey::OpenPgp(key) => key,
+        AnyKey::Smime(_) => {
+            let text = format!(
+                "the key of {name} is for S/MIME: {way} for OpenPGP; give people its certificate, or a message that it \
+                 signed, which brings it"
+            );
+            return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "cert", "export", name]));
+        }
+        AnyKey::Waiting(_) => {
+            let text = format!("the key of {name} is for S/MIME, and waits for its certificate: {way} for OpenPGP");
+            return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "key", "show", name]));
+        }
     };
-    let named = key.addresses(at);
-    let addresses = match Address::parse(&arguments.name) {
-        Ok(address) => vec![address],
-        Err(_) => named,
-    };
-    if addresses.is_empty() {
-        let text = format!("certificate {} names no address to publish it for", key.fingerprint());
-        return Err(Failure::new(Kind::Malformed, text));
-    }
     let certificate = match place.keystore.certificate(&key.fingerprint())? {
         Some(stored) => key.certificate().merge(stored)?,
         None => key.certificate(),
     };
+    let named = Address::parse(name).ok();
+    match &arguments.wkd {
+        Some(folder) => lay_out(folder, &key, &certificate, named, at, voice),
+        None => {
+            let url = arguments.keyserver.as_ref().and_then(Option::as_deref);
+            upload(url, name, &key, certificate, named, place, at, voice)
+        }
+    }
+}
+
+fn lay_out(
+    folder: &Path,
+    key: &Key,
+    certificate: &Certificate,
+    named: Option<Address>,
+    at: Timestamp,
+    voice: Voice,
+) -> Result<u8, Failure> {
+    let addresses = named.map_or_else(|| key.addresses(at), |address| vec![address]);
+    if addresses.is_empty() {
+        let text = format!("certificate {} names no address to publish it for", key.fingerprint());
+        return Err(Failure::new(Kind::Malformed, text));
+    }
     let mut all = Vec::new();
     for address in &addresses {
-        let published = keystore::publish(&arguments.wkd, &certificate, address)?;
+        let published = keystore::publish(folder, certificate, address)?;
         let files = published.files.map(|file| file.display().to_string());
         for (file, url) in files.iter().zip(&published.urls) {
             voice.say(format_args!("wrote {} for {}", Printable(file), Printable(url)));
@@ -41,11 +78,118 @@ pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> R
     }
     voice.say(format_args!(
         "let a web server give out {} as its root over https, under one of the two names",
-        Printable(&arguments.wkd.display().to_string())
+        Printable(&folder.display().to_string())
     ));
     if voice.json {
         let fingerprint = key.fingerprint().to_string();
         voice.object(&json!({ "version": 1, "fingerprint": fingerprint, "published": all }))?;
     }
     Ok(0)
+}
+
+#[allow(clippy::too_many_arguments, reason = "what is asked for, what goes out, and where all lies")]
+fn upload(
+    url: Option<&str>,
+    name: &str,
+    key: &Key,
+    certificate: Certificate,
+    named: Option<Address>,
+    place: &Place,
+    at: Timestamp,
+    voice: Voice,
+) -> Result<u8, Failure> {
+    let config = place.config()?;
+    let settings = config.find();
+    let server = match url {
+        None => settings.keyserver(),
+        Some(url) => FindSettings::parse_keyserver(url).map_err(|_| {
+            // What should be a URL may hold a password.
+            let text = "--keyserver is neither https://HOST[:PORT] nor, for HKP, hkps://HOST[:PORT]";
+            Failure::new(Kind::Usage, text).hint(["sealpost", "key", "publish", "--help"])
+        })?,
+    };
+    let (addresses, certificate) = match named {
+        Some(address) => (vec![address.clone()], certificate.limited_to(&address)),
+        None => (key.addresses(at), certificate),
+    };
+    let client = sources::client(settings)?;
+    let locale = locale();
+    let sent = keystore::upload(&client, &server, &certificate, &addresses, &locale, settings.timeout);
+    let failed = |error: UploadError, what: &str| {
+        let failure = Failure::from(error);
+        Failure { text: format!("{what}: {}", failure.text), ..failure }.hint(["sealpost", "cert", "export", name])
+    };
+    let uploaded = drive(sent)?
+        .map_err(|error| failed(error, &format!("certificate {} was not uploaded for {name}", key.fingerprint())))?;
+    let Uploaded { standings, unasked } = uploaded;
+    voice.say(format_args!("uploaded certificate {} to {}", key.fingerprint(), Printable(server.url())));
+    for (address, standing) in &standings {
+        voice.say(format_args!("  {}: {}", Printable(&address.to_string()), words(*standing)));
+    }
+    if voice.json {
+        let addresses =
+            standings.iter().map(|(address, standing)| json!({ "address": address.to_string(), "status": standing }));
+        let addresses: Vec<_> = addresses.collect();
+        voice.object(&json!({
+            "version": 1, "fingerprint": key.fingerprint().to_string(), "source": server.source(),
+            "keyserver": server.url(), "addresses": addresses,
+        }))?;
+    }
+    match unasked {
+        Some(error) => Err(failed(error, &format!("the mail that proves {name} was not asked for"))),
+        None => Ok(0),
+    }
+}
+
+/// What a standing means to the owner.
+fn words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Unpublished => "unpublished: the certificate is not found by the address",
+        Standing::Published => "published: the certificate is found by the address",
+        Standing::Revoked => "revoked: whoever asks for the fingerprint is told so",
+        Standing::Pending => {
+            "pending: the keyserver has sent a mail there; open the link in it, and the certificate is found by the address"
+        }
+        Standing::Uploaded => "uploaded: the keyserver checks no addresses",
+        Standing::Unknown => "unknown: the keyserver says nothing of the address",
+    }
+}
+
+/// The language of the keyserver's mail, which its reader is to understand: that of the environment.
+fn locale() -> String {
+    let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    locale_of(set.as_deref().unwrap_or_default())
+}
+
+fn locale_of(set: &str) -> String {
+    let name = set.split(['.', '@']).next().unwrap_or_default();
+    let (language, country) = name.split_once('_').unwrap_or((name, ""));
+    let letters = |text: &str, lengths: &[usize]| {
+        lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+    };
+    let good = letters(language, &[2, 3]) && (letters(country, &[2]) || country.is_empty());
+    if good { name.to_owned() } else { "en_US".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locale_of;
+
+    #[test]
+    fn the_mail_is_in_the_language_of_the_environment() {
+        for (set, told) in [
+            ("de_DE.UTF-8", "de_DE"),
+            ("ca_ES@valencia", "ca_ES"),
+            ("eo", "eo"),
+            ("", "en_US"),
+            ("C.UTF-8", "en_US"),
+            ("POSIX", "en_US"),
+            ("../x", "en_US"),
+            ("de_DE_x", "en_US"),
+        ] {
+            assert_eq!(locale_of(set), told, "{set}");
+        }
+    }
 }

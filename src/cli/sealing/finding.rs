@@ -9,6 +9,7 @@ use crate::{
         cert::{Finding, Judging, known_for},
         composition::Place,
         failure::Failure,
+        progress::Progress,
         receipt::WarningJson,
         responders, sources,
     },
@@ -59,7 +60,7 @@ pub fn find_missing(
     }
     let patience = Patience { each: settings.timeout, all: Some(PATIENCE) };
     let questions = whom.iter().map(|(address, _)| Question { address: (*address).clone(), known: None }).collect();
-    let answers = sources::ask(questions, settings, None, patience)?;
+    let answers = sources::ask(questions, settings, None, patience, &Progress::none())?;
 
     let judging = Judging::new(place, at)?;
     let mut looking = Looking::default();

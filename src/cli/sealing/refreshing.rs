@@ -12,6 +12,7 @@ use crate::{
         composition::Place,
         exit::Kind,
         failure::{Failure, RecipientReason},
+        progress::Progress,
         receipt::WarningJson,
         responders, sources,
     },
@@ -54,7 +55,8 @@ pub fn refresh(
         return Ok(Vec::new());
     }
     let patience = Patience { each: settings.timeout, all: Some(PATIENCE) };
-    let answers = sources::ask(targets.iter().map(Target::question).collect(), settings, None, patience)?;
+    let answers =
+        sources::ask(targets.iter().map(Target::question).collect(), settings, None, patience, &Progress::none())?;
 
     let (mut warnings, mut conflicts, mut hints) = (Vec::new(), Vec::new(), Vec::new());
     for (index, looked) in answers {

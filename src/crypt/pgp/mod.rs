@@ -27,7 +27,7 @@ pub use key::{Key, KeyError, Profile, Signer, SignerError};
 pub use life::{ChangeError, Reason, Revocation};
 pub use lock::UnlockError;
 pub use read::{Decrypted, Layers, Reader, recipients_of};
-pub use sealed_file::{FileError, is_sealed_file, open_file, seal_file};
+pub use sealed_file::{FileError, Packing, is_sealed_file, open_file, seal_file};
 
 /// The suite.
 #[derive(Clone, Copy, Debug)]

@@ -18,8 +18,8 @@ use openpgp::{
         Parse,
         stream::{DecryptionHelper, DecryptorBuilder, MessageLayer, MessageStructure, VerificationHelper},
     },
-    serialize::stream::{Encryptor, LiteralWriter, Message},
-    types::{DataFormat, SymmetricAlgorithm},
+    serialize::stream::{Compressor, Encryptor, LiteralWriter, Message},
+    types::{CompressionAlgorithm, CompressionLevel, DataFormat, SymmetricAlgorithm},
 };
 
 use crate::crypt::collect::{Content, collect};
@@ -47,17 +47,35 @@ pub enum FileError {
 /// Above 1 GiB, 2 to the 20th KiB, Argon2 is refused.
 const MOST_MEMORY: u8 = 20;
 
+/// Whether a file is made smaller first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// It stays as it is.
+    Plain,
+    /// Its length then tells a little of what it holds.
+    Deflated,
+}
+
 /// Encrypts a file under a passphrase.
 ///
 /// # Errors
 /// [`KeyError::Library`].
-pub fn seal_file(name: &str, bytes: &[u8], passphrase: &Zeroizing<String>) -> Result<Vec<u8>, KeyError> {
+pub fn seal_file(
+    name: &str,
+    bytes: &[u8],
+    passphrase: &Zeroizing<String>,
+    packing: Packing,
+) -> Result<Vec<u8>, KeyError> {
     let mut sealed = Vec::with_capacity(bytes.len() + 1024);
     let mut write = || -> openpgp::Result<()> {
         let password = Password::from(passphrase.as_str());
         let message = Message::new(&mut sealed);
-        let message =
+        let mut message =
             Encryptor::with_passwords(message, Some(password)).symmetric_algo(SymmetricAlgorithm::AES256).build()?;
+        if packing == Packing::Deflated {
+            message =
+                Compressor::new(message).algo(CompressionAlgorithm::Zlib).level(CompressionLevel::best()).build()?;
+        }
         let mut message = LiteralWriter::new(message).format(DataFormat::Binary).filename(name)?.build()?;
         message.write_all(bytes)?;
         message.finalize()
@@ -172,7 +190,11 @@ mod tests {
     #[test]
     fn a_file_opens_with_its_passphrase_and_whole_only() {
         let bytes: Vec<u8> = (0..200_000u32).flat_map(u32::to_be_bytes).collect();
-        let sealed = seal_file("file", &bytes, &secret("correct horse")).unwrap();
+        let small = seal_file("file", &bytes, &secret("correct horse"), Packing::Deflated).unwrap();
+        assert_eq!(*open_file(&small, &secret("correct horse"), 1 << 20, at()).unwrap(), bytes);
+        assert_eq!(open_file(&small, &secret("correct horse"), 1000, at()), Err(FileError::TooLarge(1000)));
+        let sealed = seal_file("file", &bytes, &secret("correct horse"), Packing::Plain).unwrap();
+        assert!(small.len() < sealed.len());
         assert!(is_sealed_file(&sealed));
         assert_eq!(*open_file(&sealed, &secret("correct horse"), 1 << 20, at()).unwrap(), bytes);
         assert_eq!(open_file(&sealed, &secret("correct horse"), 1000, at()), Err(FileError::TooLarge(1000)));

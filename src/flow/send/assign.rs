@@ -117,15 +117,17 @@ pub fn trust_of(source: Source) -> Trust {
         Source::Wkd => Trust::Found,
         Source::Vks | Source::Hkps => Trust::Keyserver,
         Source::Autocrypt => Trust::Candidate,
+        Source::Gossip => Trust::Gossip,
     }
 }
 
 /// How well an OpenPGP certificate of the store is known for an address: the best of how it came; what was never found
-/// was imported, and what was found for other addresses alone is known for this one as little as can be.
+/// was imported, and what was found for other addresses alone is known for this one no better than by a keyserver.
 pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
+    let trust = |one: &Provenance| one.source.map_or(Trust::Imported, trust_of);
     let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
-    let otherwise = if origins.is_empty() { Trust::Imported } else { Trust::Keyserver };
-    of_address.map(|one| one.source.map_or(Trust::Imported, trust_of)).max().unwrap_or(otherwise)
+    let otherwise = || origins.iter().map(trust).max().map_or(Trust::Imported, |best| best.min(Trust::Keyserver));
+    of_address.map(trust).max().unwrap_or_else(otherwise)
 }
 
 impl Addressee {

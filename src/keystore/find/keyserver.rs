@@ -67,6 +67,6 @@ impl Finds for Hkps {
 }
 
 /// The host as it stands in the settings, for words.
-fn host(base: &str) -> &str {
+pub(in crate::keystore) fn host(base: &str) -> &str {
     base.trim_start_matches("https://")
 }

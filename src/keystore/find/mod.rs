@@ -20,11 +20,12 @@ use crate::{
     net::http::{Client, HttpError, Limits, Request},
 };
 
+pub(in crate::keystore) use keyserver::host;
 pub use keyserver::{Hkps, Vks};
 pub use wkd::Wkd;
 
 /// The largest answer, in bytes.
-const LARGEST: usize = 1 << 20;
+pub(in crate::keystore) const LARGEST: usize = 1 << 20;
 
 /// The most certificates in one answer.
 const MOST: usize = 16;
@@ -44,6 +45,8 @@ pub enum Source {
     Hkps,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
+    /// What the author of an encrypted message says of its other readers (Autocrypt Level 1, 4.3).
+    Gossip,
 }
 
 /// What is asked.
@@ -115,6 +118,7 @@ impl Source {
             Self::Vks => "vks",
             Self::Hkps => "hkps",
             Self::Autocrypt => "autocrypt",
+            Self::Gossip => "gossip",
         }
     }
 
@@ -139,19 +143,16 @@ impl FindError {
     /// Whether another try may go better, with nothing changed: no connection, no answer in time, a failing server.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Http(error) => {
-                matches!(
-                    error,
-                    HttpError::Unresolved { .. }
-                        | HttpError::Refused { .. }
-                        | HttpError::Proxy { .. }
-                        | HttpError::Deadline(_)
-                )
-            }
-            Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
+            Self::Http(error) => error.is_temporary(),
+            Self::Status { status, .. } => status_is_temporary(*status),
             _ => false,
         }
     }
+}
+
+/// Whether a status of HTTP says that another try may go better.
+pub(in crate::keystore) fn status_is_temporary(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..)
 }
 
 /// Asks for one URL, and gives what of the answer was asked for.
@@ -194,7 +195,7 @@ impl Question {
 }
 
 /// A text in a URL's path or query (RFC 3986, 2.1): all but the unreserved characters is written as its octets.
-fn escaped(text: &str) -> String {
+pub(in crate::keystore) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

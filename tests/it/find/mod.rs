@@ -1,8 +1,10 @@
 //! `sealpost cert find`: Web Key Directories and keyservers on loopback, honest ones and others.
 
 mod pinned;
+mod progress;
 mod proxied;
 mod refreshing;
+mod uploading;
 
 use std::fs;
 

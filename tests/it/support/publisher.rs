@@ -26,6 +26,8 @@ pub enum Reply {
     Body(Vec<u8>),
     /// This status and nothing else.
     Status(u16),
+    /// This status with these words.
+    Says(u16, String),
     /// A redirect.
     Redirect(String),
     /// So many octets.
@@ -62,6 +64,13 @@ impl Publisher {
         self.server.port()
     }
 
+    /// What was posted, in order.
+    pub fn posted(&self) -> Vec<String> {
+        let records = self.server.records();
+        let posts = records.iter().map(|record| record.secured_text()).filter(|text| text.starts_with("POST "));
+        posts.filter_map(|text| text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())).collect()
+    }
+
     /// How often it was asked.
     pub fn asked(&self) -> usize {
         self.server.records().len()
@@ -79,6 +88,7 @@ impl Reply {
         match self {
             Self::Body(body) => conversation.say(&[head(200, body.len()).as_bytes(), body].concat()),
             Self::Status(status) => conversation.say(head(*status, 0).as_bytes()),
+            Self::Says(status, words) => conversation.say((head(*status, words.len()) + words).as_bytes()),
             Self::Redirect(to) => conversation
                 .say(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes()),
             Self::Flood(total) => {
@@ -96,18 +106,22 @@ impl Reply {
     }
 }
 
-/// Host and target of a request.
+/// Host and target of a request, once all of it is read.
 fn request(conversation: &mut Conversation) -> io::Result<(String, String)> {
-    let (mut host, mut target) = (String::new(), String::new());
+    let (mut host, mut target, mut length) = (String::new(), String::new(), 0);
     loop {
         let line = conversation.line()?;
         if line.is_empty() {
+            conversation.bytes(length)?;
             return Ok((host, target));
+        }
+        if let Some(named) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+            length = named.parse().unwrap();
         }
         if let Some(named) = line.to_ascii_lowercase().strip_prefix("host: ") {
             host = named.to_owned();
         }
-        if let Some(rest) = line.strip_prefix("GET ") {
+        if let Some(rest) = line.strip_prefix("GET ").or_else(|| line.strip_prefix("POST ")) {
             target = rest.trim_end_matches(" HTTP/1.1").to_owned();
         }
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::smime::keep_certificates;
 use crate::{
     cli::{
         composition::Place,
@@ -32,7 +33,24 @@ struct Restored<'a> {
     outcome: &'static str,
 }
 
-pub fn run(bytes: &[u8], file: &Path, lock: &Lock, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+/// How a backup was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// With everything.
+    File,
+    /// With keys alone.
+    Paper,
+}
+
+pub fn run(
+    bytes: &[u8],
+    form: Form,
+    file: &Path,
+    lock: &Lock,
+    place: &Place,
+    at: Timestamp,
+    voice: Voice,
+) -> Result<u8, Failure> {
     if lock.new_passphrase.is_some() {
         let text = "--new-passphrase does not go with a backup: its keys stay locked as they were";
         return Err(Failure::new(Kind::Usage, text));
@@ -46,7 +64,7 @@ pub fn run(bytes: &[u8], file: &Path, lock: &Lock, place: &Place, at: Timestamp,
     files.sort_by_key(|(name, _)| !comes_first(name));
     let mut restored = Vec::new();
     for (name, bytes) in &files {
-        restored.push(Restored { file: name, outcome: restore(name, bytes, place)? });
+        restored.push(Restored { file: name, outcome: restore(name, bytes, form, place)? });
     }
     place.warn(voice);
     for one in &restored {
@@ -72,12 +90,18 @@ pub fn run(bytes: &[u8], file: &Path, lock: &Lock, place: &Place, at: Timestamp,
     }
 }
 
-fn restore(name: &str, bytes: &[u8], place: &Place) -> Result<&'static str, Failure> {
+fn restore(name: &str, bytes: &[u8], form: Form, place: &Place) -> Result<&'static str, Failure> {
     let outcome = match name {
         CONFIG => settings(&place.home.config, bytes)?,
         RECIPIENTS => settings(&place.home.recipients, bytes)?,
         _ => match Piece::read(name, bytes) {
-            Some(piece) => place.keystore.restore(&piece)?,
+            Some(piece) => {
+                let outcome = place.keystore.restore(&piece)?;
+                if form == Form::Paper && outcome.is_some() {
+                    own_certificates(&piece, place)?;
+                }
+                outcome
+            }
             None => return Ok("unreadable"),
         },
     };
@@ -87,6 +111,16 @@ fn restore(name: &str, bytes: &[u8], place: &Place) -> Result<&'static str, Fail
         Some(Outcome::Unchanged) => "unchanged",
         None => "differs",
     })
+}
+
+/// What of a key goes to the certificates was left out on paper, since the key has it.
+fn own_certificates(piece: &Piece, place: &Place) -> Result<(), Failure> {
+    match piece {
+        Piece::Key(key) => place.keystore.insert(&key.certificate()).map(drop)?,
+        Piece::SmimeKey(key) => keep_certificates(key, place)?,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Settings are written where there are none.

@@ -98,7 +98,7 @@ fn answer(bytes: &[u8], file: &Path, place: &Place, at: Timestamp, voice: Voice)
 }
 
 /// One's own certificate, to encrypt to, and those of the authorities that came with it.
-fn keep_certificates(key: &Key, place: &Place) -> Result<(), Failure> {
+pub fn keep_certificates(key: &Key, place: &Place) -> Result<(), Failure> {
     let authorities = key.chain().iter().filter(|one| one.is_authority());
     for certificate in key.certificate().into_iter().chain(authorities) {
         let _: Outcome = place.keystore.insert_x509(certificate, Origin::Imported)?;

@@ -87,10 +87,10 @@ fn what_is_not_usable_is_passed_over_and_what_is_not_wanted_is_not_used() {
 
 #[test]
 fn what_is_known_too_little_is_refused_with_its_level() {
-    use Trust::{Candidate as Came, Found, Given, Imported, Pinned};
+    use Trust::{Candidate as Came, Found, Given, Gossip, Imported, Keyserver, Pinned};
     let bob = Address::parse("bob@example.test").unwrap();
     for (index, lowest) in Trust::SETTINGS.into_iter().enumerate() {
-        for known in [Came, Imported, Found, Given, Pinned] {
+        for known in [Gossip, Keyserver, Came, Imported, Found, Given, Pinned] {
             let chosen = |candidates| {
                 choose(&bob, candidates, &Nobody, Terms { only: None, lowest: Some(lowest) }, at()).map(|_| ())
             };
@@ -109,8 +109,17 @@ fn what_is_known_too_little_is_refused_with_its_level() {
         }
         assert_eq!(Trust::parse(lowest.word()), Some(Trust::SETTINGS[index]));
     }
-    assert!(Came < Imported && Imported < Found && Found < Given && Given < Pinned);
-    assert_eq!((Trust::parse("given"), Trust::parse("Pinned")), (None, None));
+    assert!(
+        Gossip < Keyserver
+            && Keyserver < Came
+            && Came < Imported
+            && Imported < Found
+            && Found < Given
+            && Given < Pinned
+    );
+    for word in ["given", "gossip", "Pinned"] {
+        assert_eq!(Trust::parse(word), None);
+    }
     let by_itself = |candidates| choose(&bob, candidates, &Nobody, Terms::default(), at()).is_ok();
     assert!(!by_itself(Candidates { openpgp: vec![openpgp(Came)], ..Candidates::default() }));
     assert!(by_itself(Candidates { openpgp: vec![openpgp(Imported)], ..Candidates::default() }));
@@ -124,26 +133,27 @@ fn another(trust: Trust) -> Candidate<Pgp> {
 
 #[test]
 fn two_owners_are_a_conflict_at_every_pair_of_levels_but_where_the_user_chose_or_one_is_known_worse() {
-    use Trust::{Candidate as Came, Found, Given, Imported, Pinned};
+    use Trust::{Candidate as Came, Found, Given, Gossip, Imported, Keyserver, Pinned};
     let bob = Address::parse("bob@example.test").unwrap();
-    let chosen = |candidates| choose(&bob, candidates, &Nobody, Terms { only: None, lowest: Some(Came) }, at());
-    for (one, other, conflict) in [
-        (Came, Came, true),
-        (Came, Imported, false),
-        (Came, Found, false),
-        (Came, Given, false),
-        (Came, Pinned, false),
-        (Imported, Imported, true),
-        (Imported, Found, true),
-        (Imported, Given, false),
-        (Imported, Pinned, false),
-        (Found, Found, true),
-        (Found, Given, false),
-        (Found, Pinned, false),
-        (Given, Given, false),
-        (Given, Pinned, false),
-        (Pinned, Pinned, false),
-    ] {
+    let chosen = |candidates| choose(&bob, candidates, &Nobody, Terms { only: None, lowest: Some(Gossip) }, at());
+    // One by a row, the other by a column of the same order: whether the two stop.
+    let table = [
+        (Gossip, "yes no no no no no no"),
+        (Keyserver, "no yes no no no no no"),
+        (Came, "no no yes no no no no"),
+        (Imported, "no no no yes yes no no"),
+        (Found, "no no no yes yes no no"),
+        (Given, "no no no no no no no"),
+        (Pinned, "no no no no no no no"),
+    ];
+    let levels = table.map(|(level, _)| level);
+    let pairs = table.into_iter().flat_map(|(one, row)| {
+        let stops = row.split(' ').map(|cell| cell == "yes");
+        levels.into_iter().zip(stops).map(move |(other, stops)| (one, other, stops))
+    });
+    let pairs: Vec<_> = pairs.collect();
+    assert_eq!(pairs.len(), levels.len() * levels.len());
+    for (one, other, conflict) in pairs {
         for (bobs, others) in [(one, other), (other, one)] {
             let (mine, theirs) = (openpgp(bobs), another(others));
             let both = [&mine, &theirs].map(|one| one.certificate.fingerprint());
