@@ -1,10 +1,8 @@
 //! The last look at finished wire bytes, as far as it is the same for every suite: their lines (RFC 5321, 4.5.3.1.6;
 //! RFC 5322, 2.1.1), their header, and what must not stand in it. Everything doubtful is an error.
 
-use std::thread;
-
 use super::{
-    relay,
+    relay::{WORTHWHILE, both},
     wire::{DIGITS, FULL_LINE, is_digit},
 };
 use crate::mail::Address;
@@ -94,18 +92,12 @@ pub(in crate::crypt) fn each_line(
 /// Which pieces are full lines of base64 without padding and nothing else. Of many, two threads look at half each.
 fn full_lines(pieces: &[Vec<u8>]) -> Vec<bool> {
     let look = |pieces: &[Vec<u8>]| -> Vec<bool> { pieces.iter().map(|piece| is_full_lines(piece)).collect() };
-    if pieces.iter().map(Vec::len).sum::<usize>() < relay::WORTHWHILE {
+    if pieces.iter().map(Vec::len).sum::<usize>() < WORTHWHILE {
         return look(pieces);
     }
     let (some, others) = pieces.split_at(pieces.len() / 2);
-    thread::scope(|scope| {
-        let others = scope.spawn(|| look(others));
-        let mut all = look(some);
-        // One that could not be looked at is read line by line.
-        all.extend(others.join().unwrap_or_default());
-        all.resize(pieces.len(), false);
-        all
-    })
+    let (some, others) = both(|| look(some), || look(others));
+    [some, others].concat()
 }
 
 /// Without a branch for each byte: this runs over the whole message.

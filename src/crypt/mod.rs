@@ -17,11 +17,12 @@ mod trust;
 mod unusable;
 mod wire;
 
-use std::{fmt, io, thread};
+use std::{fmt, io};
 
 use jiff::Timestamp;
 use zeroize::{Zeroize, Zeroizing};
 
+use self::relay::{WORTHWHILE, both};
 use crate::ffi;
 use crate::mail::{Address, Envelope, Field, Payload};
 
@@ -208,15 +209,12 @@ impl PayloadUse<'_> {
         see: &mut (dyn FnMut(&[u8]) -> io::Result<()> + Send),
     ) -> io::Result<()> {
         self.write_each(&mut |bytes| {
-            if bytes.len() < relay::WORTHWHILE {
+            if bytes.len() < WORTHWHILE {
                 see(bytes)?;
                 return sink.write_all(bytes);
             }
-            thread::scope(|scope| {
-                let seen = scope.spawn(|| see(bytes));
-                sink.write_all(bytes)?;
-                seen.join().map_err(|_| io::Error::other("a thread ended early"))?
-            })
+            let (seen, written) = both(|| see(bytes), || sink.write_all(bytes));
+            written.and(seen)
         })
     }
 

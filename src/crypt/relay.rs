@@ -1,7 +1,8 @@
-//! Two halves of a long work side by side: what one writes, a second thread hands to the sink of the other.
+//! Two halves of a long work side by side, in two threads.
 
 use std::{
     io::{self, Write},
+    panic::resume_unwind,
     sync::{
         Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -20,8 +21,18 @@ const BUFFER: usize = 256 << 10;
 /// How many buffers are on their way, so that neither half waits for each one of the other.
 const BUFFERS: usize = 4;
 
-/// Does some work that writes into a sink. Of a large amount the sink is written to in a thread of its own. What is on
-/// the way may be cleartext and is wiped.
+/// Does two things at once; one after the other where the system gives no thread.
+pub(in crate::crypt) fn both<A: Send, B>(mut one: impl FnMut() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    let (done, other) = thread::scope(|scope| {
+        let beside = thread::Builder::new().spawn_scoped(scope, &mut one);
+        let other = other();
+        (beside.ok().map(|beside| beside.join().unwrap_or_else(|panic| resume_unwind(panic))), other)
+    });
+    (done.unwrap_or_else(one), other)
+}
+
+/// Does some work that writes into a sink. Of a large amount the sink is written to in a thread of its own, where the
+/// system gives one. What is on the way may be cleartext and is wiped.
 ///
 /// # Errors
 /// Those of the sink before those of the work, which may follow from them.
@@ -30,31 +41,37 @@ pub(in crate::crypt) fn relay<W: Write + Send + Sync>(
     mut sink: W,
     work: impl FnOnce(&mut dyn Relay) -> io::Result<()>,
 ) -> io::Result<W> {
-    if amount < WORTHWHILE {
+    let mut work = Some(work);
+    if amount >= WORTHWHILE {
+        let (full, filled) = sync_channel::<Buffer>(BUFFERS);
+        let (empty, emptied) = sync_channel::<Buffer>(BUFFERS);
+        for _ in 0..BUFFERS {
+            let _ = empty.try_send(Zeroizing::new(Vec::with_capacity(BUFFER)));
+        }
+        let far = &mut sink;
+        thread::scope(|scope| -> io::Result<()> {
+            let far = thread::Builder::new().spawn_scoped(scope, move || -> io::Result<()> {
+                for mut buffer in filled {
+                    far.write_all(&buffer)?;
+                    buffer.clear();
+                    // The near half has ended where nobody takes it.
+                    let _ = empty.send(buffer);
+                }
+                Ok(())
+            });
+            let Ok(far) = far else { return Ok(()) };
+            let Some(work) = work.take() else { return Ok(()) };
+            let mut feed = Feed { current: Zeroizing::default(), full, emptied: Mutex::new(emptied) };
+            let done = work(&mut feed).and_then(|()| feed.flush());
+            drop(feed);
+            far.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            done
+        })?;
+    }
+    if let Some(work) = work {
         work(&mut sink)?;
-        return Ok(sink);
     }
-    let (full, filled) = sync_channel::<Buffer>(BUFFERS);
-    let (empty, emptied) = sync_channel::<Buffer>(BUFFERS);
-    for _ in 0..BUFFERS {
-        let _ = empty.try_send(Zeroizing::new(Vec::with_capacity(BUFFER)));
-    }
-    thread::scope(|scope| {
-        let other = scope.spawn(move || -> io::Result<W> {
-            for mut buffer in filled {
-                sink.write_all(&buffer)?;
-                buffer.clear();
-                // The other half has ended where nobody takes it.
-                let _ = empty.send(buffer);
-            }
-            Ok(sink)
-        });
-        let mut feed = Feed { current: Zeroizing::default(), full, emptied: Mutex::new(emptied) };
-        let done = work(&mut feed).and_then(|()| feed.flush());
-        drop(feed);
-        let sink = other.join().map_err(|_| io::Error::other("a thread ended early"))??;
-        done.map(|()| sink)
-    })
+    Ok(sink)
 }
 
 /// Where the first half writes.
@@ -126,6 +143,13 @@ mod tests {
             }
             assert_eq!(relay(amount, Vec::new(), |_| Ok(())).unwrap(), b"");
         }
+    }
+
+    #[test]
+    fn both_are_done() {
+        let mut sum = 0;
+        assert_eq!(both(|| (0..1000).for_each(|number| sum += number), || "other"), ((), "other"));
+        assert_eq!(sum, 499_500);
     }
 
     #[test]
