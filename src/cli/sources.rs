@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "dane")]
+use crate::{
+    keystore::find::Dane,
+    net::dnssec::{AnchorError, Dnssec},
+};
+
 use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArgument};
 use crate::{
     config::FindSettings,
@@ -20,6 +26,8 @@ impl From<SourceArgument> for Source {
             SourceArgument::Wkd => Self::Wkd,
             SourceArgument::Vks => Self::Vks,
             SourceArgument::Hkps => Self::Hkps,
+            #[cfg(feature = "dane")]
+            SourceArgument::Dane => Self::Dane,
         }
     }
 }
@@ -28,7 +36,7 @@ impl From<SourceArgument> for Source {
 pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<Vec<Arc<dyn Finds>>, Failure> {
     let reach = if settings.private { Reach::Private } else { Reach::Public };
     let proxy = settings.proxy.clone().map_or_else(proxy_of_environment, Ok)?;
-    let mut client = Client::new(reach).placing(settings.hosts.clone()).through(proxy);
+    let mut client = Client::new(reach).placing(settings.hosts.clone()).through(proxy.clone());
     if let Some(file) = &settings.ca_file {
         client = client.believing(file).map_err(|error| no_context(&error))?;
     }
@@ -41,6 +49,10 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
                 Some(server) => Arc::new(Hkps::new(client.clone(), server)),
                 None => return Err(Failure::new(Kind::Config, "no keyserver of HKP is set: give hkps in [find]")),
             },
+            #[cfg(feature = "dane")]
+            Source::Dane => Arc::new(dane(settings, proxy.is_some())?),
+            #[cfg(not(feature = "dane"))]
+            Source::Dane => return Err(Failure::new(Kind::Config, "this sealpost was built without DANE")),
             Source::Autocrypt => return Err(Failure::new(Kind::Config, "messages are not asked, they are imported")),
         })
     });
@@ -50,6 +62,26 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
             .hint(["sealpost", "cert", "find", "--help"]));
     }
     Ok(made)
+}
+
+/// The DNS as a source; behind a proxy only a resolver is asked that the settings name, for the system's would be past
+/// the proxy.
+#[cfg(feature = "dane")]
+fn dane(settings: &FindSettings, proxied: bool) -> Result<Dane, Failure> {
+    let mut dnssec = Dnssec::default();
+    if let Some(server) = settings.resolver {
+        dnssec = dnssec.asking(server);
+    }
+    if let Some(file) = &settings.dns_anchors {
+        dnssec = dnssec.believing(file).map_err(|error| {
+            let kind = match &error {
+                AnchorError::Read { error, .. } if error.kind() == std::io::ErrorKind::NotFound => Kind::NoInput,
+                _ => Kind::Config,
+            };
+            Failure::new(kind, error.to_string())
+        })?;
+    }
+    Ok(if proxied && settings.resolver.is_none() { Dane::past_proxy() } else { Dane::new(dnssec) })
 }
 
 /// The proxy for `https` that the environment names, as other programs have it.

@@ -178,7 +178,7 @@ pub enum ValueError {
     #[error("{0:?} is not a form of signature: it is detached or opaque")]
     SignatureForm(String),
     /// Not a source of certificates.
-    #[error("{0:?} is not a source: it is wkd, vks or hkps")]
+    #[error("{0:?} is not a source: it is wkd, vks, hkps or dane")]
     Source(String),
     /// A source without its server; the key that would name it.
     #[error("no server is set: give find.{0} too")]

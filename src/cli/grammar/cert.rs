@@ -77,6 +77,9 @@ pub enum SourceArgument {
     Vks,
     /// The keyserver of HKP that config.toml names
     Hkps,
+    /// The DNS of the address's domain, where DNSSEC proves it
+    #[cfg(feature = "dane")]
+    Dane,
 }
 
 #[derive(Debug, Args)]

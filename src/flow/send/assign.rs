@@ -114,7 +114,7 @@ pub enum MissingReason {
 /// How well a certificate is known that a source has for an address.
 pub fn trust_of(source: Source) -> Trust {
     match source {
-        Source::Wkd => Trust::Found,
+        Source::Wkd | Source::Dane => Trust::Found,
         Source::Vks | Source::Hkps => Trust::Keyserver,
         Source::Autocrypt => Trust::Candidate,
     }

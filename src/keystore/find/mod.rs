@@ -1,9 +1,11 @@
-//! Certificates that others publish: adapters to Web Key Directories and keyservers behind one trait.
+//! Certificates that others publish: adapters to Web Key Directories, keyservers and DANE behind one trait.
 //!
-//! Looking up tells whoever is asked, and whoever sees the connection, whom one writes to. Only `https` is spoken, each
+//! Looking up tells whoever is asked, and whoever sees the connection, whom one writes to. Only `https` is spoken, and DNS, where DNSSEC proves what comes; each
 //! answer is bounded in time, size and redirects, and of what comes only that counts which was asked for: certificates
 //! reduced to the user IDs of the one address. Nothing here is kept, and nothing decides what is believed.
 
+#[cfg(feature = "dane")]
+mod dane;
 mod keyserver;
 pub(in crate::keystore) mod wkd;
 
@@ -11,6 +13,8 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use tokio::time::Instant;
 
+#[cfg(feature = "dane")]
+use crate::net::dnssec::DnssecError;
 use crate::{
     crypt::{
         Fingerprint, PublicCertificate,
@@ -20,6 +24,8 @@ use crate::{
     net::http::{Client, HttpError, Limits, Request},
 };
 
+#[cfg(feature = "dane")]
+pub use dane::Dane;
 pub use keyserver::{Hkps, Vks};
 pub use wkd::Wkd;
 
@@ -42,6 +48,8 @@ pub enum Source {
     Vks,
     /// A keyserver that checks nothing (draft-gallagher-openpgp-hkp), by TLS.
     Hkps,
+    /// The DNS of the address's own domain, where DNSSEC proves it (RFC 7929).
+    Dane,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
 }
@@ -86,6 +94,14 @@ pub enum FindError {
     /// The domain of the address is an address literal, or the host cannot stand in a URL.
     #[error("{0} is no domain that is asked")]
     Domain(String),
+    /// It is asked by the system's resolver, and the user goes through a proxy.
+    #[cfg(feature = "dane")]
+    #[error("the DNS would be asked past the proxy: name a resolver in [find] that may be")]
+    PastProxy,
+    /// The DNS gives nothing that is proven.
+    #[cfg(feature = "dane")]
+    #[error(transparent)]
+    Dnssec(#[from] DnssecError),
     /// There is no answer.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -106,7 +122,13 @@ pub trait Finds: Send + Sync {
 
 impl Source {
     /// Those that can be asked.
-    pub const ASKED: [Self; 3] = [Self::Wkd, Self::Vks, Self::Hkps];
+    pub const ASKED: &[Self] = &[
+        Self::Wkd,
+        Self::Vks,
+        Self::Hkps,
+        #[cfg(feature = "dane")]
+        Self::Dane,
+    ];
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -114,13 +136,14 @@ impl Source {
             Self::Wkd => "wkd",
             Self::Vks => "vks",
             Self::Hkps => "hkps",
+            Self::Dane => "dane",
             Self::Autocrypt => "autocrypt",
         }
     }
 
     /// Reads the word of one that can be asked.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ASKED.into_iter().find(|source| source.word() == word)
+        Self::ASKED.iter().copied().find(|source| source.word() == word)
     }
 }
 
@@ -133,7 +156,13 @@ impl fmt::Display for Source {
 impl FindError {
     /// Whether the source works and has nothing to give.
     pub fn is_nothing(&self) -> bool {
-        matches!(self, Self::Nothing(_) | Self::Foreign(_) | Self::Domain(_))
+        match self {
+            Self::Nothing(_) | Self::Foreign(_) | Self::Domain(_) => true,
+            // Nobody gave anything: most domains sign nothing, and many resolvers keep signatures to themselves.
+            #[cfg(feature = "dane")]
+            Self::PastProxy | Self::Dnssec(DnssecError::Insecure(_) | DnssecError::Unaware) => true,
+            _ => false,
+        }
     }
 
     /// Whether another try may go better, with nothing changed: no connection, no answer in time, a failing server.
@@ -148,6 +177,8 @@ impl FindError {
                         | HttpError::Deadline(_)
                 )
             }
+            #[cfg(feature = "dane")]
+            Self::Dnssec(error) => matches!(error, DnssecError::Failed { .. }),
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             _ => false,
         }
