@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cli::{composition::Place, exit::Kind, failure::Failure, input::Stdin, voice::Voice},
-    crypt::pgp::Certificate,
+    crypt::{SuiteName, pgp::Certificate},
     flow::find::Looked,
     keystore::find::{Question, Source},
     mail::autocrypt,
@@ -25,14 +25,14 @@ pub fn run(file: &Path, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
         Failure::new(Kind::Malformed, text).hint(["sealpost", "cert", "import", "--help"])
     };
     let brought = autocrypt::read(&bytes).map_err(|why| none(why.to_string()))?;
-    let question = Question { address: brought.address, known: None };
+    let question = Question { address: brought.address, known: None, suite: Some(SuiteName::OpenPgp) };
     let certificates = Certificate::parse_all(&brought.certificate).map_err(|error| none(error.to_string()))?;
     let limited: Vec<_> = certificates.into_iter().filter_map(|one| question.limit(one)).collect();
     if limited.is_empty() {
         return Err(none(format!("it does not name {}", question.address)));
     }
     let known = known_for(&question.address, place, at)?;
-    let finding = Finding { address: &question.address, known: &known, place, judging: &judging, at };
-    let looked = Looked { found: vec![(Source::Autocrypt, limited)], tried: Vec::new() };
+    let finding = Finding { address: &question.address, known: &known, place, judging: &judging };
+    let looked = Looked { found: vec![(Source::Autocrypt, limited.into())], tried: Vec::new() };
     finish(vec![finding.result(looked, true)?], None, voice)
 }

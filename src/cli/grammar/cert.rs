@@ -19,7 +19,7 @@ pub enum Cert {
     },
     /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
     Refresh(CertRefresh),
-    /// Look for the OpenPGP certificate of an address: in the store, then where others publish theirs
+    /// Look for the certificate of an address: in the store, then where others publish theirs
     Find(CertFind),
     /// List the certificates
     List(CertList),

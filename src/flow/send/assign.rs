@@ -6,7 +6,7 @@ use crate::{
     crypt::{
         Binding, Fingerprint, PublicCertificate, Recipient, Suite, SuiteName, Trust, Unusable, pgp::Pgp, smime::Smime,
     },
-    keystore::{Provenance, find::Source},
+    keystore::{Origin, Provenance, find::Source},
     mail::Address,
 };
 
@@ -126,6 +126,16 @@ pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
     let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
     let otherwise = if origins.is_empty() { Trust::Imported } else { Trust::Keyserver };
     of_address.map(|one| one.source.map_or(Trust::Imported, trust_of)).max().unwrap_or(otherwise)
+}
+
+/// How well an S/MIME certificate of the store is known for an address: by its folder, or better where it was found.
+pub fn trust_known_x509(origin: Origin, origins: &[Provenance], address: &Address) -> Trust {
+    let stored = match origin {
+        Origin::Imported => Trust::Imported,
+        Origin::Candidate => Trust::Candidate,
+    };
+    let of_address = origins.iter().filter(|one| one.address.as_ref() == Some(address));
+    of_address.filter_map(|one| one.source.map(trust_of)).fold(stored, Trust::max)
 }
 
 impl Addressee {

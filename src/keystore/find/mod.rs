@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use crate::net::dnssec::DnssecError;
 use crate::{
     crypt::{
-        Fingerprint, PublicCertificate,
+        Fingerprint, PublicCertificate, SuiteName,
         pgp::{Certificate, CertificateError},
+        smime,
     },
     mail::Address,
     net::http::{Client, HttpError, Limits, Request},
@@ -48,7 +49,7 @@ pub enum Source {
     Vks,
     /// A keyserver that checks nothing (draft-gallagher-openpgp-hkp), by TLS.
     Hkps,
-    /// The DNS of the address's own domain, where DNSSEC proves it (RFC 7929).
+    /// The DNS of the address's own domain, where DNSSEC proves it (RFC 7929, RFC 8162).
     Dane,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
@@ -61,6 +62,17 @@ pub struct Question {
     pub address: Address,
     /// For what is new of this one; sources that go by addresses are asked for the address.
     pub known: Option<Fingerprint>,
+    /// Of which suite; none if of either.
+    pub suite: Option<SuiteName>,
+}
+
+/// What a source gives.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Of OpenPGP.
+    pub openpgp: Vec<Certificate>,
+    /// Of S/MIME.
+    pub smime: Vec<smime::Certificate>,
 }
 
 /// Why a source gives nothing.
@@ -80,6 +92,14 @@ pub enum FindError {
         /// What.
         error: CertificateError,
     },
+    /// What it gave is no certificate of S/MIME.
+    #[error("{host} gave something else: {error}")]
+    BrokenX509 {
+        /// Who.
+        host: String,
+        /// What.
+        error: smime::CertificateError,
+    },
     /// More certificates than anybody has.
     #[error("{0} gave more than 16 certificates")]
     TooMany(String),
@@ -90,6 +110,14 @@ pub enum FindError {
         host: String,
         /// Of HTTP.
         status: u16,
+    },
+    /// It gave records that are no certificate of the holder's; which they are.
+    #[error("{host} has {kinds}, and none that holds a whole certificate of the owner")]
+    NotWhole {
+        /// Who.
+        host: String,
+        /// Their fields in words.
+        kinds: String,
     },
     /// The domain of the address is an address literal, or the host cannot stand in a URL.
     #[error("{0} is no domain that is asked")]
@@ -108,12 +136,17 @@ pub enum FindError {
 }
 
 /// What becomes of a question, once it is asked.
-pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Vec<Certificate>, FindError>> + Send + 'a>>;
+pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Found, FindError>> + Send + 'a>>;
 
 /// A source of certificates.
 pub trait Finds: Send + Sync {
     /// Which kind.
     fn source(&self) -> Source;
+
+    /// Of which suites it can have certificates.
+    fn suites(&self) -> &'static [SuiteName] {
+        &[SuiteName::OpenPgp]
+    }
 
     /// Asks. What it gives names the address and nobody else, or is the known one, perhaps without any user ID; at
     /// least one.
@@ -129,6 +162,11 @@ impl Source {
         #[cfg(feature = "dane")]
         Self::Dane,
     ];
+
+    /// Whether it can have certificates of S/MIME.
+    pub fn has_smime(self) -> bool {
+        self == Self::Dane
+    }
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -153,11 +191,24 @@ impl fmt::Display for Source {
     }
 }
 
+impl Found {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.openpgp.is_empty() && self.smime.is_empty()
+    }
+}
+
+impl From<Vec<Certificate>> for Found {
+    fn from(openpgp: Vec<Certificate>) -> Self {
+        Self { openpgp, smime: Vec::new() }
+    }
+}
+
 impl FindError {
     /// Whether the source works and has nothing to give.
     pub fn is_nothing(&self) -> bool {
         match self {
-            Self::Nothing(_) | Self::Foreign(_) | Self::Domain(_) => true,
+            Self::Nothing(_) | Self::Foreign(_) | Self::NotWhole { .. } | Self::Domain(_) => true,
             // Nobody gave anything: most domains sign nothing, and many resolvers keep signatures to themselves.
             #[cfg(feature = "dane")]
             Self::PastProxy | Self::Dnssec(DnssecError::Insecure(_) | DnssecError::Unaware) => true,
@@ -192,7 +243,7 @@ async fn ask(
     host: &str,
     question: &Question,
     deadline: Instant,
-) -> Result<Vec<Certificate>, FindError> {
+) -> Result<Found, FindError> {
     let host = || host.to_owned();
     let request = Request { url, accept: "application/pgp-keys, application/octet-stream", post: None };
     let answer = client.ask(&request, Limits { deadline, body: LARGEST }).await?;
@@ -209,9 +260,8 @@ async fn ask(
     if given.len() > MOST {
         return Err(FindError::TooMany(host()));
     }
-    let limited = given.into_iter().filter_map(|certificate| question.limit(certificate));
-    let limited: Vec<_> = limited.collect();
-    if limited.is_empty() { Err(FindError::Foreign(host())) } else { Ok(limited) }
+    let openpgp: Vec<_> = given.into_iter().filter_map(|certificate| question.limit(certificate)).collect();
+    if openpgp.is_empty() { Err(FindError::Foreign(host())) } else { Ok(openpgp.into()) }
 }
 
 impl Question {
@@ -221,6 +271,11 @@ impl Question {
         let known = self.known.as_ref() == Some(&certificate.fingerprint());
         let limited = certificate.limited_to(&self.address);
         (known || !limited.user_ids().is_empty()).then_some(limited)
+    }
+
+    /// Whether certificates of a suite are asked for.
+    pub fn asks_for(&self, suite: SuiteName) -> bool {
+        self.suite.is_none_or(|only| only == suite)
     }
 }
 

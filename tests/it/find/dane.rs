@@ -5,11 +5,13 @@ use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
 };
 
+use openssl::{sha::sha256, x509::X509};
+
 use super::made;
 use crate::support::{
-    Gpg, Home, Outcome,
+    Authority, Gpg, Home, Mailbox, Outcome, Wish,
     name_server::{Fault, NameServer, Zone, hashed},
-    people::alice,
+    people::{alice, alice_of_both},
     run,
 };
 
@@ -197,4 +199,126 @@ fn a_resolver_that_proves_nothing_or_says_nothing() {
 /// A certificate's binary form.
 fn dearmored(armored: &[u8]) -> Vec<u8> {
     run(Gpg::new().command(["--dearmor"]), armored).expect(0).stdout
+}
+
+#[test]
+fn smime_certificates_are_found_where_they_are_whole_and_have_a_chain() {
+    let (authority, own) = (Authority::new(), Authority::new());
+    let kim = authority.mailbox("kim@example.test");
+    let (lee, max) = (own.mailbox("lee@example.test"), Wish::new("max@example.test").self_signed());
+    let (der, issuer) = (der(&kim), der(authority.issuer()));
+    let (both, fingerprint) = made("both@example.test", &[]);
+    let server = NameServer::start(&[
+        Zone::new("example.test")
+            .smimea("kim", [3, 0, 0], &der)
+            .smimea("kim", [2, 0, 0], &issuer)
+            .smimea("lee", [1, 0, 0], &self::der(&lee))
+            .smimea("max", [3, 0, 0], &self::der(&max))
+            .smimea("other", [3, 0, 0], &der)
+            .smimea("broken", [3, 0, 0], b"0certificate")
+            .smimea("hash", [3, 0, 1], &sha256(&der))
+            .smimea("key", [3, 1, 0], &der)
+            .smimea("anchor", [2, 0, 0], &issuer)
+            .smimea("both", [3, 0, 0], &self::der(&authority.mailbox("both@example.test")))
+            .openpgp("both", &dearmored(&both)),
+        Zone::new("bad.test")
+            .smimea("kim", [3, 0, 0], &self::der(&authority.mailbox("kim@bad.test")))
+            .faulty(Fault::Changed),
+        Zone::new("plain.test")
+            .smimea("kim", [3, 0, 0], &self::der(&authority.mailbox("kim@plain.test")))
+            .faulty(Fault::Unsigned),
+    ]);
+    let home = alice_of_both();
+    let anchors = home.file("ca.pem", authority.pem());
+    let set = |more: &str| {
+        let config = format!(
+            "[find]\norder = [\"dane\"]\nresolver = \"{}\"\ndns_anchors = \"{}\"\n{more}[smime]\ntrust_anchors = [\"{}\"]\n",
+            server.address(),
+            server.anchors().display(),
+            anchors.display()
+        );
+        fs::write(home.state().join("config.toml"), config).unwrap();
+    };
+    set("");
+    home.sealpost(["cert", "import", "-"]).stdin(authority.issuer().certificate_pem()).run().expect(0);
+    let before = known(&home);
+    for (address, exit, said) in [
+        ("lee@example.test", 67, "trust anchor"),
+        ("max@example.test", 67, "trust anchor"),
+        ("other@example.test", 67, "does not name"),
+        ("broken@example.test", 76, "gave something else"),
+        ("hash@example.test", 67, "usage 3 selector 0 matching 1"),
+        ("key@example.test", 67, "usage 3 selector 1 matching 0"),
+        ("anchor@example.test", 67, "usage 2 selector 0 matching 0"),
+        ("kim@bad.test", 76, "is not what its zone signed"),
+        ("kim@plain.test", 67, "are not signed"),
+    ] {
+        let refused = find(&home, address);
+        let reason = refused.error()["recipients"][0]["reason"].as_str().unwrap_or_default().to_owned();
+        assert!(reason.contains(said), "{address}: {refused:?}");
+        refused.expect(exit);
+        assert_eq!(known(&home), before, "{address}");
+    }
+    let plan = |to: &str, more: &[&str], exit| {
+        let plan = ["send", "--from", "alice@example.test", "-t", to, "-n", "--json", "--host", "h"];
+        home.sealpost(plan.iter().chain(more)).run().expect(exit)
+    };
+    plan("kim@example.test", &["--suite", "smime"], 67);
+    set("missing_on_send = true\n");
+    let planned = plan("kim@example.test", &["--suite", "smime"], 0).json();
+    let recipient = &planned["messages"][0]["recipients"][0];
+    assert_eq!((&recipient["fingerprint"], &recipient["trust"]), (&kim.fingerprint().into(), &"found".into()));
+    assert_eq!(planned["warnings"][0]["kind"], "looked-up");
+    set("");
+    let again =
+        home.sealpost(["cert", "find", "kim@example.test", "--source", "dane", "--json"]).run().expect(0).json();
+    assert_eq!(
+        (&again["results"][0]["status"], &again["results"][0]["certificates"][0]["suite"]),
+        (&"known".into(), &"smime".into())
+    );
+    // Both suites at once.
+    let kept = find(&home, "both@example.test").expect(0).json();
+    let suites =
+        kept["results"][0]["certificates"].as_array().unwrap().iter().map(|one| one["suite"].as_str().unwrap());
+    assert_eq!(suites.collect::<Vec<_>>(), ["openpgp", "smime"]);
+    // The pin of the one does not quarrel with the other, which stands beside it.
+    home.sealpost(["cert", "verify", &fingerprint]).run().expect(0);
+    let pinned = ["cert", "find", "--source", "dane", "both@example.test", "--json"];
+    assert_eq!(home.sealpost(pinned).run().expect(0).json()["results"][0]["status"], "known");
+    // Removed and brought by anybody, it is known no better than that.
+    home.sealpost(["cert", "remove", &kim.fingerprint()]).run().expect(0);
+    plan("kim@example.test", &["--suite", "smime"], 67);
+}
+
+#[test]
+fn another_smime_certificate_is_a_conflict_unless_it_renews() {
+    let authority = Authority::new();
+    let old = authority.mailbox("kim@example.test");
+    let (renewed, foreign) = (authority.mailbox("kim@example.test"), Wish::new("kim@example.test").self_signed());
+    let ask = |held: &Mailbox, published: &[&Mailbox]| {
+        let zone = Zone::new("example.test");
+        let zone = published.iter().fold(zone, |zone, one| zone.smimea("kim", [3, 0, 0], &der(one)));
+        let server = NameServer::start(&[zone]);
+        let home = asking(server.address(), &server.anchors(), "");
+        let anchors = home.file("ca.pem", [authority.pem(), foreign.certificate_pem()].concat());
+        let config = home.state().join("config.toml");
+        let text =
+            fs::read_to_string(&config).unwrap() + &format!("[smime]\ntrust_anchors = [\"{}\"]\n", anchors.display());
+        fs::write(config, text).unwrap();
+        for one in [authority.issuer(), held] {
+            home.sealpost(["cert", "import", "-"]).stdin(one.certificate_pem()).run().expect(0);
+        }
+        find(&home, "kim@example.test")
+    };
+    assert_eq!(ask(&old, &[&renewed]).expect(0).json()["results"][0]["status"], "kept");
+    assert_eq!(ask(&old, &[&old, &renewed]).expect(0).json()["results"][0]["status"], "kept");
+    let conflict = ask(&old, &[&foreign]).expect(67);
+    let reason = conflict.error()["recipients"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains(&old.fingerprint()) && reason.contains(&foreign.fingerprint()), "{reason}");
+    assert_eq!(ask(authority.issuer(), &[&old, &foreign]).expect(67).json()["results"][0]["status"], "conflict");
+}
+
+/// A certificate's DER form.
+fn der(mailbox: &Mailbox) -> Vec<u8> {
+    X509::from_pem(&mailbox.certificate_pem()).unwrap().to_der().unwrap()
 }

@@ -79,6 +79,12 @@ impl Zone {
         self.record(&format!("{}._openpgpkey", hashed(local)), 61, certificate)
     }
 
+    /// With a record of SMIMEA for a local part.
+    pub fn smimea(self, local: &str, [usage, selector, matching]: [u8; 3], data: &[u8]) -> Self {
+        let data = [&[usage, selector, matching], data].concat();
+        self.record(&format!("{}._smimecert", hashed(local)), 53, &data)
+    }
+
     /// With an alias from a name of it to a whole name.
     pub fn alias(mut self, from: &str, to: &str) -> Self {
         writeln!(self.records, "{from}.{}. 300 IN CNAME {to}.", self.origin).unwrap();
