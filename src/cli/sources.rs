@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "ldap")]
+use crate::keystore::find::Ldap;
 #[cfg(feature = "dane")]
 use crate::{
     keystore::find::Dane,
@@ -28,6 +30,8 @@ impl From<SourceArgument> for Source {
             SourceArgument::Hkps => Self::Hkps,
             #[cfg(feature = "dane")]
             SourceArgument::Dane => Self::Dane,
+            #[cfg(feature = "ldap")]
+            SourceArgument::Ldap => Self::Ldap,
         }
     }
 }
@@ -53,6 +57,13 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
             Source::Dane => Arc::new(dane(settings, proxy.is_some())?),
             #[cfg(not(feature = "dane"))]
             Source::Dane => return Err(Failure::new(Kind::Config, "this sealpost was built without DANE")),
+            #[cfg(feature = "ldap")]
+            Source::Ldap => match &settings.ldap {
+                Some(directory) => Arc::new(Ldap::new(client.clone(), directory.clone())),
+                None => return Err(Failure::new(Kind::Config, "no directory is set: give ldap in [find]")),
+            },
+            #[cfg(not(feature = "ldap"))]
+            Source::Ldap => return Err(Failure::new(Kind::Config, "this sealpost was built without LDAP")),
             Source::Autocrypt => return Err(Failure::new(Kind::Config, "messages are not asked, they are imported")),
         })
     });

@@ -4,6 +4,9 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::{Host, Url};
 
+#[cfg(feature = "ldap")]
+use crate::net::ldap::Directory;
+
 use super::{ConfigError, ValueError, document::Section, submission::parse_duration};
 use crate::{
     keystore::find::{PATIENCE, Source},
@@ -19,6 +22,9 @@ pub struct FindSettings {
     pub vks: String,
     /// The keyserver of HKP; there is none by default.
     pub hkps: Option<String>,
+    /// The directory of LDAP; there is none by default.
+    #[cfg(feature = "ldap")]
+    pub ldap: Option<Directory>,
     /// PEM file of authorities that servers may be of, besides the system's.
     pub ca_file: Option<PathBuf>,
     /// What is gone through to ask; none goes without one, whatever the environment says.
@@ -44,10 +50,12 @@ pub struct FindSettings {
 /// The days that are few, unless the settings say otherwise.
 const SOON: i64 = 30;
 
-const KEYS: [&str; 13] = [
+const KEYS: &[&str] = &[
     "order",
     "vks",
     "hkps",
+    #[cfg(feature = "ldap")]
+    "ldap",
     "ca_file",
     "proxy",
     "resolver",
@@ -71,6 +79,8 @@ impl Default for FindSettings {
             ],
             vks: "https://keys.openpgp.org".to_owned(),
             hkps: None,
+            #[cfg(feature = "ldap")]
+            ldap: None,
             ca_file: None,
             proxy: None,
             resolver: None,
@@ -88,15 +98,22 @@ impl Default for FindSettings {
 impl FindSettings {
     pub(super) fn from_root(root: &Section<'_>) -> Result<Self, ConfigError> {
         let standard = Self::default();
-        let Some(section) = root.section("find", &KEYS)? else { return Ok(standard) };
+        let Some(section) = root.section("find", KEYS)? else { return Ok(standard) };
         let hkps = section.typed("hkps", parse_server)?;
+        #[cfg(feature = "ldap")]
+        let ldap = section.typed("ldap", |text| Directory::parse(text).ok_or(ValueError::Directory))?;
         let order = match section.list("order")? {
+            // Who names a directory wants it to be asked.
+            #[cfg(feature = "ldap")]
+            None if ldap.is_some() => standard.order.into_iter().chain([Source::Ldap]).collect(),
             None => standard.order,
             Some(entries) => {
                 let mut order = Vec::new();
                 for entry in &entries {
                     let source = entry.typed(|text| match Source::parse(text) {
                         Some(Source::Hkps) if hkps.is_none() => Err(ValueError::NoServer("hkps")),
+                        #[cfg(feature = "ldap")]
+                        Some(Source::Ldap) if ldap.is_none() => Err(ValueError::NoServer("ldap")),
                         Some(source) if order.contains(&source) => Err(ValueError::Twice),
                         Some(source) => Ok(source),
                         None => Err(ValueError::Source(text.to_owned())),
@@ -121,6 +138,8 @@ impl FindSettings {
             order,
             vks: section.typed("vks", parse_server)?.unwrap_or(standard.vks),
             hkps,
+            #[cfg(feature = "ldap")]
+            ldap,
             ca_file: section.path("ca_file")?,
             proxy: section.typed("proxy", parse_proxy)?,
             resolver: section.typed("resolver", parse_place)?,
@@ -191,13 +210,18 @@ mod tests {
         assert!(set.dns_anchors.is_some_and(|file| file.ends_with("root.key")));
         assert_eq!(set.hosts, HashMap::from([("openpgpkey.example.org".to_owned(), ([127, 0, 0, 1], 8443).into())]));
         assert_eq!(read("order = []").unwrap().order, []);
+        let directory = read("ldap = \"ldaps://ldap.example.org/dc=example\"").unwrap();
+        assert_eq!(directory.order, [Source::Wkd, Source::Vks, Source::Dane, Source::Ldap]);
     }
 
     #[test]
     fn what_is_wrong_is_an_error_with_its_line() {
         for (text, said) in [
             ("odrer = []", "find.odrer is not a known key"),
-            ("order = [\"ldap\"]", "\"ldap\" is not a source"),
+            ("order = [\"ldap\"]", "no server is set"),
+            ("order = [\"finger\"]", "\"finger\" is not a source"),
+            ("ldap = \"ldap://ldap.example.org/dc=example\"", "ldaps://HOST/BASE"),
+            ("ldap = \"ldaps://u:secret@ldap.example.org/dc=example\"", "ldaps://HOST/BASE"),
             ("resolver = \"127.0.0.1\"", "is not an address and a port"),
             ("order = [\"wkd\", \"wkd\"]", "it stands there twice"),
             ("order = [\"hkps\"]", "no server is set"),

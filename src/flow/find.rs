@@ -52,8 +52,7 @@ pub async fn ask(
             && end.is_none_or(|end| Instant::now() < end)
             && let Some((place, question)) = waiting.pop_front()
         {
-            let able = |one: &&Arc<dyn Finds>| question.suite.is_none_or(|suite| one.suites().contains(&suite));
-            let sources: Vec<_> = sources.iter().filter(able).cloned().collect();
+            let sources = sources.to_vec();
             running.spawn(async move { (place, look(&question, &sources, patience.each, end).await) });
         }
         match running.join_next().await {
@@ -69,8 +68,16 @@ pub async fn ask(
 
 async fn look(question: &Question, sources: &[Arc<dyn Finds>], each: Duration, end: Option<Instant>) -> Looked {
     let mut looked = Looked::default();
+    let able = |one: &&Arc<dyn Finds>| question.suite.is_none_or(|suite| one.suites().contains(&suite));
+    let (able, unable): (Vec<_>, Vec<_>) = sources.iter().partition(able);
+    if able.is_empty() {
+        let tried = unable.iter().map(|one| (one.source(), FindError::OtherSuite));
+        looked.tried.extend(tried);
+        return looked;
+    }
+    let sources: Vec<_> = able.into_iter().cloned().collect();
     if question.known.is_none() {
-        for source in sources {
+        for source in &sources {
             looked.add(source.source(), answer(question, source, each, end).await);
             if !looked.found.is_empty() {
                 break;

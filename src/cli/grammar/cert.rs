@@ -80,6 +80,9 @@ pub enum SourceArgument {
     /// The DNS of the address's domain, where DNSSEC proves it
     #[cfg(feature = "dane")]
     Dane,
+    /// The directory of LDAP that config.toml names
+    #[cfg(feature = "ldap")]
+    Ldap,
 }
 
 #[derive(Debug, Args)]

@@ -116,7 +116,8 @@ pub fn trust_of(source: Source) -> Trust {
     match source {
         Source::Wkd | Source::Dane => Trust::Found,
         Source::Vks | Source::Hkps => Trust::Keyserver,
-        Source::Autocrypt => Trust::Candidate,
+        // A chain is what vouches for it.
+        Source::Ldap | Source::Autocrypt => Trust::Candidate,
     }
 }
 

@@ -1,12 +1,14 @@
-//! Certificates that others publish: adapters to Web Key Directories, keyservers and DANE behind one trait.
+//! Certificates that others publish: adapters to Web Key Directories, keyservers, DANE and LDAP behind one trait.
 //!
-//! Looking up tells whoever is asked, and whoever sees the connection, whom one writes to. Only `https` is spoken, and DNS, where DNSSEC proves what comes; each
+//! Looking up tells whoever is asked, and whoever sees the connection, whom one writes to. Only `https` and `ldaps` are spoken, and DNS, where DNSSEC proves what comes; each
 //! answer is bounded in time, size and redirects, and of what comes only that counts which was asked for: certificates
 //! reduced to the user IDs of the one address. Nothing here is kept, and nothing decides what is believed.
 
 #[cfg(feature = "dane")]
 mod dane;
 mod keyserver;
+#[cfg(feature = "ldap")]
+mod ldap;
 pub(in crate::keystore) mod wkd;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
@@ -15,6 +17,8 @@ use tokio::time::Instant;
 
 #[cfg(feature = "dane")]
 use crate::net::dnssec::DnssecError;
+#[cfg(feature = "ldap")]
+use crate::net::ldap::LdapError;
 use crate::{
     crypt::{
         Fingerprint, PublicCertificate, SuiteName,
@@ -28,6 +32,8 @@ use crate::{
 #[cfg(feature = "dane")]
 pub use dane::Dane;
 pub use keyserver::{Hkps, Vks};
+#[cfg(feature = "ldap")]
+pub use ldap::Ldap;
 pub use wkd::Wkd;
 
 /// The largest answer, in bytes.
@@ -51,6 +57,8 @@ pub enum Source {
     Hkps,
     /// The DNS of the address's own domain, where DNSSEC proves it (RFC 7929, RFC 8162).
     Dane,
+    /// A directory that the user names (RFC 4523).
+    Ldap,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
 }
@@ -119,6 +127,9 @@ pub enum FindError {
         /// Their fields in words.
         kinds: String,
     },
+    /// It has none of the suite that is asked for.
+    #[error("it has certificates of another suite only")]
+    OtherSuite,
     /// The domain of the address is an address literal, or the host cannot stand in a URL.
     #[error("{0} is no domain that is asked")]
     Domain(String),
@@ -130,6 +141,10 @@ pub enum FindError {
     #[cfg(feature = "dane")]
     #[error(transparent)]
     Dnssec(#[from] DnssecError),
+    /// A directory does not give it.
+    #[cfg(feature = "ldap")]
+    #[error(transparent)]
+    Ldap(#[from] LdapError),
     /// There is no answer.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -161,11 +176,13 @@ impl Source {
         Self::Hkps,
         #[cfg(feature = "dane")]
         Self::Dane,
+        #[cfg(feature = "ldap")]
+        Self::Ldap,
     ];
 
     /// Whether it can have certificates of S/MIME.
     pub fn has_smime(self) -> bool {
-        self == Self::Dane
+        matches!(self, Self::Dane | Self::Ldap)
     }
 
     /// Its word.
@@ -175,6 +192,7 @@ impl Source {
             Self::Vks => "vks",
             Self::Hkps => "hkps",
             Self::Dane => "dane",
+            Self::Ldap => "ldap",
             Self::Autocrypt => "autocrypt",
         }
     }
@@ -208,7 +226,7 @@ impl FindError {
     /// Whether the source works and has nothing to give.
     pub fn is_nothing(&self) -> bool {
         match self {
-            Self::Nothing(_) | Self::Foreign(_) | Self::NotWhole { .. } | Self::Domain(_) => true,
+            Self::Nothing(_) | Self::Foreign(_) | Self::NotWhole { .. } | Self::OtherSuite | Self::Domain(_) => true,
             // Nobody gave anything: most domains sign nothing, and many resolvers keep signatures to themselves.
             #[cfg(feature = "dane")]
             Self::PastProxy | Self::Dnssec(DnssecError::Insecure(_) | DnssecError::Unaware) => true,
@@ -230,6 +248,8 @@ impl FindError {
             }
             #[cfg(feature = "dane")]
             Self::Dnssec(error) => matches!(error, DnssecError::Failed { .. }),
+            #[cfg(feature = "ldap")]
+            Self::Ldap(error) => error.is_temporary(),
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             _ => false,
         }

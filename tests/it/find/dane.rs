@@ -319,6 +319,6 @@ fn another_smime_certificate_is_a_conflict_unless_it_renews() {
 }
 
 /// A certificate's DER form.
-fn der(mailbox: &Mailbox) -> Vec<u8> {
+pub fn der(mailbox: &Mailbox) -> Vec<u8> {
     X509::from_pem(&mailbox.certificate_pem()).unwrap().to_der().unwrap()
 }

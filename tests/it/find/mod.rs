@@ -2,6 +2,8 @@
 
 #[cfg(feature = "dane")]
 mod dane;
+#[cfg(feature = "ldap")]
+mod ldap;
 mod pinned;
 mod proxied;
 mod refreshing;

@@ -4,6 +4,7 @@
 
 mod authority;
 mod ca;
+pub mod directory;
 mod gpg;
 mod gpgsm;
 mod home;
