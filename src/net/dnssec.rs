@@ -150,11 +150,15 @@ impl Dnssec {
             Err(NetError::Dns(DnsError::DnssecBogus)) => Proof::Bogus,
             Err(error) => return Err(failed(error)),
         };
-        Err(match proof {
-            Proof::Insecure => DnssecError::Insecure(name.to_owned()),
-            _ if !proves_the_root(resolver).await => DnssecError::Unaware,
-            _ => DnssecError::Bogus(name.to_owned()),
-        })
+        if proof.is_insecure() {
+            return Err(DnssecError::Insecure(name.to_owned()));
+        }
+        // What fails on the way to a proof is no proof either: the root tells whether anything at all is proven here.
+        match proves_the_root(resolver).await {
+            Ok(true) => Err(DnssecError::Bogus(name.to_owned())),
+            Ok(false) => Err(DnssecError::Unaware),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn resolver(&self) -> Result<&TokioResolver, NetError> {
@@ -192,7 +196,10 @@ fn secure(asked: &Name, kind: RecordType, answers: &[Record]) -> Result<Vec<RDat
 }
 
 /// Whether the resolver gives the keys of the root with their proof.
-async fn proves_the_root(resolver: &TokioResolver) -> bool {
-    let answer = resolver.lookup(Name::root(), RecordType::DNSKEY).await;
-    answer.is_ok_and(|answer| secure(&Name::root(), RecordType::DNSKEY, answer.answers()).is_ok())
+async fn proves_the_root(resolver: &TokioResolver) -> Result<bool, NetError> {
+    match resolver.lookup(Name::root(), RecordType::DNSKEY).await {
+        Ok(answer) => Ok(secure(&Name::root(), RecordType::DNSKEY, answer.answers()).is_ok()),
+        Err(NetError::Dns(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
