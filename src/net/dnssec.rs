@@ -203,3 +203,54 @@ async fn proves_the_root(resolver: &TokioResolver) -> Result<bool, NetError> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use hickory_resolver::proto::rr::rdata::{CNAME, OPENPGPKEY};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn record(owner: &str, data: RData, proof: Proof) -> Record {
+        let mut record = Record::from_rdata(name(owner), 300, data);
+        record.proof = proof;
+        record
+    }
+
+    fn key(owner: &str, proof: Proof) -> Record {
+        record(owner, RData::OPENPGPKEY(OPENPGPKEY::new(owner.as_bytes().to_vec())), proof)
+    }
+
+    fn alias(owner: &str, to: &str, proof: Proof) -> Record {
+        record(owner, RData::CNAME(CNAME(name(to))), proof)
+    }
+
+    #[test]
+    fn only_what_leads_from_the_name_in_proven_steps_counts() {
+        use Proof::{Bogus, Indeterminate, Insecure, Secure};
+        let answer = |records: &[Record]| {
+            secure(&name("kim.test."), RecordType::OPENPGPKEY, records).map(|records| records.len())
+        };
+        assert_eq!(answer(&[key("kim.test.", Secure), key("kim.test.", Secure)]), Ok(2));
+        assert_eq!(answer(&[key("KIM.test.", Secure)]), Ok(1));
+        for proof in [Bogus, Insecure, Indeterminate] {
+            assert_eq!(answer(&[key("kim.test.", proof)]), Err(proof));
+            assert_eq!(answer(&[key("kim.test.", Secure), key("kim.test.", proof)]), Err(proof));
+            let to = key("lee.test.", Secure);
+            assert_eq!(answer(&[alias("kim.test.", "lee.test.", proof), to]), Err(proof));
+            assert_eq!(answer(&[alias("kim.test.", "lee.test.", Secure), key("lee.test.", proof)]), Err(proof));
+        }
+        // What is signed for another name, or an alias of another one.
+        assert_eq!(answer(&[key("lee.test.", Secure)]), Err(Bogus));
+        assert_eq!(answer(&[alias("max.test.", "lee.test.", Secure), key("lee.test.", Secure)]), Err(Bogus));
+        assert_eq!(answer(&[]), Err(Bogus));
+        assert_eq!(answer(&[alias("kim.test.", "lee.test.", Secure), key("lee.test.", Secure)]), Ok(1));
+        assert_eq!(answer(&[alias("kim.test.", "lee.test.", Secure), key("kim.test.", Secure)]), Err(Bogus));
+        assert_eq!(answer(&[alias("kim.test.", "kim.test.", Secure)]), Err(Bogus));
+    }
+}

@@ -69,6 +69,12 @@ fn what_is_proven_is_found_and_kept_and_used() {
     find(&home, "Lee@hashed.test").expect(0);
     let other = asking(server.address(), &server.anchors(), "");
     find(&other, "Lee@hashed.test").expect(67);
+    // A record for all counts for whom it names. Where a zone denies by NSEC, hickory proves no wildcard: it is refused.
+    let wild = NameServer::start(&[Zone::new("hashed.test").hashed().wildcard(&dearmored(&lee))]);
+    let other = self::home(&wild);
+    assert_eq!(find(&other, "lee@hashed.test").expect(0).json()["results"][0]["status"], "kept");
+    let foreign = find(&other, "max@hashed.test").expect(67);
+    assert!(foreign.error()["recipients"][0]["reason"].as_str().unwrap().contains("does not name"), "{foreign:?}");
     // That there is none is proven too, of a name and of a kind.
     for nobody in ["nobody@example.test", "nobody@hashed.test"] {
         let none = find(&home, nobody).expect(67);

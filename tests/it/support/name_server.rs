@@ -79,6 +79,11 @@ impl Zone {
         self.record(&format!("{}._openpgpkey", hashed(local)), 61, certificate)
     }
 
+    /// With a certificate of OpenPGP for whatever local part has none of its own.
+    pub fn wildcard(self, certificate: &[u8]) -> Self {
+        self.record("*._openpgpkey", 61, certificate)
+    }
+
     /// With a record of SMIMEA for a local part.
     pub fn smimea(self, local: &str, [usage, selector, matching]: [u8; 3], data: &[u8]) -> Self {
         let data = [&[usage, selector, matching], data].concat();
