@@ -2,6 +2,14 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "ldap")]
+use crate::keystore::find::Ldap;
+#[cfg(feature = "dane")]
+use crate::{
+    keystore::find::Dane,
+    net::dnssec::{AnchorError, Dnssec},
+};
+
 use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArgument, progress::Progress};
 use crate::{
     config::FindSettings,
@@ -20,6 +28,10 @@ impl From<SourceArgument> for Source {
             SourceArgument::Wkd => Self::Wkd,
             SourceArgument::Vks => Self::Vks,
             SourceArgument::Hkps => Self::Hkps,
+            #[cfg(feature = "dane")]
+            SourceArgument::Dane => Self::Dane,
+            #[cfg(feature = "ldap")]
+            SourceArgument::Ldap => Self::Ldap,
         }
     }
 }
@@ -36,6 +48,17 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
                 Some(server) => Arc::new(Hkps::new(client.clone(), server)),
                 None => return Err(Failure::new(Kind::Config, "no keyserver of HKP is set: give hkps in [find]")),
             },
+            #[cfg(feature = "dane")]
+            Source::Dane => Arc::new(dane(settings, proxy(settings)?.is_some())?),
+            #[cfg(not(feature = "dane"))]
+            Source::Dane => return Err(Failure::new(Kind::Config, "this sealpost was built without DANE")),
+            #[cfg(feature = "ldap")]
+            Source::Ldap => match &settings.ldap {
+                Some(directory) => Arc::new(Ldap::new(client.clone(), directory.clone())),
+                None => return Err(Failure::new(Kind::Config, "no directory is set: give ldap in [find]")),
+            },
+            #[cfg(not(feature = "ldap"))]
+            Source::Ldap => return Err(Failure::new(Kind::Config, "this sealpost was built without LDAP")),
             Source::Autocrypt | Source::Gossip => {
                 return Err(Failure::new(Kind::Config, "messages are not asked, they are imported"));
             }
@@ -52,12 +75,35 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
 /// What asks, by the settings.
 pub fn client(settings: &FindSettings) -> Result<Client, Failure> {
     let reach = if settings.private { Reach::Private } else { Reach::Public };
-    let proxy = settings.proxy.clone().map_or_else(proxy_of_environment, Ok)?;
-    let client = Client::new(reach).placing(settings.hosts.clone()).through(proxy);
+    let client = Client::new(reach).placing(settings.hosts.clone()).through(proxy(settings)?);
     match &settings.ca_file {
         Some(file) => client.believing(file).map_err(|error| no_context(&error)),
         None => Ok(client),
     }
+}
+
+fn proxy(settings: &FindSettings) -> Result<Option<Proxy>, Failure> {
+    settings.proxy.clone().map_or_else(proxy_of_environment, Ok)
+}
+
+/// The DNS as a source; behind a proxy only a resolver is asked that the settings name, for the system's would be past
+/// the proxy.
+#[cfg(feature = "dane")]
+fn dane(settings: &FindSettings, proxied: bool) -> Result<Dane, Failure> {
+    let mut dnssec = Dnssec::default();
+    if let Some(server) = settings.resolver {
+        dnssec = dnssec.asking(server);
+    }
+    if let Some(file) = &settings.dns_anchors {
+        dnssec = dnssec.believing(file).map_err(|error| {
+            let kind = match &error {
+                AnchorError::Read { error, .. } if error.kind() == std::io::ErrorKind::NotFound => Kind::NoInput,
+                _ => Kind::Config,
+            };
+            Failure::new(kind, error.to_string())
+        })?;
+    }
+    Ok(if proxied && settings.resolver.is_none() { Dane::past_proxy() } else { Dane::new(dnssec) })
 }
 
 /// The proxy for `https` that the environment names, as other programs have it.

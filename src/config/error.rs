@@ -178,7 +178,7 @@ pub enum ValueError {
     #[error("{0:?} is not a form of signature: it is detached or opaque")]
     SignatureForm(String),
     /// Not a source of certificates.
-    #[error("{0:?} is not a source: it is wkd, vks or hkps")]
+    #[error("{0:?} is not a source: it is wkd, vks, hkps, dane or ldap")]
     Source(String),
     /// A source without its server; the key that would name it.
     #[error("no server is set: give find.{0} too")]
@@ -186,6 +186,9 @@ pub enum ValueError {
     /// Not the URL of a keyserver; it is not repeated.
     #[error("a keyserver is given as https://HOST or https://HOST:PORT")]
     Server,
+    /// Not the URL of a directory; it is not repeated.
+    #[error("a directory is given as ldaps://HOST/BASE, such as ldaps://ldap.example.org/dc=example,dc=org")]
+    Directory,
     /// Not an IP address with a port.
     #[error("{0:?} is not an address and a port such as 192.0.2.1:443")]
     SocketAddress(String),

@@ -4,6 +4,9 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::{Host, Url};
 
+#[cfg(feature = "ldap")]
+use crate::net::ldap::Directory;
+
 use super::{ConfigError, ValueError, document::Section, submission::parse_duration};
 use crate::{
     keystore::{
@@ -22,10 +25,17 @@ pub struct FindSettings {
     pub vks: String,
     /// The keyserver of HKP; there is none by default.
     pub hkps: Option<String>,
+    /// The directory of LDAP; there is none by default.
+    #[cfg(feature = "ldap")]
+    pub ldap: Option<Directory>,
     /// PEM file of authorities that servers may be of, besides the system's.
     pub ca_file: Option<PathBuf>,
     /// What is gone through to ask; none goes without one, whatever the environment says.
     pub proxy: Option<Option<Proxy>>,
+    /// The resolver that is asked for what DNSSEC proves, instead of those of the system.
+    pub resolver: Option<SocketAddr>,
+    /// File of DNSKEY records that DNSSEC begins at, instead of the root's keys.
+    pub dns_anchors: Option<PathBuf>,
     /// Whether hosts in one's own network are asked.
     pub private: bool,
     /// Whether `send` asks for what is new of a certificate that has run out or soon will.
@@ -43,17 +53,41 @@ pub struct FindSettings {
 /// The days that are few, unless the settings say otherwise.
 const SOON: i64 = 30;
 
-const KEYS: [&str; 11] =
-    ["order", "vks", "hkps", "ca_file", "proxy", "private", "on_send", "soon", "missing_on_send", "timeout", "hosts"];
+const KEYS: &[&str] = &[
+    "order",
+    "vks",
+    "hkps",
+    #[cfg(feature = "ldap")]
+    "ldap",
+    "ca_file",
+    "proxy",
+    "resolver",
+    "dns_anchors",
+    "private",
+    "on_send",
+    "soon",
+    "missing_on_send",
+    "timeout",
+    "hosts",
+];
 
 impl Default for FindSettings {
     fn default() -> Self {
         Self {
-            order: vec![Source::Wkd, Source::Vks],
+            order: vec![
+                Source::Wkd,
+                Source::Vks,
+                #[cfg(feature = "dane")]
+                Source::Dane,
+            ],
             vks: "https://keys.openpgp.org".to_owned(),
             hkps: None,
+            #[cfg(feature = "ldap")]
+            ldap: None,
             ca_file: None,
             proxy: None,
+            resolver: None,
+            dns_anchors: None,
             private: false,
             on_send: false,
             soon: SOON,
@@ -71,7 +105,7 @@ impl FindSettings {
         let first = self.order.iter().find_map(|source| match source {
             Source::Vks => Some(Keyserver::Vks(self.vks.clone())),
             Source::Hkps => self.hkps.clone().map(Keyserver::Hkps),
-            Source::Wkd | Source::Autocrypt | Source::Gossip => None,
+            Source::Wkd | Source::Dane | Source::Ldap | Source::Autocrypt | Source::Gossip => None,
         });
         first.unwrap_or_else(|| Keyserver::Vks(self.vks.clone()))
     }
@@ -89,15 +123,22 @@ impl FindSettings {
 
     pub(super) fn from_root(root: &Section<'_>) -> Result<Self, ConfigError> {
         let standard = Self::default();
-        let Some(section) = root.section("find", &KEYS)? else { return Ok(standard) };
+        let Some(section) = root.section("find", KEYS)? else { return Ok(standard) };
         let hkps = section.typed("hkps", parse_server)?;
+        #[cfg(feature = "ldap")]
+        let ldap = section.typed("ldap", |text| Directory::parse(text).ok_or(ValueError::Directory))?;
         let order = match section.list("order")? {
+            // Who names a directory wants it to be asked.
+            #[cfg(feature = "ldap")]
+            None if ldap.is_some() => standard.order.into_iter().chain([Source::Ldap]).collect(),
             None => standard.order,
             Some(entries) => {
                 let mut order = Vec::new();
                 for entry in &entries {
                     let source = entry.typed(|text| match Source::parse(text) {
                         Some(Source::Hkps) if hkps.is_none() => Err(ValueError::NoServer("hkps")),
+                        #[cfg(feature = "ldap")]
+                        Some(Source::Ldap) if ldap.is_none() => Err(ValueError::NoServer("ldap")),
                         Some(source) if order.contains(&source) => Err(ValueError::Twice),
                         Some(source) => Ok(source),
                         None => Err(ValueError::Source(text.to_owned())),
@@ -113,7 +154,7 @@ impl FindSettings {
                 Ok(Host::Domain(name)) => name,
                 _ => return Err(entry.bad_value(ValueError::Host(name.to_owned()))),
             };
-            let place = entry.typed(|text| text.parse().map_err(|_| ValueError::SocketAddress(text.to_owned())))?;
+            let place = entry.typed(parse_place)?;
             if hosts.insert(name, place).is_some() {
                 return Err(entry.bad_value(ValueError::Twice));
             }
@@ -122,8 +163,12 @@ impl FindSettings {
             order,
             vks: section.typed("vks", parse_server)?.unwrap_or(standard.vks),
             hkps,
+            #[cfg(feature = "ldap")]
+            ldap,
             ca_file: section.path("ca_file")?,
             proxy: section.typed("proxy", parse_proxy)?,
+            resolver: section.typed("resolver", parse_place)?,
+            dns_anchors: section.path("dns_anchors")?,
             private: section.flag("private")?.unwrap_or_default(),
             on_send: section.flag("on_send")?.unwrap_or_default(),
             soon: section.typed("soon", parse_days)?.unwrap_or(standard.soon),
@@ -138,6 +183,11 @@ impl FindSettings {
 fn parse_proxy(text: &str) -> Result<Option<Proxy>, ValueError> {
     // What should be a URL may hold a password.
     if text == "direct" { Ok(None) } else { Proxy::parse(text).map(Some).ok_or(ValueError::Proxy) }
+}
+
+/// An IP address with a port.
+fn parse_place(text: &str) -> Result<SocketAddr, ValueError> {
+    text.parse().map_err(|_| ValueError::SocketAddress(text.to_owned()))
 }
 
 /// A number of days such as `30d`.
@@ -175,14 +225,18 @@ mod tests {
         assert_eq!(read("").unwrap(), FindSettings::default());
         let set = read(
             "order = [\"hkps\", \"wkd\"]\nhkps = \"https://Keys.example.org:8443/\"\nprivate = true\non_send = true\n\
-             timeout = \"3s\"\nsoon = \"90d\"\n[find.hosts]\n\"OpenPGPkey.example.org\" = \"127.0.0.1:8443\"\n",
+             timeout = \"3s\"\nsoon = \"90d\"\nresolver = \"127.0.0.1:53\"\ndns_anchors = \"root.key\"\n[find.hosts]\n\"OpenPGPkey.example.org\" = \"127.0.0.1:8443\"\n",
         )
         .unwrap();
         assert_eq!(set.order, [Source::Hkps, Source::Wkd]);
         assert_eq!(set.hkps.as_deref(), Some("https://keys.example.org:8443"));
         assert!(set.private && set.on_send && set.timeout == Duration::from_secs(3) && set.soon == 90);
+        assert_eq!(set.resolver, Some(([127, 0, 0, 1], 53).into()));
+        assert!(set.dns_anchors.is_some_and(|file| file.ends_with("root.key")));
         assert_eq!(set.hosts, HashMap::from([("openpgpkey.example.org".to_owned(), ([127, 0, 0, 1], 8443).into())]));
         assert_eq!(read("order = []").unwrap().order, []);
+        let directory = read("ldap = \"ldaps://ldap.example.org/dc=example\"").unwrap();
+        assert_eq!(directory.order, [Source::Wkd, Source::Vks, Source::Dane, Source::Ldap]);
     }
 
     #[test]
@@ -219,7 +273,11 @@ mod tests {
     fn what_is_wrong_is_an_error_with_its_line() {
         for (text, said) in [
             ("odrer = []", "find.odrer is not a known key"),
-            ("order = [\"dane\"]", "\"dane\" is not a source"),
+            ("order = [\"ldap\"]", "no server is set"),
+            ("order = [\"finger\"]", "\"finger\" is not a source"),
+            ("ldap = \"ldap://ldap.example.org/dc=example\"", "ldaps://HOST/BASE"),
+            ("ldap = \"ldaps://u:secret@ldap.example.org/dc=example\"", "ldaps://HOST/BASE"),
+            ("resolver = \"127.0.0.1\"", "is not an address and a port"),
             ("order = [\"wkd\", \"wkd\"]", "it stands there twice"),
             ("order = [\"hkps\"]", "no server is set"),
             ("vks = \"http://keys.openpgp.org\"", "https://"),

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use crate::{
-    crypt::{Fingerprint, PublicCertificate, Suite, pgp::Certificate, pgp::Pgp},
-    keystore::find::{FindError, Finds, Question, Source},
+    crypt::{Fingerprint, PublicCertificate, Suite, pgp::Certificate, pgp::Pgp, smime},
+    keystore::find::{FindError, Finds, Found, Question, Source},
 };
 
 /// The most questions at a time.
@@ -21,7 +21,7 @@ const MOST_AT_ONCE: usize = 8;
 pub struct Looked {
     /// What each source gives that has something, in their order: all of them where a certificate is known, else the
     /// first.
-    pub found: Vec<(Source, Vec<Certificate>)>,
+    pub found: Vec<(Source, Found)>,
     /// The sources that give nothing, and why.
     pub tried: Vec<(Source, FindError)>,
 }
@@ -68,8 +68,16 @@ pub async fn ask(
 
 async fn look(question: &Question, sources: &[Arc<dyn Finds>], each: Duration, end: Option<Instant>) -> Looked {
     let mut looked = Looked::default();
+    let able = |one: &&Arc<dyn Finds>| question.suite.is_none_or(|suite| one.suites().contains(&suite));
+    let (able, unable): (Vec<_>, Vec<_>) = sources.iter().partition(able);
+    if able.is_empty() {
+        let tried = unable.iter().map(|one| (one.source(), FindError::OtherSuite));
+        looked.tried.extend(tried);
+        return looked;
+    }
+    let sources: Vec<_> = able.into_iter().cloned().collect();
     if question.known.is_none() {
-        for source in sources {
+        for source in &sources {
             looked.add(source.source(), answer(question, source, each, end).await);
             if !looked.found.is_empty() {
                 break;
@@ -100,7 +108,7 @@ async fn answer(
     source: &Arc<dyn Finds>,
     each: Duration,
     end: Option<Instant>,
-) -> Result<Vec<Certificate>, FindError> {
+) -> Result<Found, FindError> {
     let own = Instant::now() + each;
     let deadline = end.map_or(own, |end| own.min(end));
     // The source keeps the deadline by itself; this is for one that does not.
@@ -112,7 +120,7 @@ async fn answer(
 const GRACE: Duration = Duration::from_millis(100);
 
 impl Looked {
-    fn add(&mut self, source: Source, answer: Result<Vec<Certificate>, FindError>) {
+    fn add(&mut self, source: Source, answer: Result<Found, FindError>) {
         match answer {
             Ok(found) => self.found.push((source, found)),
             Err(error) => self.tried.push((source, error)),
@@ -131,44 +139,60 @@ impl Looked {
 /// What is known for an address, before anything is looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The certificates of the store for it.
+    /// The certificates of OpenPGP in the store for it.
     pub stored: Vec<Certificate>,
+    /// Those of S/MIME.
+    pub smime: Vec<smime::Certificate>,
     /// The only ones that are allowed for it; empty if any usable one is.
     pub pins: Vec<Fingerprint>,
 }
 
-/// What was found, against what is known.
-#[derive(Debug, Default)]
-pub struct Compared {
+/// What was found of a suite, against what is known of it.
+#[derive(Debug)]
+pub struct Compared<C> {
     /// More of what is known already, or what is pinned.
-    pub same: Vec<Certificate>,
-    /// Usable ones that nothing speaks against: one at most.
-    pub new: Option<Certificate>,
-    /// Usable ones that are not known, where others are, or are not the only ones.
-    pub conflicting: Vec<Certificate>,
+    pub same: Vec<C>,
+    /// Usable ones of one owner that nothing speaks against.
+    pub new: Vec<C>,
+    /// Usable ones that are not known, where others are, or are not of one owner.
+    pub conflicting: Vec<C>,
     /// Not usable, and not known.
-    pub useless: Vec<Certificate>,
+    pub useless: Vec<C>,
 }
 
 /// Compares. Where something is known for the address, whatever else is found is in conflict with it, by whatever
-/// source; two that are found at once are in conflict with each other.
-pub fn compare(known: &Known, found: Vec<Certificate>, at: Timestamp) -> Compared {
-    let mut compared = Compared::default();
-    let mut fresh = Vec::new();
+/// source, unless the one shows that it renews the other; two of different owners that are found at once are in
+/// conflict with each other.
+pub fn compare<C: PublicCertificate>(
+    stored: &[C],
+    pins: &[Fingerprint],
+    found: Vec<C>,
+    usable: impl Fn(&C) -> bool,
+) -> Compared<C> {
+    let mut compared = Compared { same: Vec::new(), new: Vec::new(), conflicting: Vec::new(), useless: Vec::new() };
+    let mut fresh: Vec<C> = Vec::new();
     for certificate in found {
         let fingerprint = certificate.fingerprint();
-        let stored = known.stored.iter().any(|one| one.fingerprint() == fingerprint);
-        if known.pins.contains(&fingerprint) || (stored && known.pins.is_empty()) {
+        let is_stored = stored.iter().any(|one| one.fingerprint() == fingerprint);
+        if pins.contains(&fingerprint) || (is_stored && pins.is_empty()) {
             compared.same.push(certificate);
-        } else if Pgp::check(&certificate, &(), at).is_err() {
-            compared.useless.push(certificate);
-        } else {
+        } else if usable(&certificate) {
             fresh.push(certificate);
+        } else {
+            compared.useless.push(certificate);
         }
     }
-    let alone = known.stored.is_empty() && known.pins.is_empty() && compared.same.is_empty() && fresh.len() == 1;
-    if alone {
-        compared.new = fresh.pop();
+    let of_one_owner = {
+        let known: Vec<&C> = stored.iter().chain(&compared.same).collect();
+        let first = fresh.first();
+        let ties = |one: &C| match (known.as_slice(), first) {
+            ([], Some(first)) => one.fingerprint() == first.fingerprint() || one.renews_or_is_renewed_by(first),
+            (known, _) => known.iter().any(|known| one.renews_or_is_renewed_by(known)),
+        };
+        pins.is_empty() && fresh.iter().all(ties)
+    };
+    if of_one_owner {
+        compared.new = fresh;
     } else {
         compared.conflicting = fresh;
     }
@@ -235,7 +259,9 @@ mod tests {
         fn find<'a>(&'a self, _question: &'a Question, deadline: Instant) -> Finding<'a> {
             Box::pin(async move {
                 match self {
-                    Self::Quick(certificate) if Instant::now() < deadline => Ok(vec![Certificate::clone(certificate)]),
+                    Self::Quick(certificate) if Instant::now() < deadline => {
+                        Ok(vec![Certificate::clone(certificate)].into())
+                    }
                     Self::Quick(_) => Err(FindError::Nothing("vks".into())),
                     Self::Silent => pending().await,
                 }
@@ -251,7 +277,7 @@ mod tests {
         let sources: [Arc<dyn Finds>; 2] = [Arc::new(Server::Silent), Arc::new(quick)];
         let patience = Patience { each: Duration::from_secs(60), all: Some(Duration::from_millis(500)) };
         let address = Address::parse("kim@example.org").unwrap();
-        let question = Question { address, known: Some(key.fingerprint()) };
+        let question = Question { address, known: Some(key.fingerprint()), suite: None };
         let mut looked = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(ask(vec![question], &sources, patience, |_, answer| looked.push(answer)));

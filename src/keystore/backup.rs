@@ -135,7 +135,7 @@ impl Keystore {
         {
             return Ok(Outcome::Unchanged);
         }
-        if self.certificate(fingerprint)?.is_some() {
+        if self.certificate(fingerprint)?.is_some() || self.x509(fingerprint)?.is_some() {
             return Err(StoreError::Exists { path });
         }
         disk::write(&path, bytes).map(|()| Outcome::New)

@@ -1,5 +1,6 @@
-//! How OpenPGP certificates came here: a folder of our own with one file for each that was found, since the shared
-//! directory holds certificates and nothing else. What has no file was imported, by hand or by another program.
+//! How certificates came here: a folder of our own with one file for each that was found, since the shared directory
+//! holds certificates and nothing else. What has no file was imported, by hand or by another program, or, of S/MIME, is
+//! what its folder says.
 
 use std::path::PathBuf;
 

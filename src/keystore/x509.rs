@@ -9,8 +9,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    BATCH, Keystore, Outcome, StoreError,
+    BATCH, Keystore, Outcome, Provenance, StoreError,
     disk::{self, Lock},
+    find::Source,
     index::Wanted,
 };
 use crate::{
@@ -67,6 +68,12 @@ impl Keystore {
         }
     }
 
+    /// How one that is in the store came here, as its folder says.
+    pub fn x509_origin(&self, fingerprint: &Fingerprint) -> Result<Origin, StoreError> {
+        let imported = self.stored_x509(fingerprint, Origin::Imported)?;
+        Ok(if imported.is_some() { Origin::Imported } else { Origin::Candidate })
+    }
+
     /// Stores a certificate, with what its holder announced last. A candidate that is imported becomes an imported one
     /// ([`Outcome::Merged`]); never the other way round.
     pub fn insert_x509(&self, certificate: &Certificate, origin: Origin) -> Result<Outcome, StoreError> {
@@ -77,24 +84,57 @@ impl Keystore {
     /// Stores many as [`Keystore::insert_x509`] does each, under one lock and with few waits for the disk. A failure
     /// leaves those before it stored.
     pub fn insert_all_x509(&self, certificates: &[Certificate], origin: Origin) -> Result<Vec<Outcome>, StoreError> {
+        self.insert_x509_under(&self.lock_x509()?, certificates, origin)
+    }
+
+    /// Stores one that was found for an address, as a candidate unless it is here already, and remembers where.
+    pub fn insert_found_x509(
+        &self,
+        certificate: &Certificate,
+        address: &Address,
+        source: Source,
+        at: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        let fingerprint = certificate.fingerprint();
         let lock = self.lock_x509()?;
+        let mut known = match self.x509(&fingerprint)? {
+            // What a removal that was cut short left behind says nothing of the one that is found now.
+            None => Vec::new(),
+            Some(_) => self.origins(&fingerprint)?,
+        };
+        let found = Provenance { address: Some(address.clone()), source: Some(source), since: at };
+        // Last where it came from: if this ends before, it counts for no more than a candidate.
+        let outcomes = self.insert_x509_under(&lock, std::slice::from_ref(certificate), Origin::Candidate)?;
+        if !known.iter().any(|one| one.address == found.address && one.source == found.source) {
+            known.push(found);
+            self.write_origins(&fingerprint, known)?;
+        }
+        Ok(outcomes.first().copied().unwrap_or(Outcome::Unchanged))
+    }
+
+    fn insert_x509_under(
+        &self,
+        lock: &Lock,
+        certificates: &[Certificate],
+        origin: Origin,
+    ) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(certificates.len());
         let mut new = BTreeMap::new();
         for certificate in certificates {
             let fingerprint = certificate.fingerprint();
             if new.len() == BATCH || new.contains_key(&fingerprint) {
-                self.write_x509(&lock, std::mem::take(&mut new), origin)?;
+                self.write_x509(lock, std::mem::take(&mut new), origin)?;
             }
-            let stored = self.join_x509(&lock, certificate, origin);
+            let stored = self.join_x509(lock, certificate, origin);
             match stored {
                 Ok(outcome) => outcomes.push(outcome),
-                Err(error) => return self.write_x509(&lock, new, origin).and(Err(error)),
+                Err(error) => return self.write_x509(lock, new, origin).and(Err(error)),
             }
             if let Some(Outcome::New) = outcomes.last() {
                 new.insert(fingerprint, certificate);
             }
         }
-        self.write_x509(&lock, new, origin)?;
+        self.write_x509(lock, new, origin)?;
         Ok(outcomes)
     }
 
@@ -150,6 +190,9 @@ impl Keystore {
             true => disk::remove(&self.x509_path(fingerprint, Origin::Candidate))?,
             false => false,
         };
+        if self.origins.is_dir() {
+            disk::remove(&self.origins_path(fingerprint))?;
+        }
         Ok(imported || candidate)
     }
 

@@ -1,12 +1,12 @@
 //! Names: addresses by the system's resolver, services by SRV records (RFC 2782, RFC 6186, RFC 8314 5.1).
 //!
-//! Answers are not proven by DNSSEC here: what follows from them is the caller's, who trusts a target inside the
+//! Answers are not proven by DNSSEC here, but in `dnssec`: what follows from them is the caller's, who trusts a target inside the
 //! mail domain only. There is no deadline here: the caller has one.
 
 use std::{io, net::SocketAddr};
 
 use hickory_resolver::{
-    TokioResolver,
+    ResolverBuilder, TokioResolver,
     config::{NameServerConfig, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::RData,
@@ -76,18 +76,19 @@ impl Dns {
     }
 
     fn resolver(&self) -> Result<TokioResolver, NetError> {
-        match self.server {
-            None => TokioResolver::builder_tokio()?.build(),
-            Some(address) => {
-                let mut server = NameServerConfig::udp_and_tcp(address.ip());
-                for connection in &mut server.connections {
-                    connection.port = address.port();
-                }
-                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build()
-            }
-        }
+        builder(self.server)?.build()
     }
+}
+
+/// A resolver that asks one server over UDP and TCP, or those of the system.
+pub(super) fn builder(server: Option<SocketAddr>) -> Result<ResolverBuilder<TokioRuntimeProvider>, NetError> {
+    let Some(address) = server else { return TokioResolver::builder_tokio() };
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    for connection in &mut server.connections {
+        connection.port = address.port();
+    }
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+    Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
 }
 
 /// The addresses of a host, as the system resolves it; address literals stand for themselves.

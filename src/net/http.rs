@@ -167,7 +167,8 @@ impl HttpError {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection of either kind.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
@@ -272,7 +273,8 @@ impl Client {
         Ok(Exchanged::Answer(Answer { status: head.status.as_u16(), media_type, body: body.to_bytes().to_vec() }))
     }
 
-    async fn connect(&self, url: &Url) -> Result<Box<dyn Stream>, HttpError> {
+    /// Connects to the host of a URL: in clear for `http`, by TLS for whatever else.
+    pub(super) async fn connect(&self, url: &Url) -> Result<Box<dyn Stream>, HttpError> {
         let name = host_of(url);
         let socket = match (self.hosts.get(&name), &self.proxy) {
             (None, Some(proxy)) => self.connect_through(proxy, url).await?,

@@ -15,12 +15,19 @@ use crate::{
         sources,
         voice::Voice,
     },
-    crypt::{PublicCertificate, Suite, pgp::Certificate, pgp::Pgp},
+    crypt::{
+        Fingerprint, PublicCertificate, Suite,
+        pgp::{self, Pgp},
+        smime,
+    },
     flow::{
         find::{self, Compared, Known, Looked},
-        send::{Trust, trust_known, trust_of},
+        send::{Trust, trust_known, trust_known_x509, trust_of},
     },
-    keystore::find::{Question, Source},
+    keystore::{
+        Outcome, StoreError,
+        find::{Question, Source},
+    },
     mail::Address,
 };
 
@@ -78,7 +85,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
             let shown = usable.iter().map(|one| judging.openpgp(one)).collect();
             results[index] = Some((ResultJson::new(address, "stored", shown), None));
         } else {
-            questions.push(Question { address: address.clone(), known: None });
+            questions.push(Question { address: address.clone(), known: None, suite: None });
             places.push(index);
         }
     }
@@ -90,7 +97,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
         drop(progress);
         for (question, looked) in answers {
             let index = places[question];
-            let finding = Finding { address: &whom[index], known: &known[index], place, judging: &judging, at };
+            let finding = Finding { address: &whom[index], known: &known[index], place, judging: &judging };
             results[index] = Some(finding.result(looked, arguments.import)?);
         }
     }
@@ -112,14 +119,25 @@ pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Failure> {
 /// What is known for an address: its pins and, of the store, what counts for it.
 pub fn known_for(address: &Address, place: &Place, at: Timestamp) -> Result<Known, Failure> {
     let pins = place.recipients()?.fingerprints_for(address).to_vec();
-    let mut stored = Vec::new();
+    let (mut stored, mut smime) = (Vec::new(), Vec::new());
     if pins.is_empty() {
         stored = place.keystore.certificates_for(address, at)?;
+        smime = place.keystore.x509_for(address, at)?.into_iter().map(|(one, _)| one).collect();
     }
     for pin in &pins {
         stored.extend(place.keystore.certificate(pin)?);
+        smime.extend(place.keystore.x509(pin)?);
     }
-    Ok(Known { stored, pins })
+    Ok(Known { stored, smime, pins })
+}
+
+/// What became of the certificates of one suite.
+#[derive(Default)]
+struct Part {
+    status: &'static str,
+    certificates: Vec<CertificateJson>,
+    known: Vec<KnownJson>,
+    failure: Option<(Kind, String)>,
 }
 
 /// One answer, to be compared with what is known.
@@ -128,7 +146,6 @@ pub struct Finding<'a> {
     pub known: &'a Known,
     pub place: &'a Place,
     pub judging: &'a Judging<'a>,
-    pub at: Timestamp,
 }
 
 impl Finding<'_> {
@@ -137,38 +154,46 @@ impl Finding<'_> {
         let kind = sources::kind(&looked);
         let reason = sources::reason(&looked);
         let tried = TriedJson::all(&looked);
-        let Some((source, found)) = looked.found.into_iter().next() else {
+        let Some((source, mut found)) = looked.found.into_iter().next() else {
             let status = if kind == Kind::Recipients { "not-found" } else { "failed" };
             let result = ResultJson { tried, ..ResultJson::new(self.address, status, Vec::new()) };
             return Ok((result, Some((kind, reason))));
         };
-        let shown = |all: &[Certificate]| all.iter().map(|one| self.judging.openpgp(one)).collect::<Vec<_>>();
-        let known = self.known_as_well(source, &found)?;
-        let Compared { same, new, conflicting, useless } = find::compare(&known, found, self.at);
-        let mut failure = None;
-        let mut known = Vec::new();
-        let (status, certificates) = if !conflicting.is_empty() {
-            known = known_json(self.known, self.address, self.place)?;
-            failure = Some((Kind::Recipients, conflict(source, &conflicting, &known)));
-            ("conflict", shown(&conflicting))
-        } else if let Some(new) = new {
-            let mut shown = self.judging.openpgp(&new);
-            if import {
-                shown.outcome = Some(self.keep(&new, source)?);
-            }
-            (if import { "kept" } else { "found" }, vec![shown])
-        } else if !same.is_empty() {
-            let mut all = shown(&same);
-            for (one, shown) in same.iter().zip(&mut all).filter(|_| import) {
-                shown.outcome = Some(self.keep(one, source)?);
-            }
-            ("known", all)
-        } else {
-            let why = useless.iter().filter_map(|one| Pgp::check(one, &(), self.at).err());
-            let why: Vec<_> = why.map(|reason| reason.to_string()).collect();
-            failure = Some((Kind::Recipients, format!("what {source} has is not usable: {}", why.join("; "))));
-            (ResultJson::UNUSABLE, shown(&useless))
+        // Where a certificate of the one suite is pinned, and there, one of the other stands beside it.
+        let pinned = |fingerprint| self.known.pins.contains(&fingerprint);
+        match (
+            found.openpgp.iter().any(|one| pinned(one.fingerprint())),
+            found.smime.iter().any(|one| pinned(one.fingerprint())),
+        ) {
+            (true, false) => found.smime.clear(),
+            (false, true) => found.openpgp.clear(),
+            _ => {}
+        }
+        let mut parts = Vec::new();
+        if !found.openpgp.is_empty() {
+            let stored = self.openpgp_known_as_well(source, &found.openpgp)?;
+            let show = |one: &_| self.judging.openpgp(one);
+            let store = &self.place.keystore;
+            let keep = |one: &_| store.insert_found(one, self.address, source, Timestamp::now());
+            parts.push(self.part(source, &stored, found.openpgp, show, keep, import)?);
+        }
+        if !found.smime.is_empty() {
+            let stored = self.smime_known_as_well(source, &found.smime)?;
+            let show = |one: &_| self.judging.smime(one);
+            let store = &self.place.keystore;
+            let keep = |one: &_| store.insert_found_x509(one, self.address, source, Timestamp::now());
+            parts.push(self.part(source, &stored, found.smime, show, keep, import)?);
+        }
+        // What is in doubt is told before what is well, and what is of no use only where there is nothing else.
+        let rank = |part: &Part| match part.status {
+            "conflict" => 0,
+            "unusable" => 2,
+            _ => 1,
         };
+        parts.sort_by_key(rank);
+        let mut parts = parts.into_iter();
+        let Part { status, mut certificates, known, failure } = parts.next().unwrap_or_default();
+        certificates.extend(parts.flat_map(|part| part.certificates));
         let trust = Some(trust_of(source).word());
         let result = ResultJson {
             source: Some(source.word()),
@@ -180,43 +205,111 @@ impl Finding<'_> {
         Ok((result, failure))
     }
 
-    /// What is known, without what is known worse than by this source: that stands in nobody's way.
-    fn known_as_well(&self, source: Source, found: &[Certificate]) -> Result<Known, Failure> {
-        let lowest = trust_of(source).min(Trust::Imported);
-        let mut known = Known { pins: self.known.pins.clone(), stored: Vec::new() };
+    /// What is found of one suite.
+    fn part<C: PublicCertificate>(
+        &self,
+        source: Source,
+        stored: &[C],
+        found: Vec<C>,
+        show: impl Fn(&C) -> CertificateJson,
+        keep: impl Fn(&C) -> Result<Outcome, StoreError>,
+        import: bool,
+    ) -> Result<Part, Failure> {
+        let Compared { same, new, conflicting, useless } =
+            find::compare(stored, &self.known.pins, found, |one| show(one).usable);
+        let kept = |all: &[C]| -> Result<Vec<CertificateJson>, Failure> {
+            let kept = all.iter().map(|one| {
+                let outcome = if import { Some(keep(one)?.word()) } else { None };
+                Ok(CertificateJson { outcome, ..show(one) })
+            });
+            kept.collect()
+        };
+        if !conflicting.is_empty() {
+            let stored: Vec<_> = stored.iter().map(PublicCertificate::fingerprint).collect();
+            let known = known_json(&stored, &self.known.pins, self.address, self.place)?;
+            let found: Vec<_> = conflicting.iter().map(PublicCertificate::fingerprint).collect();
+            let failure = Some((Kind::Recipients, conflict(source, &found, &known)));
+            let certificates = conflicting.iter().map(show).collect();
+            return Ok(Part { status: "conflict", certificates, known, failure });
+        }
+        if !new.is_empty() {
+            let status = if import { "kept" } else { "found" };
+            let certificates = [kept(&new)?, kept(&same)?].concat();
+            return Ok(Part { status, certificates, ..Part::default() });
+        }
+        if !same.is_empty() {
+            return Ok(Part { status: "known", certificates: kept(&same)?, ..Part::default() });
+        }
+        let certificates: Vec<_> = useless.iter().map(show).collect();
+        let why: Vec<_> = certificates.iter().filter_map(|one| one.reason.clone()).collect();
+        let failure = Some((Kind::Recipients, format!("what {source} has is not usable: {}", why.join("; "))));
+        Ok(Part { status: "unusable", certificates, known: Vec::new(), failure })
+    }
+
+    /// What is known of OpenPGP, without what is known worse than by this source: that stands in nobody's way.
+    fn openpgp_known_as_well(
+        &self,
+        source: Source,
+        found: &[pgp::Certificate],
+    ) -> Result<Vec<pgp::Certificate>, Failure> {
+        let mut known = Vec::new();
         for one in &self.known.stored {
             let fingerprint = one.fingerprint();
             let same = found.iter().any(|other| other.fingerprint() == fingerprint);
             let trust = trust_known(&self.place.keystore.origins(&fingerprint)?, self.address);
-            if same || trust >= lowest || known.pins.contains(&fingerprint) {
-                known.stored.push(one.clone());
+            if same || trust >= lowest(source) || self.known.pins.contains(&fingerprint) {
+                known.push(one.clone());
             }
         }
         Ok(known)
     }
 
-    fn keep(&self, certificate: &Certificate, source: Source) -> Result<&'static str, Failure> {
-        let now = Timestamp::now();
-        Ok(self.place.keystore.insert_found(certificate, self.address, source, now)?.word())
+    /// The same of S/MIME, also without what is of no use any more: its owner may have gone to another authority since.
+    fn smime_known_as_well(
+        &self,
+        source: Source,
+        found: &[smime::Certificate],
+    ) -> Result<Vec<smime::Certificate>, Failure> {
+        let mut known = Vec::new();
+        for one in &self.known.smime {
+            let fingerprint = one.fingerprint();
+            let same = found.iter().any(|other| other.fingerprint() == fingerprint);
+            let origins = self.place.keystore.origins(&fingerprint)?;
+            let trust = trust_known_x509(self.place.keystore.x509_origin(&fingerprint)?, &origins, self.address);
+            let counts = trust >= lowest(source) && self.judging.smime(one).usable;
+            if same || counts || self.known.pins.contains(&fingerprint) {
+                known.push(one.clone());
+            }
+        }
+        Ok(known)
     }
 }
 
+/// What is known worse stands in nobody's way.
+fn lowest(source: Source) -> Trust {
+    trust_of(source).min(Trust::Imported)
+}
+
 /// What is known for an address, and since when.
-pub fn known_json(known: &Known, address: &Address, place: &Place) -> Result<Vec<KnownJson>, Failure> {
-    let stored: Vec<_> = known.stored.iter().map(|one| one.fingerprint()).collect();
-    let absent = known.pins.iter().filter(|pin| !stored.contains(pin)).cloned().collect::<Vec<_>>();
+pub fn known_json(
+    stored: &[Fingerprint],
+    pins: &[Fingerprint],
+    address: &Address,
+    place: &Place,
+) -> Result<Vec<KnownJson>, Failure> {
+    let absent = pins.iter().filter(|pin| !stored.contains(pin));
     let mut all = Vec::new();
-    for fingerprint in stored.into_iter().chain(absent) {
-        let since = place.keystore.known_since(&fingerprint, address)?.map(|since| since.to_string());
-        let pinned = known.pins.contains(&fingerprint);
+    for fingerprint in stored.iter().chain(absent) {
+        let since = place.keystore.known_since(fingerprint, address)?.map(|since| since.to_string());
+        let pinned = pins.contains(fingerprint);
         all.push(KnownJson { fingerprint: fingerprint.to_string(), since, pinned });
     }
     Ok(all)
 }
 
 /// A conflict in words: both, and since when the known one is known.
-pub fn conflict(source: Source, found: &[Certificate], known: &[KnownJson]) -> String {
-    let found: Vec<_> = found.iter().map(|one| one.fingerprint().to_string()).collect();
+pub fn conflict(source: Source, found: &[Fingerprint], known: &[KnownJson]) -> String {
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
     let found = found.join(" and ");
     if known.is_empty() {
         return format!("{source} has several certificates, and nothing says which: {found}");

@@ -13,7 +13,7 @@ use crate::{
     cli::{
         composition::Place, exit::Kind, failure::Failure, grammar::Global, input::Stdin, open::ring::Ring, voice::Voice,
     },
-    crypt::{open::Requirement, pgp::Certificate},
+    crypt::{SuiteName, open::Requirement, pgp::Certificate},
     flow::{find::Looked, open::Outcome},
     keystore::find::{Question, Source},
     mail::autocrypt::{self, Autocrypt},
@@ -37,8 +37,8 @@ pub fn run(
     };
     let keep = |(question, certificates): (Question, Vec<Certificate>), source: Source| {
         let known = known_for(&question.address, place, at)?;
-        let finding = Finding { address: &question.address, known: &known, place, judging: &judging, at };
-        finding.result(Looked { found: vec![(source, certificates)], tried: Vec::new() }, true)
+        let finding = Finding { address: &question.address, known: &known, place, judging: &judging };
+        finding.result(Looked { found: vec![(source, certificates.into())], tried: Vec::new() }, true)
     };
     let mut results = Vec::new();
     let mut why = None;
@@ -64,7 +64,7 @@ pub fn run(
 
 /// What of a field is of its address.
 fn certificates(brought: &Autocrypt) -> Result<(Question, Vec<Certificate>), String> {
-    let question = Question { address: brought.address.clone(), known: None };
+    let question = Question { address: brought.address.clone(), known: None, suite: Some(SuiteName::OpenPgp) };
     let certificates = Certificate::parse_all(&brought.certificate).map_err(|error| error.to_string())?;
     let limited: Vec<_> = certificates.into_iter().filter_map(|one| question.limit(one)).collect();
     if limited.is_empty() { Err(format!("it does not name {}", question.address)) } else { Ok((question, limited)) }

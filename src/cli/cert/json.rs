@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// All that `cert show` tells.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct CertificateJson {
     pub suite: &'static str,
     pub fingerprint: String,
@@ -39,7 +39,7 @@ pub struct CertificateJson {
 }
 
 /// What an authority says on request.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct RevocationJson {
     /// `good`, `revoked` or `unknown`.
     pub state: &'static str,

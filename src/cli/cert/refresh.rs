@@ -18,7 +18,7 @@ use crate::{
         sources,
         voice::Voice,
     },
-    crypt::{Fingerprint, PublicCertificate, pgp::Certificate},
+    crypt::{Fingerprint, PublicCertificate, Suite, SuiteName, pgp::Certificate, pgp::Pgp},
     flow::find::{self, Change, Known, Looked},
     keystore::find::{Question, Source},
     mail::Address,
@@ -151,7 +151,11 @@ impl Target {
 
     /// What to ask.
     pub fn question(&self) -> Question {
-        Question { address: self.address.clone(), known: Some(self.certificate.fingerprint()) }
+        Question {
+            address: self.address.clone(),
+            known: Some(self.certificate.fingerprint()),
+            suite: Some(SuiteName::OpenPgp),
+        }
     }
 
     /// Merges what came, and says what it changed.
@@ -176,7 +180,7 @@ impl Target {
         let mut conflicting: Vec<(Source, Vec<Certificate>)> = Vec::new();
         for (source, found) in looked.found {
             let (same, others): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
+                found.openpgp.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
             for new in same {
                 let Some(now) = place.keystore.update(&new)? else {
                     // Whoever parted with it while it was asked for is not given it back, nor told what it conflicts with.
@@ -194,7 +198,8 @@ impl Target {
                 };
                 result.expires = latest.expires(at).map(|expiry| expiry.to_string());
             }
-            let others = find::compare(&self.known, others, at).conflicting;
+            let usable = |one: &Certificate| Pgp::check(one, &(), at).is_ok();
+            let others = find::compare(&self.known.stored, &self.known.pins, others, usable).conflicting;
             if !others.is_empty() {
                 conflicting.push((source, others));
             }
@@ -203,8 +208,10 @@ impl Target {
             return Ok((result, None));
         }
         result.status = "conflict";
-        result.known = known_json(&self.known, &self.address, place)?;
-        let reasons = conflicting.iter().map(|(source, others)| conflict(*source, others, &result.known));
+        let fingerprints = |all: &[Certificate]| all.iter().map(PublicCertificate::fingerprint).collect::<Vec<_>>();
+        result.known = known_json(&fingerprints(&self.known.stored), &self.known.pins, &self.address, place)?;
+        let reason = |(source, others): &(Source, Vec<_>)| conflict(*source, &fingerprints(others), &result.known);
+        let reasons = conflicting.iter().map(reason);
         let reason = reasons.collect::<Vec<_>>().join("; ");
         for fingerprint in conflicting.iter().flat_map(|(_, others)| others).map(|one| one.fingerprint().to_string()) {
             if !result.found.contains(&fingerprint) {
@@ -280,7 +287,7 @@ mod tests {
         let named = Target::named(&mailbox.address, &certificate.fingerprint(), &place, at).unwrap().unwrap();
         before(&place, &certificate);
         let other = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
-        let looked = Looked { found: vec![(Source::Wkd, vec![certificate.clone(), other])], tried: Vec::new() };
+        let looked = Looked { found: vec![(Source::Wkd, vec![certificate.clone(), other].into())], tried: Vec::new() };
         let (result, _) = named.result(looked, &place, at).unwrap();
         (place, folder, certificate, result)
     }

@@ -23,7 +23,7 @@ pub enum Cert {
     },
     /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
     Refresh(CertRefresh),
-    /// Look for the OpenPGP certificate of an address: in the store, then where others publish theirs
+    /// Look for the certificate of an address: in the store, then where others publish theirs
     Find(CertFind),
     /// List the certificates
     List(CertList),
@@ -81,6 +81,12 @@ pub enum SourceArgument {
     Vks,
     /// The keyserver of HKP that config.toml names
     Hkps,
+    /// The DNS of the address's domain, where DNSSEC proves it
+    #[cfg(feature = "dane")]
+    Dane,
+    /// The directory of LDAP that config.toml names
+    #[cfg(feature = "ldap")]
+    Ldap,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::{
         pgp::{self, Pgp},
         smime::{self, Authorities, Grounds, Smime},
     },
-    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust, trust_known},
+    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust, trust_known, trust_known_x509},
     keystore::{Keystore, Origin, StoreError},
     mail::Address,
 };
@@ -87,11 +87,11 @@ impl Shelf for Smime {
         address: &Address,
         at: Timestamp,
     ) -> Result<Vec<(smime::Certificate, Trust)>, StoreError> {
-        let trust = |origin| match origin {
-            Origin::Imported => Trust::Imported,
-            Origin::Candidate => Trust::Candidate,
+        let trust = |(one, origin): (smime::Certificate, Origin)| {
+            let origins = store.origins(&one.fingerprint())?;
+            Ok((one, trust_known_x509(origin, &origins, address)))
         };
-        Ok(store.x509_for(address, at)?.into_iter().map(|(one, origin)| (one, trust(origin))).collect())
+        store.x509_for(address, at)?.into_iter().map(trust).collect()
     }
 
     fn stored(store: &Keystore, fingerprint: &Fingerprint) -> Result<Option<smime::Certificate>, StoreError> {

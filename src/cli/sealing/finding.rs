@@ -44,29 +44,33 @@ pub fn find_missing(
     if !settings.missing_on_send || responders::is_past(at) {
         return Ok(Looking::default());
     }
-    let mut whom: Vec<(&Address, Known)> = Vec::new();
+    let able = settings.order.iter().any(|source| source.has_smime());
+    let mut whom: Vec<(&Address, Known, Option<SuiteName>)> = Vec::new();
     for missing in send::assign(recipients, source, terms, at).err().into_iter().flatten() {
         let wanted = match missing.reason {
-            MissingReason::NoCertificate(suite) => suite != Some(SuiteName::Smime),
-            MissingReason::PinnedAbsent(_) | MissingReason::LittleKnown { suite: SuiteName::OpenPgp, .. } => true,
+            MissingReason::NoCertificate(suite) => able || suite != Some(SuiteName::Smime),
+            MissingReason::LittleKnown { suite, .. } => able || suite != SuiteName::Smime,
+            MissingReason::PinnedAbsent(_) => true,
             _ => false,
         };
         if let Some(address) = recipients.iter().find(|address| wanted && **address == missing.address) {
-            whom.push((address, known_for(address, place, at)?));
+            whom.push((address, known_for(address, place, at)?, terms.only));
         }
     }
     if whom.is_empty() {
         return Ok(Looking::default());
     }
     let patience = Patience { each: settings.timeout, all: Some(PATIENCE) };
-    let questions = whom.iter().map(|(address, _)| Question { address: (*address).clone(), known: None }).collect();
+    let question =
+        |(address, _, suite): &(&Address, _, _)| Question { address: (*address).clone(), known: None, suite: *suite };
+    let questions = whom.iter().map(question).collect();
     let answers = sources::ask(questions, settings, None, patience, &Progress::none())?;
 
     let judging = Judging::new(place, at)?;
     let mut looking = Looking::default();
     for (index, looked) in answers {
-        let (address, known) = &whom[index];
-        let finding = Finding { address, known, place, judging: &judging, at };
+        let (address, known, _) = &whom[index];
+        let finding = Finding { address, known, place, judging: &judging };
         let (result, wrong) = finding.result(looked, true)?;
         if let Some((_, why)) = wrong {
             looking.in_vain.push(((*address).clone(), why));

@@ -80,7 +80,7 @@ impl Certificate {
     ///
     /// # Errors
     /// [`CertificateError::Broken`].
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let certificate = Self::from_x509(X509::from_der(der).map_err(|_| CertificateError::Broken)?)?;
         // Its fingerprint is of these bytes.
         if certificate.to_der() == der { Ok(certificate) } else { Err(CertificateError::Broken) }

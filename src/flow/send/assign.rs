@@ -6,7 +6,7 @@ use crate::{
     crypt::{
         Binding, Fingerprint, PublicCertificate, Recipient, Suite, SuiteName, Trust, Unusable, pgp::Pgp, smime::Smime,
     },
-    keystore::{Provenance, find::Source},
+    keystore::{Origin, Provenance, find::Source},
     mail::Address,
 };
 
@@ -114,9 +114,10 @@ pub enum MissingReason {
 /// How well a certificate is known that a source has for an address.
 pub fn trust_of(source: Source) -> Trust {
     match source {
-        Source::Wkd => Trust::Found,
+        Source::Wkd | Source::Dane => Trust::Found,
         Source::Vks | Source::Hkps => Trust::Keyserver,
-        Source::Autocrypt => Trust::Candidate,
+        // A chain is what vouches for what a directory has.
+        Source::Ldap | Source::Autocrypt => Trust::Candidate,
         Source::Gossip => Trust::Gossip,
     }
 }
@@ -128,6 +129,16 @@ pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
     let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
     let otherwise = || origins.iter().map(trust).max().map_or(Trust::Imported, |best| best.min(Trust::Keyserver));
     of_address.map(trust).max().unwrap_or_else(otherwise)
+}
+
+/// How well an S/MIME certificate of the store is known for an address: by its folder, or better where it was found.
+pub fn trust_known_x509(origin: Origin, origins: &[Provenance], address: &Address) -> Trust {
+    let stored = match origin {
+        Origin::Imported => Trust::Imported,
+        Origin::Candidate => Trust::Candidate,
+    };
+    let of_address = origins.iter().filter(|one| one.address.as_ref() == Some(address));
+    of_address.filter_map(|one| one.source.map(trust_of)).fold(stored, Trust::max)
 }
 
 impl Addressee {

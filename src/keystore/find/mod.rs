@@ -1,27 +1,40 @@
-//! Certificates that others publish: adapters to Web Key Directories and keyservers behind one trait.
+//! Certificates that others publish: adapters to Web Key Directories, keyservers, DANE and LDAP behind one trait.
 //!
-//! Looking up tells whoever is asked, and whoever sees the connection, whom one writes to. Only `https` is spoken, each
+//! Looking up tells whoever is asked, and whoever sees the connection, whom one writes to. Only `https` and `ldaps` are spoken, and DNS, where DNSSEC proves what comes; each
 //! answer is bounded in time, size and redirects, and of what comes only that counts which was asked for: certificates
 //! reduced to the user IDs of the one address. Nothing here is kept, and nothing decides what is believed.
 
+#[cfg(feature = "dane")]
+mod dane;
 mod keyserver;
+#[cfg(feature = "ldap")]
+mod ldap;
 pub(in crate::keystore) mod wkd;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use tokio::time::Instant;
 
+#[cfg(feature = "dane")]
+use crate::net::dnssec::DnssecError;
+#[cfg(feature = "ldap")]
+use crate::net::ldap::LdapError;
 use crate::{
     crypt::{
-        Fingerprint, PublicCertificate,
+        Fingerprint, PublicCertificate, SuiteName,
         pgp::{Certificate, CertificateError},
+        smime,
     },
     mail::Address,
     net::http::{Client, HttpError, Limits, Request},
 };
 
+#[cfg(feature = "dane")]
+pub use dane::Dane;
 pub(in crate::keystore) use keyserver::host;
 pub use keyserver::{Hkps, Vks};
+#[cfg(feature = "ldap")]
+pub use ldap::Ldap;
 pub use wkd::Wkd;
 
 /// The largest answer, in bytes.
@@ -43,6 +56,10 @@ pub enum Source {
     Vks,
     /// A keyserver that checks nothing (draft-gallagher-openpgp-hkp), by TLS.
     Hkps,
+    /// The DNS of the address's own domain, where DNSSEC proves it (RFC 7929, RFC 8162).
+    Dane,
+    /// A directory that the user names (RFC 4523).
+    Ldap,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
     /// What the author of an encrypted message says of its other readers (Autocrypt Level 1, 4.3).
@@ -56,6 +73,17 @@ pub struct Question {
     pub address: Address,
     /// For what is new of this one; sources that go by addresses are asked for the address.
     pub known: Option<Fingerprint>,
+    /// Of which suite; none if of either.
+    pub suite: Option<SuiteName>,
+}
+
+/// What a source gives.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Of OpenPGP.
+    pub openpgp: Vec<Certificate>,
+    /// Of S/MIME.
+    pub smime: Vec<smime::Certificate>,
 }
 
 /// Why a source gives nothing.
@@ -75,6 +103,14 @@ pub enum FindError {
         /// What.
         error: CertificateError,
     },
+    /// What it gave is no certificate of S/MIME.
+    #[error("{host} gave something else: {error}")]
+    BrokenX509 {
+        /// Who.
+        host: String,
+        /// What.
+        error: smime::CertificateError,
+    },
     /// More certificates than anybody has.
     #[error("{0} gave more than 16 certificates")]
     TooMany(String),
@@ -86,21 +122,49 @@ pub enum FindError {
         /// Of HTTP.
         status: u16,
     },
+    /// It gave records that are no certificate of the holder's; which they are.
+    #[error("{host} has {kinds}, and none that holds a whole certificate of the owner")]
+    NotWhole {
+        /// Who.
+        host: String,
+        /// Their fields in words.
+        kinds: String,
+    },
+    /// It has none of the suite that is asked for.
+    #[error("it has certificates of another suite only")]
+    OtherSuite,
     /// The domain of the address is an address literal, or the host cannot stand in a URL.
     #[error("{0} is no domain that is asked")]
     Domain(String),
+    /// It is asked by the system's resolver, and the user goes through a proxy.
+    #[cfg(feature = "dane")]
+    #[error("the DNS would be asked past the proxy: name a resolver in [find] that may be")]
+    PastProxy,
+    /// The DNS gives nothing that is proven.
+    #[cfg(feature = "dane")]
+    #[error(transparent)]
+    Dnssec(#[from] DnssecError),
+    /// A directory does not give it.
+    #[cfg(feature = "ldap")]
+    #[error(transparent)]
+    Ldap(#[from] LdapError),
     /// There is no answer.
     #[error(transparent)]
     Http(#[from] HttpError),
 }
 
 /// What becomes of a question, once it is asked.
-pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Vec<Certificate>, FindError>> + Send + 'a>>;
+pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Found, FindError>> + Send + 'a>>;
 
 /// A source of certificates.
 pub trait Finds: Send + Sync {
     /// Which kind.
     fn source(&self) -> Source;
+
+    /// Of which suites it can have certificates.
+    fn suites(&self) -> &'static [SuiteName] {
+        &[SuiteName::OpenPgp]
+    }
 
     /// Asks. What it gives names the address and nobody else, or is the known one, perhaps without any user ID; at
     /// least one.
@@ -109,7 +173,20 @@ pub trait Finds: Send + Sync {
 
 impl Source {
     /// Those that can be asked.
-    pub const ASKED: [Self; 3] = [Self::Wkd, Self::Vks, Self::Hkps];
+    pub const ASKED: &[Self] = &[
+        Self::Wkd,
+        Self::Vks,
+        Self::Hkps,
+        #[cfg(feature = "dane")]
+        Self::Dane,
+        #[cfg(feature = "ldap")]
+        Self::Ldap,
+    ];
+
+    /// Whether it can have certificates of S/MIME.
+    pub fn has_smime(self) -> bool {
+        matches!(self, Self::Dane | Self::Ldap)
+    }
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -117,6 +194,8 @@ impl Source {
             Self::Wkd => "wkd",
             Self::Vks => "vks",
             Self::Hkps => "hkps",
+            Self::Dane => "dane",
+            Self::Ldap => "ldap",
             Self::Autocrypt => "autocrypt",
             Self::Gossip => "gossip",
         }
@@ -124,7 +203,7 @@ impl Source {
 
     /// Reads the word of one that can be asked.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ASKED.into_iter().find(|source| source.word() == word)
+        Self::ASKED.iter().copied().find(|source| source.word() == word)
     }
 }
 
@@ -134,16 +213,39 @@ impl fmt::Display for Source {
     }
 }
 
+impl Found {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.openpgp.is_empty() && self.smime.is_empty()
+    }
+}
+
+impl From<Vec<Certificate>> for Found {
+    fn from(openpgp: Vec<Certificate>) -> Self {
+        Self { openpgp, smime: Vec::new() }
+    }
+}
+
 impl FindError {
     /// Whether the source works and has nothing to give.
     pub fn is_nothing(&self) -> bool {
-        matches!(self, Self::Nothing(_) | Self::Foreign(_) | Self::Domain(_))
+        match self {
+            Self::Nothing(_) | Self::Foreign(_) | Self::NotWhole { .. } | Self::OtherSuite | Self::Domain(_) => true,
+            // Nobody gave anything: most domains sign nothing, and many resolvers keep signatures to themselves.
+            #[cfg(feature = "dane")]
+            Self::PastProxy | Self::Dnssec(DnssecError::Insecure(_) | DnssecError::Unaware) => true,
+            _ => false,
+        }
     }
 
     /// Whether another try may go better, with nothing changed: no connection, no answer in time, a failing server.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Http(error) => error.is_temporary(),
+            #[cfg(feature = "dane")]
+            Self::Dnssec(error) => matches!(error, DnssecError::Failed { .. }),
+            #[cfg(feature = "ldap")]
+            Self::Ldap(error) => error.is_temporary(),
             Self::Status { status, .. } => status_is_temporary(*status),
             _ => false,
         }
@@ -162,7 +264,7 @@ async fn ask(
     host: &str,
     question: &Question,
     deadline: Instant,
-) -> Result<Vec<Certificate>, FindError> {
+) -> Result<Found, FindError> {
     let host = || host.to_owned();
     let request = Request { url, accept: "application/pgp-keys, application/octet-stream", post: None };
     let answer = client.ask(&request, Limits { deadline, body: LARGEST }).await?;
@@ -179,9 +281,8 @@ async fn ask(
     if given.len() > MOST {
         return Err(FindError::TooMany(host()));
     }
-    let limited = given.into_iter().filter_map(|certificate| question.limit(certificate));
-    let limited: Vec<_> = limited.collect();
-    if limited.is_empty() { Err(FindError::Foreign(host())) } else { Ok(limited) }
+    let openpgp: Vec<_> = given.into_iter().filter_map(|certificate| question.limit(certificate)).collect();
+    if openpgp.is_empty() { Err(FindError::Foreign(host())) } else { Ok(openpgp.into()) }
 }
 
 impl Question {
@@ -191,6 +292,11 @@ impl Question {
         let known = self.known.as_ref() == Some(&certificate.fingerprint());
         let limited = certificate.limited_to(&self.address);
         (known || !limited.user_ids().is_empty()).then_some(limited)
+    }
+
+    /// Whether certificates of a suite are asked for.
+    pub fn asks_for(&self, suite: SuiteName) -> bool {
+        self.suite.is_none_or(|only| only == suite)
     }
 }
 

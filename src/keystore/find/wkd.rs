@@ -2,9 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::{FindError, Finding, Finds, Question, Source, ask, escaped};
+use super::{FindError, Finding, Finds, Found, Question, Source, ask, escaped};
 use crate::{
-    crypt::pgp::Certificate,
     mail::Address,
     net::http::{Client, HttpError},
 };
@@ -20,7 +19,7 @@ impl Wkd {
         Self { client }
     }
 
-    async fn ask(&self, question: &Question, deadline: Instant) -> Result<Vec<Certificate>, FindError> {
+    async fn ask(&self, question: &Question, deadline: Instant) -> Result<Found, FindError> {
         let domain = question.address.domain();
         if domain.starts_with('[') {
             return Err(FindError::Domain(domain.to_owned()));

@@ -4,12 +4,14 @@
 
 mod authority;
 mod ca;
+pub mod directory;
 mod gpg;
 mod gpgsm;
 mod home;
 #[allow(dead_code, reason = "the unit tests of submission use the rest of it")]
 pub mod lying_server;
 mod mail_server;
+pub mod name_server;
 mod openssl_cms;
 pub mod people;
 mod process;

@@ -10,7 +10,7 @@ use crate::{
     config::Home,
     crypt::{
         Fingerprint,
-        pgp::{Key, Profile},
+        pgp::{Certificate, Key, Profile},
     },
     keystore::Keystore,
     mail::Mailbox,
@@ -33,21 +33,22 @@ enum How {
     AbsentPinned,
 }
 
-const SOURCES: [Source; 5] = [Source::Gossip, Source::Hkps, Source::Vks, Source::Autocrypt, Source::Wkd];
+const SOURCES: [Source; 6] = [Source::Gossip, Source::Hkps, Source::Vks, Source::Autocrypt, Source::Wkd, Source::Dane];
 
 /// What becomes of another certificate by each of the sources: `+` it is kept too, `!` it is a conflict, `=` it is the
 /// one that is meant.
-const TABLE: [(How, &str); 10] = [
-    (How::Not, "+ + + + +"),
-    (How::By(Source::Gossip), "! + + + +"),
-    (How::By(Source::Hkps), "! ! ! + +"),
-    (How::By(Source::Vks), "! ! ! + +"),
-    (How::By(Source::Autocrypt), "! ! ! ! +"),
-    (How::Imported, "! ! ! ! !"),
-    (How::By(Source::Wkd), "! ! ! ! !"),
-    (How::Pinned, "! ! ! ! !"),
-    (How::OtherPinned, "= = = = ="),
-    (How::AbsentPinned, "! ! ! ! !"),
+const TABLE: [(How, &str); 11] = [
+    (How::Not, "+ + + + + +"),
+    (How::By(Source::Gossip), "! + + + + +"),
+    (How::By(Source::Hkps), "! ! ! + + +"),
+    (How::By(Source::Vks), "! ! ! + + +"),
+    (How::By(Source::Autocrypt), "! ! ! ! + +"),
+    (How::Imported, "! ! ! ! ! !"),
+    (How::By(Source::Wkd), "! ! ! ! ! !"),
+    (How::By(Source::Dane), "! ! ! ! ! !"),
+    (How::Pinned, "! ! ! ! ! !"),
+    (How::OtherPinned, "= = = = = ="),
+    (How::AbsentPinned, "! ! ! ! ! !"),
 ];
 
 fn at() -> Timestamp {
@@ -95,9 +96,8 @@ impl Scene {
     fn comes(&self, certificate: &Certificate, source: Source) -> (&'static str, bool) {
         let known = known_for(&self.address, &self.place, at()).unwrap();
         let judging = Judging::new(&self.place, at()).unwrap();
-        let finding =
-            Finding { address: &self.address, known: &known, place: &self.place, judging: &judging, at: at() };
-        let looked = Looked { found: vec![(source, vec![certificate.clone()])], tried: Vec::new() };
+        let finding = Finding { address: &self.address, known: &known, place: &self.place, judging: &judging };
+        let looked = Looked { found: vec![(source, vec![certificate.clone()].into())], tried: Vec::new() };
         let (result, wrong) = finding.result(looked, true).unwrap();
         (result.status, wrong.is_some_and(|(kind, _)| kind == Kind::Recipients))
     }
