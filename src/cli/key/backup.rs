@@ -40,10 +40,13 @@ pub fn run(arguments: &Backup, place: &Place, voice: Voice) -> Result<u8, Failur
     write_new(output, [seal_file("sealpost-backup.tar", &archive, &locking.passphrase)?.as_slice()])?;
 
     let keys = files.iter().filter(|(name, _)| is_key(name)).count();
+    let lent = files.iter().filter(|(name, _)| name.ends_with(".agent")).count();
     if voice.json {
         let names: Vec<_> = files.iter().map(|(name, _)| name).collect();
         let file = output.display().to_string();
-        voice.object(&serde_json::json!({ "version": 1, "file": file, "keys": keys, "contents": names }))?;
+        voice.object(
+            &serde_json::json!({ "version": 1, "file": file, "keys": keys, "agent_keys": lent, "contents": names }),
+        )?;
     }
     voice.say(format_args!(
         "wrote {} files, {keys} of them keys, to {}",
@@ -53,6 +56,11 @@ pub fn run(arguments: &Backup, place: &Place, voice: Voice) -> Result<u8, Failur
     voice.say(format_args!(
         "the keys in it are locked as they are here: keep their passphrases too, and that of the backup, elsewhere"
     ));
+    if lent > 0 {
+        voice.say(format_args!(
+            "of {lent} keys in gpg-agent it holds the certificate and no secret: back up their GnuPG home too"
+        ));
+    }
     voice.hint(["sealpost", "key", "import", &output.display().to_string()]);
     Ok(0)
 }

@@ -8,27 +8,33 @@ use crate::{
         composition::Place, exit::Kind, failure::Failure, grammar::Publish, named, named::AnyKey, printable::Printable,
         voice::Voice,
     },
+    crypt::PublicCertificate,
     keystore,
     mail::Address,
 };
 
 pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let AnyKey::OpenPgp(key) = named::key_named(&arguments.name, place, at)? else {
-        let text = format!("the key of {} is for S/MIME: a Web Key Directory is for OpenPGP", arguments.name);
-        return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "cert", "export", &arguments.name]));
+    let own = match named::key_named(&arguments.name, place, at)? {
+        AnyKey::OpenPgp(key) => key.certificate(),
+        AnyKey::Agent(key) => key.certificate(),
+        AnyKey::Smime(_) | AnyKey::Waiting(_) => {
+            let text = format!("the key of {} is for S/MIME: a Web Key Directory is for OpenPGP", arguments.name);
+            return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "cert", "export", &arguments.name]));
+        }
     };
-    let named = key.addresses(at);
+    let fingerprint = own.fingerprint();
+    let named = own.addresses(at);
     let addresses = match Address::parse(&arguments.name) {
         Ok(address) => vec![address],
         Err(_) => named,
     };
     if addresses.is_empty() {
-        let text = format!("certificate {} names no address to publish it for", key.fingerprint());
+        let text = format!("certificate {fingerprint} names no address to publish it for");
         return Err(Failure::new(Kind::Malformed, text));
     }
-    let certificate = match place.keystore.certificate(&key.fingerprint())? {
-        Some(stored) => key.certificate().merge(stored)?,
-        None => key.certificate(),
+    let certificate = match place.keystore.certificate(&fingerprint)? {
+        Some(stored) => own.merge(stored)?,
+        None => own,
     };
     let mut all = Vec::new();
     for address in &addresses {
@@ -44,7 +50,7 @@ pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> R
         Printable(&arguments.wkd.display().to_string())
     ));
     if voice.json {
-        let fingerprint = key.fingerprint().to_string();
+        let fingerprint = fingerprint.to_string();
         voice.object(&json!({ "version": 1, "fingerprint": fingerprint, "published": all }))?;
     }
     Ok(0)

@@ -22,7 +22,7 @@ use super::{
     policy::{self, Target},
 };
 use crate::crypt::{
-    PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
+    AgentFailure, PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
     look::Hidden,
     wire::{Base64Lines, Pieces, fold},
 };
@@ -66,7 +66,10 @@ fn encrypt(
         payload.write_to(&mut message)?;
         message.finalize()
     };
-    write().map_err(|error| SealError::Library(error.to_string()))
+    write().map_err(|error| match error.downcast::<AgentFailure>() {
+        Ok(failure) => SealError::Agent(Box::new(failure)),
+        Err(error) => SealError::Library(error.to_string()),
+    })
 }
 
 /// Adds the signature, which names everyone who is meant to read it (RFC 9580, 13.12).
