@@ -39,7 +39,7 @@ pub fn open(bytes: &[u8]) {
         (keys, Certificate::parse_all(include_bytes!("../keys/alice.asc")).unwrap_or_default())
     });
     let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(24 * 365 * 56);
-    let pgp = Reader { keys, certificates, at, limit: LIMIT };
+    let pgp = Reader { keys, lent: &[], certificates, at, limit: LIMIT };
     let authorities = smime::Authorities::default();
     let smime = smime::Reader { keys: &[], certificates: &[], authorities: &authorities, pins: &[], at, limit: LIMIT };
     if let Ok(opened) = open_message(bytes.to_vec(), &Readers { pgp, smime, doubt: &|_, _, _| None }, at)

@@ -68,6 +68,11 @@ pub const ALL: &[Example] = &[
     ),
     example(
         "key import",
+        "A key that stays in gpg-agent, or on a smartcard",
+        "sealpost key import --from-gnupg --agent ruth@example.org",
+    ),
+    example(
+        "key import",
         "All secret keys that GnuPG has",
         "sealpost key import --from-gnupg --passphrase file:gnupg-passphrase",
     ),

@@ -1,5 +1,6 @@
 //! Layer 6: the grammar, one file for each verb; composition; words, JSON, hints and exit codes.
 
+mod agent;
 mod alert;
 mod cert;
 mod completions;

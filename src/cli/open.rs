@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     crypt::{
-        OpenError,
+        AgentError, OpenError,
         open::{Covers, Released, Requirement, State, Summary},
     },
     flow::open::{Outcome, save},
@@ -78,6 +78,14 @@ fn one(
             return Err(Failure::new(Kind::Permission, text).hint(["sealpost", "open", "--help"]));
         }
         ring.unlock()?;
+        outcome = attempt(file, ring, requirement, at)?;
+    }
+    if let Err(OpenError::Agent(failure)) = &outcome
+        && failure.error == AgentError::NoPassphrase
+        && ring.may_give()
+    {
+        // What came by stdin had it from the start.
+        ring.give_to_agents()?;
         outcome = attempt(file, ring, requirement, at)?;
     }
     if let Err(OpenError::NoKey { recipients }) = &outcome

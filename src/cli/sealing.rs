@@ -201,10 +201,12 @@ impl Decided<'_> {
 
     /// One's own certificate, to be encrypted to by whoever answers; the newest that can be.
     fn autocrypt(&self, from: &Address) -> Result<Option<Field>, Failure> {
-        let own = self.place.keystore.keys_for(from, self.at)?;
+        let store = &self.place.keystore;
+        let (own, lent) = (store.keys_for(from, self.at)?, store.agent_keys_for(from, self.at)?);
         let own = own
             .iter()
             .map(pgp::Key::certificate)
+            .chain(lent.iter().map(pgp::AgentKey::certificate))
             .filter(|one| one.addresses(self.at).contains(from) && Pgp::check(one, &(), self.at).is_ok());
         let newest = own.max_by_key(PublicCertificate::created);
         Ok(newest.map(|one| autocrypt::field(from, &one.limited_to(from).to_bytes())))

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{ConfigError, EditError},
     crypt::{
-        OpenError, SealError,
+        AgentError, AgentFailure, OpenError, SealError,
         pgp::{CertificateError, ChangeError, FileError, KeyError, UnlockError},
         smime,
     },
@@ -103,6 +103,33 @@ impl From<GnupgError> for Failure {
     }
 }
 
+impl From<AgentFailure> for Failure {
+    fn from(failure: AgentFailure) -> Self {
+        use AgentError as E;
+        let text = failure.to_string();
+        let (home, key) = (failure.home.display().to_string(), failure.key.to_string());
+        let more = match failure.error {
+            E::NoPassphrase => "; give --passphrase, or let gpg ask for it, and gpg-agent keeps it for a while",
+            E::TakesNoPassphrase => "; let gpg ask for it, and gpg-agent keeps it for a while",
+            _ => "",
+        };
+        let told = Self::new(Kind::Permission, text + more);
+        match failure.error {
+            E::NotThere { .. } => told.hint(["gpgconf", "--homedir", &home, "--launch", "gpg-agent"]),
+            E::Silent(_) | E::Protocol(_) => told.hint(["gpgconf", "--homedir", &home, "--kill", "gpg-agent"]),
+            E::NoSecret => told.hint(["gpg", "--homedir", &home, "--list-secret-keys", &key]),
+            E::WrongPassphrase => told.hint(["sealpost", "key", "show", &key]),
+            E::NoPassphrase | E::TakesNoPassphrase => {
+                told.hint(["gpg", "--homedir", &home, "--local-user", &key, "--clear-sign"])
+            }
+            E::Card(_) => told.hint(["gpg", "--homedir", &home, "--card-status"]),
+            E::Refused(_) => {
+                told.hint(["gpg-connect-agent", "--homedir", &home, "--no-autostart", "KEYINFO --list", "/bye"])
+            }
+        }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let text = error.to_string();
@@ -124,6 +151,7 @@ impl From<StoreError> for Failure {
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
             | StoreError::DamagedOrigins { .. }
+            | StoreError::DamagedAgentKey { .. }
             | StoreError::Misfiled { .. }
             | StoreError::TooLarge { .. } => Self::new(Kind::Malformed, text),
             StoreError::Exposed { path, .. } => {
@@ -252,6 +280,10 @@ impl From<SealFailure> for Failure {
     fn from(error: SealFailure) -> Self {
         let kind = match &error {
             SealFailure::Compose(ComposeError::Draft(_) | ComposeError::Nul(_)) => Kind::Malformed,
+            SealFailure::Seal(SealError::Agent(failure)) => {
+                let failure = Self::from((**failure).clone());
+                return Self { text: format!("nothing was sent: {}", failure.text), ..failure };
+            }
             SealFailure::Seal(SealError::Signer(_)) => Kind::Permission,
             SealFailure::Seal(SealError::Library(_)) => Kind::System,
             SealFailure::Seal(SealError::LastLook(_)) => Kind::Bug,
@@ -280,6 +312,7 @@ impl From<OpenError> for Failure {
                 };
                 Self::new(Kind::NoKey, named).hint(["sealpost", "key", "list"])
             }
+            OpenError::Agent(failure) => (*failure).into(),
             OpenError::Undecryptable => Self::new(Kind::Undecryptable, text),
             OpenError::GnupgOnly => Self::new(Kind::Undecryptable, text).hint(["gpg", "--version"]),
             OpenError::Limit(_) => Self::new(Kind::Limit, text),

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Fingerprint;
+use super::{AgentFailure, Fingerprint};
 use crate::mail::Address;
 
 /// One signature as cryptography and certificate policy see it; whether it speaks for the message is judged
@@ -103,6 +103,9 @@ pub enum OpenError {
         /// Key IDs or fingerprints in upper-case hexadecimal.
         recipients: Vec<String>,
     },
+    /// A key that may open it is in an agent, which did not.
+    #[error(transparent)]
+    Agent(#[from] Box<AgentFailure>),
     /// All else.
     #[error("the message cannot be decrypted")]
     Undecryptable,

@@ -3,6 +3,7 @@
 //! Neither files, network, environment, clock nor printing; the time comes in as an argument, randomness is the
 //! crypto library's own. OpenPGP lives in [`pgp`] only, CMS and X.509 in [`smime`].
 
+mod agent;
 mod collect;
 mod fact;
 mod look;
@@ -26,6 +27,7 @@ use self::relay::{WORTHWHILE, both};
 use crate::ffi;
 use crate::mail::{Address, Envelope, Field, Payload};
 
+pub use agent::{Agent, AgentError, AgentFailure, Keygrip, MadeSignature, OpenedKey, SealedKey};
 pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownReason, Verdict};
 pub(in crate::crypt) use fact::{CLOCK_TOLERANCE, is_ahead};
 pub use passphrase::{Strength, random_passphrase};

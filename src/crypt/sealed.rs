@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt};
 
 use super::{
-    Recipients, Suite, SuiteName, Unusable,
+    AgentFailure, Recipients, Suite, SuiteName, Unusable,
     look::{Header, Hidden},
 };
 use crate::mail::Envelope;
@@ -33,6 +33,9 @@ pub enum SealError {
     /// The signing key cannot sign now.
     #[error(transparent)]
     Signer(#[from] Unusable),
+    /// The signing key is in an agent, which did not sign.
+    #[error(transparent)]
+    Agent(#[from] Box<AgentFailure>),
     /// The crypto library failed; its own words.
     #[error("sealing failed: {0}")]
     Library(String),

@@ -35,6 +35,8 @@ pub struct Opening<'a> {
 pub struct OpenPgp<'a> {
     /// Unlocked keys.
     pub keys: &'a [pgp::Key],
+    /// Keys that agents have.
+    pub lent: &'a [pgp::Lent],
     /// Certificates at hand, the public halves of the keys among them.
     pub certificates: &'a [pgp::Certificate],
 }
@@ -66,7 +68,7 @@ impl Opening<'_> {
     /// ```
     /// # use sealpost::{crypt::{open::Requirement, smime::Authorities}, flow::open::{OpenPgp, Opening, Outcome, Smime}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let openpgp = OpenPgp { keys: &[], certificates: &[] };
+    /// let openpgp = OpenPgp { keys: &[], lent: &[], certificates: &[] };
     /// let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
     /// let (at, doubt, requirement) = (jiff::Timestamp::UNIX_EPOCH, &|_, _: &_, _: &_| None, &Requirement::None);
     /// let opening = Opening { openpgp, smime, at, doubt, requirement };
@@ -82,8 +84,8 @@ impl Opening<'_> {
             return Err(OpenError::Limit("a message of more than 288 MiB"));
         }
         let (at, limit) = (self.at, MAX_PLAINTEXT);
-        let OpenPgp { keys, certificates } = self.openpgp;
-        let pgp = pgp::Reader { keys, certificates, at, limit };
+        let OpenPgp { keys, lent, certificates } = self.openpgp;
+        let pgp = pgp::Reader { keys, lent, certificates, at, limit };
         let Smime { keys, certificates, authorities, pins } = self.smime;
         let smime = smime::Reader { keys, certificates, authorities, pins, at, limit };
         let released = open_for(message, &Readers { pgp, smime, doubt: self.doubt }, self.requirement, at)?;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{Keystore, Origin, Outcome, StoreError, disk, known::Noted, origins::are_origins};
+use super::{Keystore, Origin, Outcome, StoreError, agent_keys, disk, known::Noted, origins::are_origins};
 use crate::crypt::{
     Fingerprint, PublicCertificate,
     pgp::{self, Certificate},
@@ -22,6 +22,8 @@ pub type StoredFile = (String, Zeroizing<Vec<u8>>);
 pub enum Piece {
     /// An own key.
     Key(Box<pgp::Key>),
+    /// An own key that an agent has: no secret of it.
+    AgentKey(Box<pgp::AgentKey>),
     /// The revocation certificate of one.
     Revocation(Fingerprint, String),
     /// An own key for S/MIME.
@@ -108,6 +110,7 @@ impl Keystore {
     pub fn restore(&self, piece: &Piece) -> Result<Option<Outcome>, StoreError> {
         let restored = match piece {
             Piece::Key(key) => self.store_key(key, None),
+            Piece::AgentKey(key) => self.store_agent_key(key),
             Piece::Revocation(fingerprint, text) => self.restore_revocation(fingerprint, text),
             Piece::SmimeKey(key) => self.store_smime_key(key),
             Piece::Waiting(waiting) => self.store_waiting(waiting),
@@ -163,6 +166,7 @@ impl Piece {
         let fingerprint = Fingerprint::parse(stem).filter(|full| full.as_str() == stem)?;
         let piece = match (folder.as_str(), suffix) {
             (KEYS, "pgp") => Self::Key(Box::new(only(pgp::Key::parse_all(bytes).ok()?)?)),
+            (KEYS, "agent") => Self::AgentKey(Box::new(agent_keys::parse(bytes)?)),
             (KEYS, "rev.asc") => {
                 let revocation = only(Certificate::parse_all(bytes).ok()?)?;
                 (revocation.fingerprint() == fingerprint).then_some(())?;
@@ -178,6 +182,7 @@ impl Piece {
         };
         let is = match &piece {
             Self::Key(key) => Some(key.fingerprint()).filter(|_| key.to_bytes().is_ok()),
+            Self::AgentKey(key) => Some(key.fingerprint()),
             Self::SmimeKey(key) => key.fingerprint(),
             Self::Waiting(waiting) => Some(waiting.id()),
             Self::Certificate(certificate) => Some(certificate.fingerprint()),

@@ -58,6 +58,12 @@ pub enum StoreError {
         /// Which.
         path: PathBuf,
     },
+    /// A file that says of a key that an agent has it is not what it is to be.
+    #[error("{} is damaged: it does not say which agent has the key", .path.display())]
+    DamagedAgentKey {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file holds another certificate or key than its name says, or several.
     #[error("{} does not hold {fingerprint} alone", .path.display())]
     Misfiled {
@@ -117,6 +123,7 @@ impl StoreError {
             Self::Damaged { .. }
             | Self::DamagedX509 { .. }
             | Self::DamagedOrigins { .. }
+            | Self::DamagedAgentKey { .. }
             | Self::Misfiled { .. }
             | Self::TooLarge { .. }
             | Self::Exposed { .. }

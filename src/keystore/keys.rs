@@ -1,4 +1,5 @@
-//! Own keys: `FINGERPRINT.pgp`, binary and always locked, beside it `FINGERPRINT.rev.asc`.
+//! Own keys: `FINGERPRINT.pgp`, binary and always locked, beside it `FINGERPRINT.rev.asc`. Those that an agent has lie in
+//! `FINGERPRINT.agent`.
 
 use std::path::PathBuf;
 
@@ -51,7 +52,8 @@ impl Keystore {
         }
     }
 
-    /// Stores a key that is not there yet, its revocation certificate first.
+    /// Stores a key that is not there yet, its revocation certificate first. It takes the place of what says that an
+    /// agent has it, which holds nothing that is not in the key.
     ///
     /// # Errors
     /// The key is not locked; or one of its fingerprint is there and differs ([`StoreError::KeyExists`]).
@@ -69,6 +71,7 @@ impl Keystore {
             disk::write(&self.keys.join(format!("{fingerprint}.rev.asc")), revocation.as_bytes())?;
         }
         disk::write(&path, &bytes)?;
+        disk::remove(&self.agent_key_path(&fingerprint))?;
         Ok(Outcome::New)
     }
 
@@ -111,7 +114,7 @@ impl Keystore {
         Lock::take(&self.keys, ".lock")
     }
 
-    fn key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
+    pub(super) fn key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.keys.join(format!("{fingerprint}.pgp"))
     }
 }

@@ -6,6 +6,7 @@
 //! is one lock for own keys, one for OpenPGP certificates and their origins, one for X.509 certificates; nobody takes one
 //! while holding another. What is damaged is named, never passed over in silence. Whom a certificate is trusted for is not decided here.
 
+mod agent_keys;
 mod backup;
 mod certificates;
 mod disk;

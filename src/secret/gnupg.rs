@@ -18,7 +18,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::program::{DEADLINE, Program, ProgramError};
-use crate::crypt::{Fingerprint, SuiteName};
+use crate::crypt::{Fingerprint, Keygrip, SuiteName};
 
 /// The most that a listing or a key may hold, in bytes: everybody can add signatures to a key that is published.
 const MOST: usize = 8 << 20;
@@ -45,6 +45,8 @@ pub struct GnupgKey {
     pub fingerprint: Fingerprint,
     /// Where its secret half is.
     pub whereabouts: Whereabouts,
+    /// OpenPGP: its keygrips, those of parts whose secret half is missing left out.
+    pub parts: Vec<(Fingerprint, Keygrip)>,
     /// The fingerprint by which its program knows it.
     name: String,
 }
@@ -70,7 +72,7 @@ pub enum GnupgError {
     #[error("there is no GnuPG home at {}", .0.display())]
     NoHome(PathBuf),
     /// It is not installed.
-    #[error("{0}, which alone reads the keys of a GnuPG home, is not in $PATH")]
+    #[error("{0}, which alone knows the keys of a GnuPG home, is not in $PATH")]
     NoProgram(&'static str),
     /// It is there and does not run.
     #[error("{program} cannot be run: {error}")]
@@ -150,7 +152,7 @@ impl Gnupg {
     /// # Errors
     /// [`GnupgError`].
     pub fn keys(&self) -> Result<Vec<GnupgKey>, GnupgError> {
-        let list = ["--with-colons", "--list-secret-keys"];
+        let list = ["--with-colons", "--with-keygrip", "--list-secret-keys"];
         let mut keys = listing::openpgp(&self.run("gpg", &[&["--no-auto-check-trustdb"][..], &list].concat(), None)?);
         match self.run("gpgsm", &list, None) {
             Ok(listed) => keys.extend(listing::smime(&listed)),
@@ -190,6 +192,14 @@ impl Gnupg {
         if exported.is_empty() { Err(GnupgError::WrongPassphrase) } else { Ok(exported) }
     }
 
+    /// Where its agent listens.
+    pub(super) fn agent_socket(&self) -> Result<PathBuf, GnupgError> {
+        let mut said = self.start("gpgconf", &["--list-dirs".into(), "agent-socket".into()], None)?;
+        let path = said.split(|byte| *byte == b'\n').next().unwrap_or_default().len();
+        said.truncate(path);
+        Ok(PathBuf::from(OsString::from_vec(said.to_vec())))
+    }
+
     fn run(
         &self,
         program: &'static str,
@@ -202,10 +212,19 @@ impl Gnupg {
             arguments.extend(["--pinentry-mode", "loopback", "--passphrase-fd", "0"].map(OsString::from));
         }
         arguments.extend(job.iter().map(OsString::from));
+        self.start(program, &arguments, passphrase.map(line))
+    }
+
+    fn start(
+        &self,
+        program: &'static str,
+        arguments: &[OsString],
+        stdin: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<Zeroizing<Vec<u8>>, GnupgError> {
         let run = Program {
             name: OsStr::new(program),
-            arguments: &arguments,
-            stdin: passphrase.map(line),
+            arguments,
+            stdin,
             environment: Some(&self.environment),
             most: MOST,
             stderr: STDERR_KEPT,

@@ -16,6 +16,7 @@ mod examples;
 mod find;
 mod forgotten;
 mod key;
+mod key_agent;
 mod key_backup;
 mod key_gnupg;
 mod key_life;

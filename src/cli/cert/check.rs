@@ -3,10 +3,13 @@
 mod metrics;
 mod report;
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use jiff::Timestamp;
 
 use crate::{
     cli::{
+        agent,
         composition::Place,
         draft,
         exit::Kind,
@@ -16,7 +19,12 @@ use crate::{
         voice::Voice,
     },
     config::{self, Overrides, SmimeSettings},
-    crypt::{PublicCertificate, Suite, SuiteName, Unusable, pgp::Pgp, smime, smime::Grounds, smime::Smime},
+    crypt::{
+        Fingerprint, PublicCertificate, Suite, SuiteName, Unusable, pgp,
+        pgp::Pgp,
+        smime,
+        smime::{Grounds, Smime},
+    },
     flow::{
         check::{self, Finding, State},
         send::{Terms, Trust},
@@ -32,6 +40,8 @@ pub struct Checked {
     pub recipients: Vec<(String, Finding)>,
     /// Own keys, each with its addresses.
     pub keys: Vec<(Vec<Address>, Finding)>,
+    /// The GnuPG homes of those that agents have.
+    pub homes: BTreeMap<Fingerprint, PathBuf>,
 }
 
 pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
@@ -47,6 +57,7 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
     let checked = Checked {
         recipients: recipients(whom, place, &known, place.settle(global, Overrides::default())?.trust, within, at)?,
         keys: keys(place, place.config()?.smime(), within, at)?,
+        homes: place.keystore.agent_keys()?.iter().map(|key| (key.fingerprint(), key.home().to_owned())).collect(),
     };
     place.warn(voice);
     if let Some(path) = &arguments.prometheus {
@@ -119,8 +130,9 @@ fn keys(
     at: Timestamp,
 ) -> Result<Vec<(Vec<Address>, Finding)>, Failure> {
     let mut keys = Vec::new();
-    for key in place.keystore.keys()? {
-        let certificate = key.certificate();
+    let (here, lent) = (place.keystore.keys()?, place.keystore.agent_keys()?);
+    let certificates = here.iter().map(pgp::Key::certificate).chain(lent.iter().map(pgp::AgentKey::certificate));
+    for certificate in certificates {
         let judged = Pgp::check(&certificate, &(), at).map(drop);
         let finding = check::key(&certificate, SuiteName::OpenPgp, judged, within, at);
         keys.push((certificate.addresses(at), finding));
@@ -174,6 +186,7 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
         };
         let address = addresses.first().map_or_else(|| fingerprint.clone(), ToString::to_string);
         let passphrase = format!("file:{address}.passphrase");
+        let home = finding.fingerprint.as_ref().and_then(|fingerprint| checked.homes.get(fingerprint));
         let words: &[&str] = match (finding.state, finding.suite) {
             (State::Expiring | State::Expired, Some(SuiteName::Smime)) => {
                 &["key", "extend", &fingerprint, "--request", "request.pem"]
@@ -184,7 +197,12 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
             }
             _ => &["key", "make", &address, "--new-passphrase", &passphrase],
         };
-        hint(["sealpost"].iter().chain(words).map(|word| (*word).to_owned()).collect());
+        match home {
+            Some(home) if matches!(finding.state, State::Expiring | State::Expired) => {
+                agent::extend(home, &fingerprint).into_iter().for_each(&mut hint);
+            }
+            _ => hint(["sealpost"].iter().chain(words).map(|word| (*word).to_owned()).collect()),
+        }
         reasons.push(RecipientReason { address, reason });
     }
     if reasons.is_empty() {

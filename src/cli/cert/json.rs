@@ -34,6 +34,11 @@ pub struct CertificateJson {
     /// What its authority says, where it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationJson>,
+    /// Of an own key in gpg-agent: `agent`, and the GnuPG home.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gnupg_home: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
 }
@@ -71,6 +76,8 @@ impl CertificateJson {
             usages: None,
             trust: None,
             revocation: None,
+            home: None,
+            gnupg_home: None,
             outcome: None,
         }
     }
@@ -107,6 +114,9 @@ impl CertificateJson {
         for key in &self.keys {
             let revoked = if key.revoked { ", revoked" } else { "" };
             out += &format!("key          {} {} ({}{revoked})\n", key.fingerprint, key.algorithm, key.flags.join(", "));
+        }
+        if let Some(home) = &self.gnupg_home {
+            out += &format!("secret half  in gpg-agent of {}\n", Printable(home));
         }
         if let Some(RevocationJson { state, detail }) = &self.revocation {
             let detail = detail.as_ref().map(|detail| format!(": {}", Printable(detail))).unwrap_or_default();

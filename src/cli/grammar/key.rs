@@ -200,6 +200,19 @@ pub struct KeyImport {
     /// gpg --export | sealpost cert import -
     #[arg(long, value_name = "HOME", num_args = 0..=1)]
     pub from_gnupg: Option<Option<PathBuf>>,
+    /// Leave the secret halves in gpg-agent, or on the smartcard behind it, and use them there: all, or this key's
+    ///
+    /// For OpenPGP. Only certificates are stored, and where the agent is. Taken again, what gpg changed of them comes
+    /// along. gpg-agent has to run when such a key is used, and never asks anybody: it takes the passphrase, or the
+    /// PIN, from --passphrase or the account, else it must have it already. Three wrong PINs lock a card.
+    #[arg(
+        long,
+        value_name = "ADDRESS|FINGERPRINT",
+        num_args = 0..=1,
+        requires = "from_gnupg",
+        conflicts_with_all = ["passphrase", "new_passphrase"]
+    )]
+    pub agent: Option<Option<String>>,
     #[command(flatten)]
     pub lock: Lock,
 }

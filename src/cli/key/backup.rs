@@ -53,6 +53,7 @@ pub fn run(arguments: &Backup, place: &Place, at: Timestamp, voice: Voice) -> Re
         Failure::new(Kind::Usage, "a backup needs a passphrase: give --passphrase or --new-passphrase").hint(hint)
     })?;
     let keys = files.iter().filter(|(name, _)| is_key(name)).count();
+    let lent = files.iter().filter(|(name, _)| name.ends_with(".agent")).count();
     let packing = if arguments.paper { Packing::Deflated } else { Packing::Plain };
     let mut sealed = seal_file("sealpost-backup.tar", &archive, &locking.passphrase, packing)?;
     let mut lines = None;
@@ -71,7 +72,8 @@ pub fn run(arguments: &Backup, place: &Place, at: Timestamp, voice: Voice) -> Re
     if voice.json {
         let names: Vec<_> = files.iter().map(|(name, _)| name).collect();
         let file = output.display().to_string();
-        let mut told = serde_json::json!({ "version": 1, "file": file, "keys": keys, "contents": names });
+        let mut told =
+            serde_json::json!({ "version": 1, "file": file, "keys": keys, "agent_keys": lent, "contents": names });
         if let Some(lines) = lines {
             told["lines"] = lines.into();
         }
@@ -85,6 +87,11 @@ pub fn run(arguments: &Backup, place: &Place, at: Timestamp, voice: Voice) -> Re
     voice.say(format_args!(
         "the keys in it are locked as they are here: keep their passphrases too, and that of the backup, elsewhere"
     ));
+    if lent > 0 {
+        voice.say(format_args!(
+            "of {lent} keys in gpg-agent it holds the certificate and no secret: back up their GnuPG home too"
+        ));
+    }
     voice.hint(["sealpost", "key", "import", &shown]);
     Ok(0)
 }

@@ -2,11 +2,19 @@
 
 use jiff::Timestamp;
 
-use crate::cli::{composition::Place, failure::Failure, grammar::Export, named, named::AnyKey, voice::Voice};
+use crate::cli::{agent, composition::Place, failure::Failure, grammar::Export, named, named::AnyKey, voice::Voice};
 
 pub fn run(arguments: &Export, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let text = match named::key_named(&arguments.name, place, at)? {
         AnyKey::OpenPgp(key) => key.to_armored()?,
+        AnyKey::Agent(key) => {
+            let fingerprint = key.fingerprint().to_string();
+            let cures = vec![
+                agent::gpg(key.home(), &["--armor", "--export-secret-keys", &fingerprint]),
+                ["sealpost", "cert", "export", &fingerprint].map(str::to_owned).to_vec(),
+            ];
+            return Err(agent::refuse(&key, "gpg exports it, where it is on no smartcard", cures));
+        }
         AnyKey::Smime(key) => key.to_pem()?,
         AnyKey::Waiting(waiting) => waiting.to_pem()?,
     };

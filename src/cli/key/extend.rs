@@ -7,6 +7,7 @@ use jiff::{Span, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use super::change::{self, Change};
 use crate::{
     cli::{
+        agent,
         composition::Place,
         exit::Kind,
         failure::Failure,
@@ -34,6 +35,10 @@ pub fn run(arguments: &Extend, global: &Global, place: &Place, at: Timestamp, vo
             }
             let (extended, at) = change.apply(at, |key, passphrase, at| key.extend(passphrase, until, at))?;
             change::tell("extended", &extended, at, voice)
+        }
+        AnyKey::Agent(key) => {
+            let cures = agent::extend(key.home(), key.fingerprint().as_str());
+            Err(agent::refuse(&key, "gpg extends it; take it again then", cures))
         }
         AnyKey::Smime(key) => match &arguments.request {
             Some(path) => request(&key, path, arguments, global, place, at, voice),

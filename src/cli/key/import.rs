@@ -1,5 +1,6 @@
 //! `sealpost key import`: takes keys from a file or from a GnuPG home, and stores them locked.
 
+mod agent;
 mod gnupg;
 mod openpgp;
 mod restore;
@@ -33,7 +34,13 @@ pub fn run(arguments: &KeyImport, place: &Place, at: Timestamp, voice: Voice) ->
     let lock = &arguments.lock;
     match (&arguments.file, &arguments.from_gnupg) {
         (Some(file), _) => from_file(file, lock, place, at, voice),
-        (None, home) => gnupg::run(home.as_ref().and_then(Option::as_deref), lock, place, at, voice),
+        (None, home) => {
+            let home = home.as_ref().and_then(Option::as_deref);
+            match &arguments.agent {
+                Some(which) => agent::run(home, which.as_deref(), place, at, voice),
+                None => gnupg::run(home, lock, place, at, voice),
+            }
+        }
     }
 }
 

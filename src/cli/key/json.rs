@@ -16,6 +16,12 @@ pub struct KeyJson {
     created: Option<String>,
     expires: Option<String>,
     algorithm: String,
+    /// Where its secret half is: `store`, or `agent`; none of a key that was not imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    home: Option<&'static str>,
+    /// Of a key in an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gnupg_home: Option<String>,
     /// Whether it waits for its certificate.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     waiting: bool,
@@ -31,6 +37,12 @@ impl KeyJson {
         Self::new(SuiteName::OpenPgp, &key.certificate(), at)
     }
 
+    /// One that an agent has.
+    pub fn agent(key: &pgp::AgentKey, at: Timestamp) -> Self {
+        let gnupg_home = Some(key.home().display().to_string());
+        Self { home: Some("agent"), gnupg_home, ..Self::new(SuiteName::OpenPgp, &key.certificate(), at) }
+    }
+
     /// None of a key without a certificate, which is never stored.
     pub fn smime(key: &smime::Key, at: Timestamp) -> Option<Self> {
         key.certificate().map(|certificate| Self::new(SuiteName::Smime, certificate, at))
@@ -44,6 +56,8 @@ impl KeyJson {
             created: None,
             expires: None,
             algorithm: waiting.algorithms(),
+            home: Some("store"),
+            gnupg_home: None,
             waiting: true,
             outcome: None,
             reason: None,
@@ -59,6 +73,8 @@ impl KeyJson {
             created: None,
             expires: None,
             algorithm: "unknown".to_owned(),
+            home: None,
+            gnupg_home: None,
             waiting: false,
             outcome: None,
             reason: None,
@@ -81,6 +97,8 @@ impl KeyJson {
             created: Some(certificate.created().to_string()),
             expires: certificate.expires(at).map(|expiry| expiry.to_string()),
             algorithm: certificate.algorithms(),
+            home: Some("store"),
+            gnupg_home: None,
             waiting: false,
             outcome: None,
             reason: None,
@@ -94,7 +112,7 @@ impl KeyJson {
 
     /// The same, with why it was not imported.
     pub fn left(self, outcome: &'static str, reason: impl Into<String>) -> Self {
-        Self { outcome: Some(outcome), reason: Some(reason.into()), ..self }
+        Self { outcome: Some(outcome), reason: Some(reason.into()), home: None, ..self }
     }
 
     /// What was done with it, and why.
@@ -102,7 +120,8 @@ impl KeyJson {
         let done = match self.outcome {
             Some("unchanged") => "stored already:",
             Some("refused") => "refused",
-            Some("on-card" | "no-secret") => "not imported:",
+            Some("on-card" | "no-secret" | "not-openpgp") => "not imported:",
+            Some("merged") => "taken again:",
             _ => "imported",
         };
         let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -115,6 +134,7 @@ impl KeyJson {
             Some(expires) => format!("until {}", &expires[..10]),
             None => "no expiry".to_owned(),
         };
-        format!("{}  {}  {}  {state}", self.fingerprint, self.addresses.join(", "), self.algorithm)
+        let home = self.gnupg_home.as_ref().map(|home| format!("  in gpg-agent of {home}")).unwrap_or_default();
+        format!("{}  {}  {}  {state}{home}", self.fingerprint, self.addresses.join(", "), self.algorithm)
     }
 }

@@ -4,12 +4,19 @@ use jiff::Timestamp;
 
 use super::KeyJson;
 use crate::cli::{
-    cert::Judging, composition::Place, failure::Failure, named, named::AnyKey, printable::Printable, voice::Voice,
+    cert::{CertificateJson, Judging},
+    composition::Place,
+    failure::Failure,
+    named,
+    named::AnyKey,
+    printable::Printable,
+    voice::Voice,
 };
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let store = &place.keystore;
     let mut keys: Vec<_> = store.keys()?.iter().map(|key| KeyJson::openpgp(key, at)).collect();
+    keys.extend(store.agent_keys()?.iter().map(|key| KeyJson::agent(key, at)));
     keys.extend(store.smime_keys()?.iter().filter_map(|key| KeyJson::smime(key, at)));
     keys.extend(store.waiting()?.iter().map(KeyJson::waiting));
     place.warn(voice);
@@ -26,6 +33,11 @@ pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
     let judging = Judging::new(place, at)?;
     let shown = match named::key_named(name, place, at)? {
         AnyKey::OpenPgp(key) => Some(judging.openpgp(&key.certificate())),
+        AnyKey::Agent(key) => Some(CertificateJson {
+            home: Some("agent"),
+            gnupg_home: Some(key.home().display().to_string()),
+            ..judging.openpgp(&key.certificate())
+        }),
         AnyKey::Smime(key) => key.certificate().map(|certificate| judging.smime(certificate)),
         AnyKey::Waiting(waiting) => {
             let shown = KeyJson::waiting(&waiting);

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::KeyJson;
 use crate::{
     cli::{
+        agent,
         composition::Place,
         exit::Kind,
         failure::Failure,
@@ -41,6 +42,10 @@ pub fn run(
                 Ok(key.unlock(&present)?.lock(&other.passphrase, other.strength)?)
             };
             KeyJson::openpgp(&place.keystore.change(&key.fingerprint(), relock)?, at)
+        }
+        AnyKey::Agent(key) => {
+            let cures = vec![agent::gpg(key.home(), &["--change-passphrase", &fingerprint])];
+            return Err(agent::refuse(&key, "gpg changes its passphrase", cures));
         }
         AnyKey::Smime(key) => {
             let Some(certificate) = key.certificate() else { return Err(smime::KeyError::NoCertificate.into()) };

@@ -18,7 +18,7 @@ use crate::{
         voice::Voice,
     },
     config::FindSettings,
-    crypt::pgp::{Certificate, Key},
+    crypt::{PublicCertificate, pgp::Certificate},
     keystore::{self, Standing, UploadError, Uploaded},
     mail::Address,
 };
@@ -26,8 +26,9 @@ use crate::{
 pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let name = &arguments.name;
     let way = if arguments.wkd.is_some() { "a Web Key Directory is" } else { "keyservers are" };
-    let key = match named::key_named(name, place, at)? {
-        AnyKey::OpenPgp(key) => key,
+    let own = match named::key_named(name, place, at)? {
+        AnyKey::OpenPgp(key) => key.certificate(),
+        AnyKey::Agent(key) => key.certificate(),
         AnyKey::Smime(_) => {
             let text = format!(
                 "the key of {name} is for S/MIME: {way} for OpenPGP; give people its certificate, or a message that it \
@@ -40,35 +41,28 @@ pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> R
             return Err(Failure::new(Kind::Usage, text).hint(["sealpost", "key", "show", name]));
         }
     };
-    let certificate = match place.keystore.certificate(&key.fingerprint())? {
-        Some(stored) => key.certificate().merge(stored)?,
-        None => key.certificate(),
+    let addresses = Address::parse(name).map_or_else(|_| own.addresses(at), |address| vec![address]);
+    let certificate = match place.keystore.certificate(&own.fingerprint())? {
+        Some(stored) => own.merge(stored)?,
+        None => own,
     };
-    let named = Address::parse(name).ok();
     match &arguments.wkd {
-        Some(folder) => lay_out(folder, &key, &certificate, named, at, voice),
+        Some(folder) => lay_out(folder, &certificate, &addresses, voice),
         None => {
             let url = arguments.keyserver.as_ref().and_then(Option::as_deref);
-            upload(url, name, &key, certificate, named, place, at, voice)
+            upload(url, name, certificate, &addresses, place, voice)
         }
     }
 }
 
-fn lay_out(
-    folder: &Path,
-    key: &Key,
-    certificate: &Certificate,
-    named: Option<Address>,
-    at: Timestamp,
-    voice: Voice,
-) -> Result<u8, Failure> {
-    let addresses = named.map_or_else(|| key.addresses(at), |address| vec![address]);
+fn lay_out(folder: &Path, certificate: &Certificate, addresses: &[Address], voice: Voice) -> Result<u8, Failure> {
+    let fingerprint = certificate.fingerprint();
     if addresses.is_empty() {
-        let text = format!("certificate {} names no address to publish it for", key.fingerprint());
+        let text = format!("certificate {fingerprint} names no address to publish it for");
         return Err(Failure::new(Kind::Malformed, text));
     }
     let mut all = Vec::new();
-    for address in &addresses {
+    for address in addresses {
         let published = keystore::publish(folder, certificate, address)?;
         let files = published.files.map(|file| file.display().to_string());
         for (file, url) in files.iter().zip(&published.urls) {
@@ -81,21 +75,18 @@ fn lay_out(
         Printable(&folder.display().to_string())
     ));
     if voice.json {
-        let fingerprint = key.fingerprint().to_string();
+        let fingerprint = fingerprint.to_string();
         voice.object(&json!({ "version": 1, "fingerprint": fingerprint, "published": all }))?;
     }
     Ok(0)
 }
 
-#[allow(clippy::too_many_arguments, reason = "what is asked for, what goes out, and where all lies")]
 fn upload(
     url: Option<&str>,
     name: &str,
-    key: &Key,
     certificate: Certificate,
-    named: Option<Address>,
+    addresses: &[Address],
     place: &Place,
-    at: Timestamp,
     voice: Voice,
 ) -> Result<u8, Failure> {
     let config = place.config()?;
@@ -108,21 +99,23 @@ fn upload(
             Failure::new(Kind::Usage, text).hint(["sealpost", "key", "publish", "--help"])
         })?,
     };
-    let (addresses, certificate) = match named {
-        Some(address) => (vec![address.clone()], certificate.limited_to(&address)),
-        None => (key.addresses(at), certificate),
+    // Named by its address, it goes out with the user IDs of that one alone.
+    let certificate = match Address::parse(name) {
+        Ok(address) => certificate.limited_to(&address),
+        Err(_) => certificate,
     };
+    let fingerprint = certificate.fingerprint();
     let client = sources::client(settings)?;
     let locale = locale();
-    let sent = keystore::upload(&client, &server, &certificate, &addresses, &locale, settings.timeout);
+    let sent = keystore::upload(&client, &server, &certificate, addresses, &locale, settings.timeout);
     let failed = |error: UploadError, what: &str| {
         let failure = Failure::from(error);
         Failure { text: format!("{what}: {}", failure.text), ..failure }.hint(["sealpost", "cert", "export", name])
     };
     let uploaded = drive(sent)?
-        .map_err(|error| failed(error, &format!("certificate {} was not uploaded for {name}", key.fingerprint())))?;
+        .map_err(|error| failed(error, &format!("certificate {fingerprint} was not uploaded for {name}")))?;
     let Uploaded { standings, unasked } = uploaded;
-    voice.say(format_args!("uploaded certificate {} to {}", key.fingerprint(), Printable(server.url())));
+    voice.say(format_args!("uploaded certificate {fingerprint} to {}", Printable(server.url())));
     for (address, standing) in &standings {
         voice.say(format_args!("  {}: {}", Printable(&address.to_string()), words(*standing)));
     }
@@ -131,7 +124,7 @@ fn upload(
             standings.iter().map(|(address, standing)| json!({ "address": address.to_string(), "status": standing }));
         let addresses: Vec<_> = addresses.collect();
         voice.object(&json!({
-            "version": 1, "fingerprint": key.fingerprint().to_string(), "source": server.source(),
+            "version": 1, "fingerprint": fingerprint.to_string(), "source": server.source(),
             "keyserver": server.url(), "addresses": addresses,
         }))?;
     }

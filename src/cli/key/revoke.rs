@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::change::{self, Change};
 use crate::{
     cli::{
+        agent,
         composition::Place,
         exit::Kind,
         failure::Failure,
@@ -24,7 +25,12 @@ pub fn run(arguments: &Revoke, global: &Global, place: &Place, at: Timestamp, vo
     if text.len() > LONGEST_TEXT {
         return Err(Failure::new(Kind::Usage, format!("--text is longer than {LONGEST_TEXT} bytes")));
     }
-    let AnyKey::OpenPgp(key) = named::key_named(&arguments.name, place, at)? else {
+    let named = named::key_named(&arguments.name, place, at)?;
+    if let AnyKey::Agent(key) = &named {
+        let cures = agent::revoke(key.home(), key.fingerprint().as_str());
+        return Err(agent::refuse(key, "gpg revokes it; take it again then", cures));
+    }
+    let AnyKey::OpenPgp(key) = named else {
         let text = format!(
             "the key of {} is for S/MIME: ask the authority that issued its certificate to revoke it",
             arguments.name

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::change::{self, Change};
 use crate::cli::{
+    agent,
     composition::Place,
     exit::Kind,
     failure::Failure,
@@ -14,7 +15,12 @@ use crate::cli::{
 };
 
 pub fn run(arguments: &Rotate, global: &Global, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
-    let AnyKey::OpenPgp(key) = named::key_named(&arguments.name, place, at)? else {
+    let named = named::key_named(&arguments.name, place, at)?;
+    if let AnyKey::Agent(key) = &named {
+        let cures = agent::rotate(key.home(), key.fingerprint().as_str());
+        return Err(agent::refuse(key, "gpg makes new subkeys; take it again then", cures));
+    }
+    let AnyKey::OpenPgp(key) = named else {
         let text = format!("the key of {} is for S/MIME and has no subkeys: make a new key instead", arguments.name);
         let hint = ["sealpost", "key", "make", "--suite", "smime", "--help"];
         return Err(Failure::new(Kind::Usage, text).hint(hint));

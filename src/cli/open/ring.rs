@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{
+        agent,
         composition::{self, Place},
         exit::Kind,
         failure::Failure,
@@ -24,6 +25,9 @@ use crate::{
 /// Keys and certificates. Locked keys of the store are unlocked only when one is needed.
 pub struct Ring {
     openpgp: Keys<pgp::Key>,
+    /// Keys that agents have. These get the passphrase with the first key that is unlocked.
+    lent: Vec<pgp::Lent>,
+    lent_passphrase: bool,
     smime: Keys<smime::Key>,
     certificates: Known,
     authorities: smime::Authorities,
@@ -124,8 +128,9 @@ impl Ring {
         let account = place.settle(global, flags)?;
         let pins = place.recipients()?.pinned();
         let (openpgp, smime) = (store.keys()?, store.smime_keys()?);
+        let lent = store.agent_keys()?.into_iter().map(|key| agent::lent(key, None)).collect();
         let ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
-        Ok(Self { lowest: Some(account.trust.unwrap_or(Trust::Imported)), ..ring })
+        Ok(Self { lent, lowest: Some(account.trust.unwrap_or(Trust::Imported)), ..ring })
     }
 
     fn new(
@@ -138,7 +143,19 @@ impl Ring {
     ) -> Self {
         let authorities = smime::Authorities::default();
         let (openpgp, smime) = (Keys::new(openpgp), Keys::new(smime));
-        Self { openpgp, smime, certificates, authorities, pins, passphrases, place, lowest: None }
+        let (lent, lent_passphrase) = (Vec::new(), false);
+        Self {
+            openpgp,
+            lent,
+            lent_passphrase,
+            smime,
+            certificates,
+            authorities,
+            pins,
+            passphrases,
+            place,
+            lowest: None,
+        }
     }
 
     /// The public halves of the keys are at hand too.
@@ -146,6 +163,12 @@ impl Ring {
         for key in self.openpgp.open.iter().chain(&self.openpgp.locked) {
             if !self.certificates.openpgp.iter().any(|there| there.fingerprint() == key.fingerprint()) {
                 self.certificates.openpgp.push(key.certificate());
+            }
+        }
+        for key in &self.lent {
+            let certificate = key.key.certificate();
+            if !self.certificates.openpgp.iter().any(|there| there.fingerprint() == certificate.fingerprint()) {
+                self.certificates.openpgp.push(certificate);
             }
         }
         for key in self.smime.open.iter().chain(&self.smime.locked) {
@@ -157,7 +180,7 @@ impl Ring {
     /// Opens a message with the keys that are unlocked.
     pub fn open(&self, message: Vec<u8>, requirement: &Requirement, at: Timestamp) -> Result<Outcome, OpenError> {
         let doubt = |suite, certificate: &Fingerprint, address: &Address| self.doubt(suite, certificate, address);
-        let openpgp = OpenPgp { keys: &self.openpgp.open, certificates: &self.certificates.openpgp };
+        let openpgp = OpenPgp { keys: &self.openpgp.open, lent: &self.lent, certificates: &self.certificates.openpgp };
         let smime = Smime {
             keys: &self.smime.open,
             certificates: &self.certificates.smime,
@@ -187,7 +210,8 @@ impl Ring {
         }
         let refused = self.openpgp.refused.iter().map(|(key, _)| key);
         let mut own = self.openpgp.open.iter().chain(&self.openpgp.locked).chain(refused);
-        if own.any(|key| key.fingerprint() == *certificate) {
+        let lent = self.lent.iter().any(|lent| lent.key.fingerprint() == *certificate);
+        if lent || own.any(|key| key.fingerprint() == *certificate) {
             return None;
         }
         match self.place.keystore.origins(certificate) {
@@ -215,11 +239,29 @@ impl Ring {
         self.openpgp.refusal(recipients).or_else(|| self.smime.refusal(recipients))
     }
 
+    /// Whether an agent may want a passphrase that it was not given yet.
+    pub fn may_give(&self) -> bool {
+        !self.lent.is_empty() && !self.lent_passphrase && self.passphrases.any()
+    }
+
+    /// Gives agents the passphrase of OpenPGP keys, if there is one.
+    pub fn give_to_agents(&mut self) -> Result<(), Failure> {
+        if self.may_give()
+            && let Some(passphrase) = self.passphrases.given(SuiteName::OpenPgp)?
+        {
+            let lent = std::mem::take(&mut self.lent).into_iter();
+            self.lent = lent.map(|lent| agent::lent(lent.key, Some(passphrase.clone()))).collect();
+        }
+        self.lent_passphrase = true;
+        Ok(())
+    }
+
     /// Unlocks the locked keys, each suite's with its passphrase. Without any, each key's is asked for.
     ///
     /// # Errors
     /// That of the last key, if not one of those that were tried could be unlocked.
     pub fn unlock(&mut self) -> Result<(), Failure> {
+        self.give_to_agents()?;
         let openpgp = self.openpgp.unlock(&self.passphrases)?;
         let smime = self.smime.unlock(&self.passphrases)?;
         match (openpgp, smime) {

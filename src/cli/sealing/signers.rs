@@ -1,9 +1,11 @@
 //! Who signs: the author's key of each suite that a message goes out in, unlocked.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use crate::{
-    cli::{composition::Place, exit::Kind, failure::Failure, grammar, known::KeyFile, secrets::Passphrases},
+    cli::{agent, composition::Place, exit::Kind, failure::Failure, grammar, known::KeyFile, secrets::Passphrases},
     config,
     crypt::{
         PublicCertificate, SuiteName, Unusable,
@@ -24,6 +26,12 @@ struct Search<'a> {
     /// Whether keys of both suites are needed.
     both: bool,
     at: Timestamp,
+}
+
+/// An OpenPGP key of the author.
+enum Own {
+    Here(pgp::Key),
+    Agent(pgp::AgentKey),
 }
 
 /// The signing keys that some groups need; none if nothing is to be signed.
@@ -54,15 +62,31 @@ impl Search<'_> {
             Some(KeyFile::OpenPgp(keys)) => keys.clone(),
             _ => self.place.keystore.keys_for(self.from, self.at)?,
         };
-        let mut named: Vec<_> = keys.into_iter().filter(|key| key.addresses(self.at).contains(self.from)).collect();
+        let keys = keys.into_iter().filter(|key| key.addresses(self.at).contains(self.from)).map(Own::Here);
+        let lent = match &self.file {
+            Some(KeyFile::OpenPgp(_)) => Vec::new(),
+            _ => self.place.keystore.agent_keys_for(self.from, self.at)?,
+        };
+        let mut named: Vec<_> = keys.chain(lent.into_iter().map(Own::Agent)).collect();
         // The newest that still counts; where none does, the newest says why.
         named.sort_by_cached_key(|key| {
-            let certificate = key.certificate();
+            let certificate = match key {
+                Own::Here(key) => key.certificate(),
+                Own::Agent(key) => key.certificate(),
+            };
             let counts = certificate.revoked(self.at).is_none()
                 && PublicCertificate::expires(&certificate, self.at).is_none_or(|expiry| expiry > self.at);
             (counts, certificate.created())
         });
-        let Some(key) = named.pop() else { return Err(self.none(SuiteName::OpenPgp)) };
+        let key = match named.pop() {
+            None => return Err(self.none(SuiteName::OpenPgp)),
+            Some(Own::Here(key)) => key,
+            Some(Own::Agent(key)) => {
+                let home = key.home().to_owned();
+                let lent = agent::lent(key, self.passphrases.given(SuiteName::OpenPgp)?);
+                return lent.signer(self.at).map_err(|reason| self.unfit_in_agent(&reason, &home));
+            }
+        };
         if !key.is_locked() {
             return key.signer(self.at).map_err(|reason| self.unfit(SuiteName::OpenPgp, &reason));
         }
@@ -140,6 +164,17 @@ impl Search<'_> {
             hint.extend(["--request", "request.pem"]);
         }
         Failure { hints: Vec::new(), ..failure }.hint(hint)
+    }
+
+    /// The same of one that gpg extends.
+    fn unfit_in_agent(&self, reason: &Unusable, home: &Path) -> Failure {
+        let failure = self.no_key(SuiteName::OpenPgp, &reason.to_string());
+        match reason {
+            Unusable::Expired { fingerprint, .. } => {
+                Failure { hints: agent::extend(home, fingerprint.as_str()), ..failure }
+            }
+            _ => failure,
+        }
     }
 
     fn no_key(&self, suite: SuiteName, why: &str) -> Failure {

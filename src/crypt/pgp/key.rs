@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 use openpgp::{
     Cert, KeyHandle, Packet,
     cert::{CipherSuite, prelude::*},
-    crypto::KeyPair,
     packet::{
         self, Signature, UserID, key,
         signature::{SignatureBuilder, subpacket::SubpacketTag},
@@ -20,6 +19,7 @@ use openpgp::{
 
 use super::{
     Certificate, CertificateError, Fingerprint, UnlockError, Unusable,
+    agent_key::Pair,
     armor::{self, Kind},
     certificate::{self, parse_certs},
     lock::is_here,
@@ -39,9 +39,9 @@ impl fmt::Debug for Key {
     }
 }
 
-/// An unlocked key that may sign.
+/// A key that may sign: unlocked, or in an agent.
 pub struct Signer {
-    pub(super) pair: KeyPair,
+    pub(super) pair: Pair,
     pub(super) certificate: Certificate,
 }
 
@@ -192,7 +192,7 @@ impl Key {
     pub fn signer(&self, at: Timestamp) -> Result<Signer, Unusable> {
         let key = self.signing_key(at)?;
         let pair = key.into_keypair().map_err(|_| Unusable::CannotSign { fingerprint: self.fingerprint() })?;
-        Ok(Signer { pair, certificate: self.certificate() })
+        Ok(Signer { pair: Pair::Here(pair), certificate: self.certificate() })
     }
 
     /// The same of a locked key: it alone is unlocked, the other secrets stay as they are.
@@ -203,7 +203,7 @@ impl Key {
         let key = self.signing_key(at)?;
         let key = if key.has_unencrypted_secret() { key } else { self.unlock_one(key, passphrase)? };
         let pair = key.into_keypair().map_err(|_| Unusable::CannotSign { fingerprint: self.fingerprint() })?;
-        Ok(Signer { pair, certificate: self.certificate() })
+        Ok(Signer { pair: Pair::Here(pair), certificate: self.certificate() })
     }
 
     /// The newest key that may sign at a time and whose secret half is here, locked or not.

@@ -1,5 +1,6 @@
 //! OpenPGP (RFC 9580, RFC 9980) in PGP/MIME (RFC 3156). Sequoia lives here only.
 
+mod agent_key;
 mod armor;
 mod certificate;
 mod key;
@@ -22,6 +23,7 @@ use super::{
     Unusable, Usable, look::Header,
 };
 
+pub use agent_key::{AgentKey, Lent};
 pub use certificate::{Certificate, CertificateError, KeyDescription};
 pub use key::{Key, KeyError, Profile, Signer, SignerError};
 pub use life::{ChangeError, Reason, Revocation};

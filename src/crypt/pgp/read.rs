@@ -1,7 +1,10 @@
 //! Reading: decrypting and verifying. Nothing comes out before the end of a message is proven (RFC 9580, 13.7),
 //! and every failure below the packets that name the recipients is the same (13.4, 13.5).
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
@@ -22,10 +25,14 @@ use openpgp::{
     types::{PublicKeyAlgorithm, SymmetricAlgorithm},
 };
 
-use crate::crypt::collect::{Content, collect};
+use crate::crypt::{
+    AgentFailure,
+    collect::{Content, collect},
+};
 
 use super::{
-    Certificate, Fingerprint, Key, OpenError, SignatureFact,
+    Certificate, Fingerprint, Key, Lent, OpenError, SignatureFact,
+    agent_key::{LentPart, PublicKey},
     armor::{self, Input, Kind},
     policy, verify,
 };
@@ -34,6 +41,8 @@ use super::{
 pub struct Reader<'a> {
     /// Unlocked keys.
     pub keys: &'a [Key],
+    /// Keys that agents have; they are asked last.
+    pub lent: &'a [Lent],
     /// Certificates held genuine, those of the keys among them.
     pub certificates: &'a [Certificate],
     /// The time of judging.
@@ -67,6 +76,9 @@ const MOST_RECIPIENTS: usize = 10_000;
 
 /// The most trials of a key on a packet that is for it, or hides its recipient.
 const MOST_TRIALS: usize = 1_000;
+
+/// The most of them that an agent is asked for: a smartcard takes a second for each.
+const MOST_LENT: usize = 20;
 
 /// The most compression layers, and the most signatures.
 const MOST_COMPRESSIONS: usize = 2;
@@ -228,6 +240,7 @@ enum Refusal {
 /// What the library asks while it reads.
 struct Helper<'a> {
     keys: &'a [Key],
+    lent: &'a [Lent],
     judge: verify::Judge<'a>,
     survey: Option<Survey>,
     opened_by: Option<openpgp::Fingerprint>,
@@ -237,6 +250,8 @@ struct Helper<'a> {
     compressions: usize,
     signatures: usize,
     refused: Option<Refusal>,
+    /// Why an agent did nothing.
+    agent: Option<AgentFailure>,
     layers: Layers,
 }
 
@@ -244,6 +259,7 @@ impl<'a> Helper<'a> {
     fn new(reader: &Reader<'a>) -> Self {
         Self {
             keys: reader.keys,
+            lent: reader.lent,
             judge: verify::Judge { certificates: reader.certificates, at: reader.at, reader: None },
             survey: None,
             opened_by: None,
@@ -252,6 +268,7 @@ impl<'a> Helper<'a> {
             compressions: 0,
             signatures: 0,
             refused: None,
+            agent: None,
             layers: Vec::new(),
         }
     }
@@ -267,6 +284,11 @@ impl<'a> Helper<'a> {
     /// One name for all that may go wrong once a key fits; what stands in clear may be told.
     fn failure(self) -> OpenError {
         let Some(survey) = self.survey else { return OpenError::Undecryptable };
+        match (self.refused, self.agent) {
+            // Nothing was decrypted, so it tells nothing of what is in it.
+            (None, Some(failure)) if self.opened_by.is_none() => return OpenError::Agent(Box::new(failure)),
+            _ => (),
+        }
         match self.refused {
             // Before the end is proven, only an authenticated chunk may say what is in it.
             Some(_) if self.opened_by.is_some() && !survey.modern => OpenError::Undecryptable,
@@ -277,25 +299,55 @@ impl<'a> Helper<'a> {
         }
     }
 
-    /// Every packet with every key that it may be for.
-    fn trials<'p>(&self, pkesks: &'p [PKESK]) -> Vec<(&'p PKESK, &'a Cert, &'a SecretKey)> {
+    /// Every packet with every key that it may be for, those in agents last.
+    fn trials<'p>(&self, pkesks: &'p [PKESK]) -> Vec<(&'p PKESK, &'a Cert, Secret<'a>)> {
         let keys = self.keys.iter().map(|key| &key.cert);
-        let secrets: Vec<_> =
-            keys.flat_map(|cert| cert.keys().unencrypted_secret().map(move |secret| (cert, secret.key()))).collect();
-        let fits = |pkesk: &PKESK, secret: &SecretKey| {
-            secret.pk_algo().for_encryption()
-                && secret.pk_algo() == pkesk.pk_algo()
-                && pkesk.recipient().is_none_or(|recipient| recipient.aliases(secret.key_handle()))
+        let here =
+            keys.flat_map(|cert| cert.keys().unencrypted_secret().map(move |key| (cert, Secret::Here(key.key()))));
+        let lent = self.lent.iter().flat_map(Lent::parts).map(|(cert, part)| (cert, Secret::Lent(Box::new(part))));
+        let secrets: Vec<_> = here.chain(lent).collect();
+        let fits = |pkesk: &PKESK, key: &PublicKey| {
+            key.pk_algo().for_encryption()
+                && key.pk_algo() == pkesk.pk_algo()
+                && pkesk.recipient().is_none_or(|recipient| recipient.aliases(key.key_handle()))
         };
         let mut trials = Vec::new();
         for pkesk in pkesks {
-            let fitting = secrets.iter().filter(|(_, secret)| fits(pkesk, secret));
-            trials.extend(fitting.map(|(cert, secret)| (pkesk, *cert, *secret)));
+            let fitting = secrets.iter().filter(|(_, secret)| fits(pkesk, secret.public()));
+            trials.extend(fitting.map(|(cert, secret)| (pkesk, *cert, secret.clone())));
             if trials.len() > MOST_TRIALS {
                 break;
             }
         }
+        trials.sort_by_key(|(pkesk, _, secret)| (secret.is_lent(), pkesk.recipient().is_none()));
         trials
+    }
+
+    fn try_key(
+        &mut self,
+        pkesk: &PKESK,
+        secret: Secret<'_>,
+        algorithm: Option<SymmetricAlgorithm>,
+        decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
+    ) -> bool {
+        let opened = match secret {
+            Secret::Here(secret) => match secret.clone().into_keypair() {
+                Ok(mut pair) => pkesk.decrypt(&mut pair, algorithm),
+                Err(_) => None,
+            },
+            Secret::Lent(part) if self.is_gone(part.home()) => None,
+            Secret::Lent(mut part) => {
+                let opened = pkesk.decrypt(&mut *part, algorithm);
+                self.agent = part.failed.or(self.agent.take());
+                opened
+            }
+        };
+        opened.is_some_and(|(algorithm, session_key)| decrypt(algorithm, &session_key))
+    }
+
+    /// Whether the agent of a GnuPG home need not be asked again.
+    fn is_gone(&self, home: &Path) -> bool {
+        self.agent.as_ref().is_some_and(|failure| failure.error.is_final() && failure.home == home)
     }
 
     fn refuse<T>(&mut self, why: Refusal) -> openpgp::Result<T> {
@@ -371,14 +423,19 @@ impl DecryptionHelper for &mut Helper<'_> {
         if trials.len() > MOST_TRIALS {
             return self.refuse(Refusal::Limit("it may be for the keys at hand in too many ways"));
         }
-        for (pkesk, key, secret) in trials {
+        let spared = trials.iter().filter(|(.., secret)| secret.is_lent()).count().saturating_sub(MOST_LENT);
+        let tried = trials.len() - spared;
+        for (pkesk, key, secret) in trials.into_iter().take(tried) {
             // The padding of RSA tells what it must not; the others are authenticated.
-            self.matched |= pkesk.recipient().is_some() || is_rsa(secret.pk_algo());
-            if try_key(pkesk, secret, algorithm, decrypt) {
+            self.matched |= pkesk.recipient().is_some() || is_rsa(secret.public().pk_algo());
+            if self.try_key(pkesk, secret, algorithm, decrypt) {
                 self.matched = true;
                 self.opened_by = Some(key.fingerprint());
                 return Ok(Some(key.clone()));
             }
+        }
+        if spared > 0 && self.agent.is_none() {
+            return self.refuse(Refusal::Limit("it may be for the keys in gpg-agent in too many ways"));
         }
         Err(openpgp::Error::MissingSessionKey("none".into()).into())
     }
@@ -386,14 +443,24 @@ impl DecryptionHelper for &mut Helper<'_> {
 
 type SecretKey = openpgp::packet::Key<key::SecretParts, key::UnspecifiedRole>;
 
-fn try_key(
-    pkesk: &PKESK,
-    secret: &SecretKey,
-    algorithm: Option<SymmetricAlgorithm>,
-    decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
-) -> bool {
-    let Ok(mut pair) = secret.clone().into_keypair() else { return false };
-    pkesk.decrypt(&mut pair, algorithm).is_some_and(|(algorithm, session_key)| decrypt(algorithm, &session_key))
+/// A secret half that is here, or one that an agent has.
+#[derive(Clone)]
+enum Secret<'a> {
+    Here(&'a SecretKey),
+    Lent(Box<LentPart>),
+}
+
+impl Secret<'_> {
+    fn is_lent(&self) -> bool {
+        matches!(self, Self::Lent(_))
+    }
+
+    fn public(&self) -> &PublicKey {
+        match self {
+            Self::Here(key) => key.parts_as_public(),
+            Self::Lent(part) => &part.public,
+        }
+    }
 }
 
 fn is_rsa(algorithm: PublicKeyAlgorithm) -> bool {

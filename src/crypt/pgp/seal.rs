@@ -22,7 +22,7 @@ use super::{
     policy::{self, Target},
 };
 use crate::crypt::{
-    PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
+    AgentFailure, PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
     look::Hidden,
     relay::{Relay, relay},
     wire::{Base64Lines, Pieces, fold},
@@ -57,16 +57,27 @@ fn encrypt(
     let features = if modern { Features::empty().set_seipdv1().set_seipdv2() } else { Features::empty().set_seipdv1() };
     let to = targets.iter().map(|target| Recipient::new(features.clone(), target.handle(), &target.key));
     let amount = payload.payload().len();
+    // Of the agent that has the key: it is told from what fails here.
+    let mut refused: Option<AgentFailure> = None;
     let encrypt = |sink: &mut dyn Relay| -> openpgp::Result<()> {
         let message = Message::new(sink);
         let message = Encryptor::for_recipients(message, to).symmetric_algo(SymmetricAlgorithm::AES256).build()?;
         // It pads SEIPDv2 alone: older readers do not know the padding packet (RFC 9580, 13.11).
         let encrypting = Padder::new(message).build()?;
-        relay(amount, encrypting, |sink| sign(sink, payload, recipients, signer, at).map_err(io::Error::other))?
-            .finalize()
+        let sign = |sink: &mut dyn Relay| sign(sink, payload, recipients, signer, at);
+        let encrypting = relay(amount, encrypting, |sink| {
+            sign(sink).map_err(|error| match error.downcast() {
+                Ok(failure) => io::Error::other(refused.insert(failure).to_string()),
+                Err(error) => io::Error::other(error),
+            })
+        });
+        encrypting?.finalize()
     };
     let done = relay(amount, sink, |sink| encrypt(sink).map_err(io::Error::other));
-    done.map_err(|error| SealError::Library(error.to_string()))
+    done.map_err(|error| match refused {
+        Some(failure) => SealError::Agent(Box::new(failure)),
+        None => SealError::Library(error.to_string()),
+    })
 }
 
 /// Writes the packets that are encrypted.

@@ -20,7 +20,7 @@ use crate::{
     mail::{Address, Envelope, Field, Mailbox, Payload},
 };
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
 }
 
@@ -32,7 +32,7 @@ fn address(name: &str) -> Address {
     Address::parse(&format!("{name}@example.org")).unwrap()
 }
 
-fn make(name: &str, profile: Profile) -> Key {
+pub(super) fn make(name: &str, profile: Profile) -> Key {
     Key::make(&Mailbox::from(address(name)), profile, now()).unwrap().0
 }
 
@@ -51,7 +51,7 @@ fn payload(bytes: &[u8]) -> Payload {
 }
 
 /// Seals as a message from alice.
-fn seal_bytes(bytes: &[u8], signer: Option<&Key>, to: &[(&str, &Key)]) -> Sealed {
+pub(super) fn seal_bytes(bytes: &[u8], signer: Option<&Key>, to: &[(&str, &Key)]) -> Sealed {
     try_seal(bytes, signer, to, None, &[]).unwrap()
 }
 
@@ -78,11 +78,11 @@ fn try_seal(
     })
 }
 
-fn wire(sealed: &Sealed) -> Vec<u8> {
+pub(super) fn wire(sealed: &Sealed) -> Vec<u8> {
     sealed.pieces().flatten().copied().collect()
 }
 
-fn armor_of(wire: &[u8]) -> Vec<u8> {
+pub(super) fn armor_of(wire: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(wire).unwrap();
     let start = text.find("-----BEGIN PGP MESSAGE-----").unwrap();
     let end = text.find("-----END PGP MESSAGE-----").unwrap() + "-----END PGP MESSAGE-----\r\n".len();
@@ -90,7 +90,7 @@ fn armor_of(wire: &[u8]) -> Vec<u8> {
 }
 
 fn open(message: &[u8], keys: &[Key], certificates: &[Certificate]) -> Result<Decrypted, OpenError> {
-    Reader { keys, certificates, at: now(), limit: 256 << 20 }.decrypt(message)
+    Reader { keys, lent: &[], certificates, at: now(), limit: 256 << 20 }.decrypt(message)
 }
 
 fn secret(text: &str) -> Zeroizing<String> {

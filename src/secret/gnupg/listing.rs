@@ -1,7 +1,7 @@
 //! What GnuPG says for programs to read: `--with-colons` and `--status-fd` (doc/DETAILS of GnuPG).
 
 use super::{GnupgError, GnupgKey, Whereabouts};
-use crate::crypt::{Fingerprint, SuiteName};
+use crate::crypt::{Fingerprint, Keygrip, SuiteName};
 
 /// The codes of libgpg-error that a passphrase leads to; the upper bits name the part that failed.
 const BAD_PASSPHRASE: u32 = 11;
@@ -13,18 +13,35 @@ const CODE: u32 = 0xffff;
 pub fn openpgp(listed: &[u8]) -> Vec<GnupgKey> {
     let mut keys: Vec<GnupgKey> = Vec::new();
     let mut primary = None;
+    // The part that is being told of, where its secret half is, and its fingerprint once that was told.
+    let mut part = (Whereabouts::Missing, None);
     for line in String::from_utf8_lossy(listed).lines() {
         let fields: Vec<&str> = line.split(':').collect();
         match fields[0] {
-            "sec" => primary = Some(whereabouts(&fields)),
+            "sec" => {
+                part = (whereabouts(&fields), None);
+                primary = Some(part.0);
+            }
+            "grp" => {
+                let (Some(last), Some(grip)) = (keys.last_mut(), fields.get(9).and_then(|grip| Keygrip::parse(grip)))
+                else {
+                    continue;
+                };
+                if let (Whereabouts::Here | Whereabouts::Card, Some(fingerprint)) = (part.0, part.1.take()) {
+                    last.parts.push((fingerprint, grip));
+                }
+            }
             "fpr" => {
+                part.1 = fields.get(9).and_then(|digits| Fingerprint::parse(digits));
                 // the first one after `sec`; the others are of subkeys
                 let Some((whereabouts, name)) = primary.take().zip(fields.get(9)) else { continue };
                 keys.extend(key(SuiteName::OpenPgp, name, name, whereabouts));
             }
-            // what is revoked, expired, invalid or disabled may be anywhere
-            "ssb" if !fields.get(1).is_some_and(|validity| matches!(*validity, "r" | "e" | "i" | "d")) => {
-                if let Some(last) = keys.last_mut().filter(|last| last.whereabouts == Whereabouts::Here) {
+            "ssb" => {
+                part = (whereabouts(&fields), None);
+                // what is revoked, expired, invalid or disabled may be anywhere
+                let counts = !fields.get(1).is_some_and(|validity| matches!(*validity, "r" | "e" | "i" | "d"));
+                if counts && let Some(last) = keys.last_mut().filter(|last| last.whereabouts == Whereabouts::Here) {
                     last.whereabouts = whereabouts(&fields);
                 }
             }
@@ -73,7 +90,7 @@ pub fn words(said: &str) -> String {
 
 fn key(suite: SuiteName, fingerprint: &str, name: &str, whereabouts: Whereabouts) -> Option<GnupgKey> {
     let fingerprint = Fingerprint::parse(fingerprint)?;
-    Some(GnupgKey { suite, fingerprint, whereabouts, name: name.to_owned() })
+    Some(GnupgKey { suite, fingerprint, whereabouts, parts: Vec::new(), name: name.to_owned() })
 }
 
 /// `+` is here, `#` is missing, else the serial number of a card; older versions tell nothing.
@@ -130,6 +147,28 @@ mod tests {
         let here = [("u", "+"), ("u", "+"), ("u", "+")];
         let two = listed(A, [("u", "#"), ("u", "+"), ("u", "+")]) + &listed(B, here);
         assert_eq!(found(&two), [(A.to_owned(), Missing), (B.to_owned(), Here)]);
+    }
+
+    #[test]
+    fn each_part_that_is_somewhere_has_its_keygrip() {
+        let grip = |digit: &str| digit.repeat(40);
+        let listed = format!(
+            "sec:u:255:22:D4155EEA2AA5601F:1795878506:1827414506::u:::scSC:::#::ed25519:::0:\n\
+             fpr:::::::::{A}:\ngrp:::::::::{}:\n\
+             ssb:u:3072:1:51DB763F773B34E7:1795878509::::::e:::D2760001240103040006123456780000:::23:\n\
+             fpr:::::::::{B}:\ngrp:::::::::{}:\n\
+             ssb:e:3072:1:8CCC631A96C21849:1795878514::::::s:::+:::23:\n\
+             fpr:::::::::69383698C2DC437F71BCC9068CCC631A96C21849:\ngrp:::::::::{}:\ngrp:::::::::zz:\n",
+            grip("1"),
+            grip("2"),
+            grip("3")
+        );
+        let keys = openpgp(listed.as_bytes());
+        let parts: Vec<_> = keys[0].parts.iter().map(|(part, grip)| (part.as_str(), grip.as_str())).collect();
+        let (second, third) = (grip("2"), grip("3"));
+        let expected = [(B, second.as_str()), ("69383698C2DC437F71BCC9068CCC631A96C21849", third.as_str())];
+        assert_eq!(parts, expected);
+        assert_eq!(openpgp(format!("grp:::::::::{second}:\n").as_bytes()), []);
     }
 
     #[test]

@@ -102,7 +102,8 @@ impl Gpg {
         let mut command = self.command(["--passphrase", "", "--status-file"]);
         command.arg(&status).arg("--decrypt");
         let outcome = run(command, ciphertext);
-        let lines = fs::read_to_string(&status).unwrap_or_default();
+        // The salt of a signature by Sequoia, a notation, is no text.
+        let lines = String::from_utf8_lossy(&fs::read(&status).unwrap_or_default()).into_owned();
         if outcome.exit != 0 {
             return Err(outcome);
         }

@@ -25,7 +25,7 @@ pub use authority::{Algorithm, Authority, Mailbox, Purpose, Wish};
 pub use ca::{Ca, Flaw, Identity};
 pub use gpg::Gpg;
 pub use gpgsm::Gpgsm;
-pub use home::Home;
+pub use home::{Home, Run};
 pub use mail_server::{Door, MailServer, curl};
 pub use openssl_cms::OpensslCms;
 pub use process::{Outcome, run};

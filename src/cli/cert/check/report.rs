@@ -37,6 +37,8 @@ struct KeyJson {
     #[serde(flatten)]
     found: FoundJson,
     reason: Option<String>,
+    /// Where its secret half is: `store`, or `agent`.
+    home: &'static str,
 }
 
 #[derive(Serialize)]
@@ -53,6 +55,10 @@ impl Report {
             addresses: addresses.iter().map(ToString::to_string).collect(),
             found: FoundJson::of(finding),
             reason: finding.reason.clone(),
+            home: match &finding.fingerprint {
+                Some(fingerprint) if checked.homes.contains_key(fingerprint) => "agent",
+                _ => "store",
+            },
         };
         Self {
             version: 1,
@@ -67,7 +73,8 @@ impl Report {
         let recipients = self.recipients.iter().map(RecipientJson::words);
         let keys = self.keys.iter().map(|key| {
             let addresses = key.addresses.join(", ");
-            line(&format!("own key of {addresses}"), &key.found, None, key.reason.as_deref())
+            let home = if key.home == "agent" { " (in gpg-agent)" } else { "" };
+            line(&format!("own key of {addresses}{home}"), &key.found, None, key.reason.as_deref())
         });
         recipients.chain(keys).collect()
     }

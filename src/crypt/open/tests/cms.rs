@@ -126,7 +126,7 @@ fn opened(entity: &str) -> Result<Value, OpenError> {
 
 fn released(entity: &str, requirement: &Requirement) -> Result<Result<Released, Withheld>, OpenError> {
     let (at, authorities) = (at(), authorities());
-    let pgp = pgp::Reader { keys: &[], certificates: &[], at, limit: 1 << 20 };
+    let pgp = pgp::Reader { keys: &[], lent: &[], certificates: &[], at, limit: 1 << 20 };
     let smime =
         smime::Reader { keys: bob(), certificates: &[], authorities: &authorities, pins: &[], at, limit: 1 << 20 };
     let message = format!("{OUTER}{entity}").into_bytes();

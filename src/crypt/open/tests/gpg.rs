@@ -85,7 +85,7 @@ impl Gpg {
             certificates.extend(Key::parse_all(&self.alice).unwrap().iter().map(Key::certificate));
         }
         let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        let reader = Reader { keys: &keys, certificates: &certificates, at, limit: 1 << 20 };
+        let reader = Reader { keys: &keys, lent: &[], certificates: &certificates, at, limit: 1 << 20 };
         open(message.as_bytes().to_vec(), &super::pgp_only(reader), at)
     }
 

@@ -18,7 +18,7 @@ fn file(name: &str) -> Vec<u8> {
 fn opened(name: &str, keys: &[Key], authorities: &Authorities, at: &str) -> Result<Opened, OpenError> {
     let at = at.parse().unwrap();
     let readers = Readers {
-        pgp: pgp::Reader { keys: &[], certificates: &[], at, limit: 1 << 20 },
+        pgp: pgp::Reader { keys: &[], lent: &[], certificates: &[], at, limit: 1 << 20 },
         smime: smime::Reader { keys, certificates: &[], authorities, pins: &[], at, limit: 1 << 20 },
         doubt: &|_, _, _| None,
     };

@@ -72,7 +72,7 @@ fn round_trip(html: bool, how: &Composition, sign: bool, profile: Profile) -> Re
     .unwrap();
     let message: Vec<u8> = sealed.pieces().flatten().copied().collect();
     let certificates = [alice.certificate(), bob.certificate()];
-    let reader = Reader { keys: &[bob], certificates: &certificates, at: at(), limit: 1 << 20 };
+    let reader = Reader { keys: &[bob], lent: &[], certificates: &certificates, at: at(), limit: 1 << 20 };
     open(message, &super::pgp_only(reader), at()).unwrap().release(&Requirement::None).unwrap()
 }
 

@@ -195,7 +195,7 @@ fn bombs_and_nests_are_named_limits() {
         }
         let bomb = encrypt(&compressed(&literal(&vec![0; 20 << 20])), &bob, modern);
         assert!(bomb.len() < 100_000);
-        let reader = Reader { keys: &[bob.clone()], certificates: &[], at: now(), limit: 10 << 20 };
+        let reader = Reader { keys: &[bob.clone()], lent: &[], certificates: &[], at: now(), limit: 10 << 20 };
         assert!(matches!(reader.decrypt(&bomb), Err(OpenError::Limit(_))));
     }
 }
@@ -208,7 +208,7 @@ fn what_the_older_container_holds_is_told_only_once_it_is_proven() {
     let large = literal(&vec![b'x'; 12 << 20]);
     for (inside, whole) in [(nest, OpenError::Undecryptable), (large, OpenError::Limit("its content is too large"))] {
         let message = encrypt(&inside, &bob, false);
-        let reader = Reader { keys: &[bob.clone()], certificates: &[], at: now(), limit: 6 << 20 };
+        let reader = Reader { keys: &[bob.clone()], lent: &[], certificates: &[], at: now(), limit: 6 << 20 };
         assert_eq!(reader.decrypt(&message).err(), Some(whole));
         let mut flipped = message;
         *flipped.last_mut().unwrap() ^= 1;
@@ -216,7 +216,7 @@ fn what_the_older_container_holds_is_told_only_once_it_is_proven() {
     }
     // Nobody reads on for ever to tell why.
     let message = encrypt(&literal(&vec![b'x'; 12 << 20]), &bob, false);
-    let reader = Reader { keys: &[bob.clone()], certificates: &[], at: now(), limit: 1 << 20 };
+    let reader = Reader { keys: &[bob.clone()], lent: &[], certificates: &[], at: now(), limit: 1 << 20 };
     assert_eq!(reader.decrypt(&message).err(), Some(OpenError::Undecryptable));
 }
 
@@ -224,7 +224,8 @@ fn what_the_older_container_holds_is_told_only_once_it_is_proven() {
 fn the_limit_is_exact() {
     let bob = make("bob", Profile::Rfc9580);
     let message = encrypt(&literal(TEXT), &bob, true);
-    let with = |limit| Reader { keys: &[bob.clone()], certificates: &[], at: now(), limit }.decrypt(&message);
+    let with =
+        |limit| Reader { keys: &[bob.clone()], lent: &[], certificates: &[], at: now(), limit }.decrypt(&message);
     assert!(with(TEXT.len()).is_ok());
     assert_eq!(with(TEXT.len() - 1).err(), Some(OpenError::Limit("its content is too large")));
 }
@@ -292,7 +293,7 @@ proptest::proptest! {
 
     #[test]
     fn no_input_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
-        let reader = Reader { keys: &[], certificates: &[], at: now(), limit: 1 << 20 };
+        let reader = Reader { keys: &[], lent: &[], certificates: &[], at: now(), limit: 1 << 20 };
         proptest::prop_assert!(reader.decrypt(&bytes).is_err());
         let _ = reader.verify_detached(&bytes, TEXT);
         let _ = reader.verify_inline(&bytes);

@@ -112,7 +112,7 @@ fn we_open_what_gpg_writes() {
     let stranger = make("eve", Profile::Rfc4880);
     assert_eq!(open(&hidden, &[stranger], &[]).err(), Some(OpenError::NoKey { recipients: Vec::new() }));
 
-    let reader = Reader { keys: &[], certificates: &[alice.clone()], at: now(), limit: 1 << 20 };
+    let reader = Reader { keys: &[], lent: &[], certificates: &[alice.clone()], at: now(), limit: 1 << 20 };
     let detached = gpg.good(&["--armor", "-u", "alice@example.org", "-b"], TEXT);
     assert_eq!(reader.verify_detached(&detached, TEXT).unwrap()[0].verdict, Verdict::Good);
     let clear = gpg.good(&["-u", "alice@example.org", "--clearsign"], b"- hello\nworld\n");
@@ -175,8 +175,13 @@ fn sqop_and_we_open_what_the_other_writes() {
     assert!(!std::fs::read(folder.path().join("verified")).unwrap().is_empty());
 
     let theirs = sqop(folder.path(), &["encrypt", "--sign-with=bob.key", "bob.cert"], TEXT).unwrap();
-    let reader =
-        Reader { keys: &[bob.clone()], certificates: &[bob.certificate()], at: Timestamp::now(), limit: 1 << 20 };
+    let reader = Reader {
+        keys: &[bob.clone()],
+        lent: &[],
+        certificates: &[bob.certificate()],
+        at: Timestamp::now(),
+        limit: 1 << 20,
+    };
     let opened = reader.decrypt(&theirs).unwrap();
     assert_eq!((opened.plaintext.as_slice(), verdict(&opened)), (TEXT, Verdict::Good));
 }

@@ -62,7 +62,7 @@ fn a3_is_the_public_half_of_a4_and_usable() {
 #[test]
 fn a7_verifies() {
     let certificates = [key().certificate()];
-    let reader = Reader { keys: &[], certificates: &certificates, at: now(), limit: 1000 };
+    let reader = Reader { keys: &[], lent: &[], certificates: &certificates, at: now(), limit: 1000 };
     let (text, layers) = reader.verify_inline(SIGNED.as_bytes()).unwrap();
     let expected = "What we need from the grocery store:\n\n- tofu\n- vegetables\n- noodles\n";
     assert_eq!(std::str::from_utf8(&text).unwrap(), expected);

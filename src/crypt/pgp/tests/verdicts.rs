@@ -21,7 +21,7 @@ use crate::crypt::{
 const TEXT: &[u8] = b"hello\r\n";
 
 fn reader(certificates: &[Certificate], at: Timestamp) -> Reader<'_> {
-    Reader { keys: &[], certificates, at, limit: 1 << 20 }
+    Reader { keys: &[], lent: &[], certificates, at, limit: 1 << 20 }
 }
 
 fn primary(cert: &Cert) -> openpgp::crypto::KeyPair {

@@ -20,7 +20,7 @@ fn message(names: &[&str]) -> Box<Released> {
     text += "--b--\n";
     let smime = Smime { keys: &[], certificates: &[], authorities: &Authorities::default(), pins: &[] };
     let opening = Opening {
-        openpgp: OpenPgp { keys: &[], certificates: &[] },
+        openpgp: OpenPgp { keys: &[], lent: &[], certificates: &[] },
         smime,
         at: Timestamp::UNIX_EPOCH,
         doubt: &|_, _, _| None,

@@ -1,0 +1,118 @@
+#![allow(clippy::unwrap_used)]
+
+use std::{io::Write, os::unix::net::UnixListener};
+
+use super::*;
+
+/// An agent that listens in a folder of its own; each connection gets these bytes, and then silence or the end.
+fn stand_in(says: Vec<u8>, stays: bool, deadline: Duration) -> (tempfile::TempDir, GpgAgent) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.write_all(&says);
+            held.extend(stays.then_some(stream));
+        }
+    });
+    let agent = GpgAgent {
+        home: folder.path().to_owned(),
+        socket: OnceLock::from(path),
+        passphrase: Some(Zeroizing::new("right".to_owned())),
+        deadline,
+        wrong: AtomicBool::new(false),
+    };
+    (folder, agent)
+}
+
+/// Long enough for a slow machine; nothing waits for it.
+const PLENTY: Duration = Duration::from_secs(60);
+
+fn error(says: &[u8], stays: bool) -> AgentError {
+    error_within(says, stays, PLENTY)
+}
+
+fn error_within(says: &[u8], stays: bool, deadline: Duration) -> AgentError {
+    let (_folder, agent) = stand_in(says.to_vec(), stays, deadline);
+    let grip = Keygrip::parse(&"A".repeat(40)).unwrap();
+    let signed = agent.sign(&grip, 10, &[0; 64]).unwrap_err();
+    let opened = agent.decrypt(&grip, SealedKey::Rsa(&[1; 256])).err().unwrap();
+    assert_eq!(signed.is_final(), opened.is_final(), "{signed:?}, {opened:?}");
+    signed
+}
+
+#[test]
+fn one_that_is_silent_is_not_waited_for() {
+    for says in [&b""[..], b"OK hello", b"OK hello\n", b"OK\nOK\nOK\nOK\n", b"OK\nS X\n"] {
+        let short = Duration::from_millis(200);
+        assert_eq!(error_within(says, true, short), AgentError::Silent(short), "{says:?}");
+    }
+}
+
+#[test]
+fn one_that_sends_rubbish_is_none() {
+    let endless = vec![b'x'; 1 << 20];
+    let comments = b"OK\nOK\n".iter().copied().chain(b"# x\n".repeat(100_000)).collect::<Vec<_>>();
+    for says in [&b"\n"[..], b"220 mail.example.test ESMTP\r\n", b"\0\xff\n", &endless, &comments] {
+        assert!(matches!(error(says, false), AgentError::Protocol(_) | AgentError::NotThere { .. }));
+    }
+    let nothing = b"OK\nOK\nOK\nOK\nOK\n";
+    assert_eq!(error(nothing, true), AgentError::Protocol("it gives no signature"));
+    let other = b"OK\nOK\nOK\nOK\nD (7:sig-val(3:dsa(1:r1:a)(1:s1:b)))\nOK\n";
+    assert_eq!(error(other, true), AgentError::Protocol("it gives no signature"));
+}
+
+#[test]
+fn each_refusal_has_its_meaning() {
+    let refused = |line: &str| error(format!("OK\nOK\nERR {line}\nERR {line}\n").as_bytes(), true);
+    assert_eq!(refused("67108881 No secret key"), AgentError::NoSecret);
+    assert_eq!(refused("67108949 No pinentry"), AgentError::NoPassphrase);
+    assert_eq!(refused("100663408 Card not present"), AgentError::Card("Card not present".to_owned()));
+    assert_eq!(refused("67109115 Forbidden"), AgentError::Refused("Forbidden".to_owned()));
+    // It takes no passphrase, and is told once more to ask nobody.
+    let says = b"OK\nERR 67108924 Not supported\nOK\nERR 67108949 No pinentry\n";
+    assert_eq!(error(says, true), AgentError::TakesNoPassphrase);
+    // A wrong one is told once.
+    let says = b"OK\nOK\nINQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\nERR 67108875 Bad passphrase\n";
+    assert_eq!(error(says, true), AgentError::WrongPassphrase);
+}
+
+#[test]
+fn a_wrong_passphrase_is_told_once_however_often_the_agent_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let mut told = Vec::new();
+        for stream in listener.incoming().take(3) {
+            let mut stream = stream.unwrap();
+            let refusal = "INQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\n";
+            stream.write_all(format!("OK\nOK\n{refusal}").as_bytes()).unwrap();
+            stream.read_to_end(&mut told).unwrap();
+        }
+        String::from_utf8(told).unwrap()
+    });
+    let passphrase = Some(Zeroizing::new("right".to_owned()));
+    let agent = GpgAgent { socket: OnceLock::from(path), ..GpgAgent::of(folder.path(), passphrase) };
+    let grip = Keygrip::parse(&"A".repeat(40)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(agent.sign(&grip, 10, &[0; 64]), Err(AgentError::WrongPassphrase));
+    }
+    assert_eq!(server.join().unwrap().matches("D right").count(), 1);
+}
+
+#[test]
+fn one_that_is_not_there_is_told() {
+    let (folder, agent) = stand_in(Vec::new(), false, PLENTY);
+    let gone = GpgAgent { socket: OnceLock::from(folder.path().join("gone")), ..agent };
+    let grip = Keygrip::parse(&"A".repeat(40)).unwrap();
+    assert!(matches!(gone.sign(&grip, 10, &[0; 64]), Err(AgentError::NotThere { .. })));
+}
+
+#[test]
+fn what_is_to_be_decrypted_is_an_expression() {
+    assert_eq!(enclosed(SealedKey::Rsa(b"ab")), b"(7:enc-val(3:rsa(1:a2:ab)))");
+    assert_eq!(enclosed(SealedKey::Ecdh(b"e", b"ss")), b"(7:enc-val(4:ecdh(1:s2:ss)(1:e1:e)))");
+}
