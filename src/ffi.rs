@@ -1,5 +1,5 @@
-//! The only unsafe code: the few OpenSSL calls that the `openssl` crate lacks, and an end for a process that the
-//! system gives no more memory.
+//! The only unsafe code: the few OpenSSL calls that the `openssl` crate lacks, a word with the system about large
+//! buffers, and an end for a process that it gives no more memory.
 #![allow(unsafe_code)]
 
 use std::{
@@ -255,17 +255,17 @@ pub fn set_last_words(exit: u8, words: String) {
 unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        given(unsafe { System.alloc(layout) }, layout.size())
+        given(unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        given(unsafe { System.alloc_zeroed(layout) }, layout.size())
+        given(unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        given(unsafe { System.realloc(pointer, layout, size) }, size)
+        given(unsafe { System.realloc(pointer, layout, size) })
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -274,7 +274,7 @@ unsafe impl GlobalAlloc for Memory {
     }
 }
 
-fn given(memory: *mut u8, size: usize) -> *mut u8 {
+fn given(memory: *mut u8) -> *mut u8 {
     if memory.is_null() {
         let (exit, words) = LAST_WORDS.get().map_or((71, "out of memory\n"), |(exit, words)| (*exit, words.as_str()));
         // Neither allocates nor takes a lock.
@@ -282,45 +282,57 @@ fn given(memory: *mut u8, size: usize) -> *mut u8 {
         // SAFETY: it takes a number and does not come back.
         unsafe { _exit(c_int::from(exit)) }
     }
-    if size >= LARGE {
-        advise(memory, size, Advice::LargePages);
-    }
     memory
 }
 
-/// From here on memory is worth a word with the system, in bytes: a message, not a line.
+/// From here on a buffer is worth a word with the system, in bytes.
 const LARGE: usize = 4 << 20;
+
+/// A multiple of the size of a page, whatever the system's is.
+const PAGES: usize = 64 << 10;
+
+/// Has the memory of a buffer come in large pages, where it is large: one of 2 MiB comes sooner than 512 of 4 KiB. It is
+/// for those that never grow: the system does not move what is in pages of two kinds.
+pub fn in_large_pages(mut buffer: Vec<u8>) -> Vec<u8> {
+    if buffer.capacity() >= LARGE {
+        // SAFETY: all of it is memory that the allocator gave, whose contents the advice does not change.
+        unsafe { advise(buffer.as_mut_ptr(), buffer.capacity(), Advice::LargePages) };
+    }
+    buffer
+}
 
 /// Wipes bytes of a large buffer that are used up, and gives their memory back to the system before the buffer goes.
 /// They are zeroes then.
 pub fn give_back(buffer: &mut Vec<u8>, used: Range<usize>) {
     let bytes = buffer.get_mut(used).unwrap_or_default();
     bytes.zeroize();
-    advise(bytes.as_mut_ptr(), bytes.len(), Advice::NotNeeded);
+    // SAFETY: a vector's bytes are memory that the allocator gave, behind which is no file, so that they read as the
+    // zeroes that were just written there.
+    unsafe { advise(bytes.as_mut_ptr(), bytes.len(), Advice::NotNeeded) };
 }
 
 /// What the system is told about memory.
 #[derive(Clone, Copy)]
 enum Advice {
-    /// It will be used whole: a page of 2 MiB comes sooner than 512 pages of 4 KiB.
     LargePages,
-    /// What it holds may go; it reads as zeroes.
+    /// What it holds may go.
     NotNeeded,
 }
 
-/// Tells the system about the whole pages in some memory of the heap, where it listens.
-fn advise(memory: *mut u8, size: usize, advice: Advice) {
+/// Tells the system about the whole pages in some memory, where it listens.
+///
+/// # Safety
+/// The memory is the caller's, of no file, and may be zeroes afterwards if it is not needed.
+unsafe fn advise(memory: *mut u8, size: usize, advice: Advice) {
     #[cfg(target_os = "linux")]
     {
-        let page = rustix::param::page_size();
-        let skipped = memory.align_offset(page);
-        let whole = size.saturating_sub(skipped) / page * page;
+        let skipped = memory.align_offset(PAGES);
+        let whole = size.saturating_sub(skipped) / PAGES * PAGES;
         let advice = match advice {
             Advice::LargePages => rustix::mm::Advice::LinuxHugepage,
             Advice::NotNeeded => rustix::mm::Advice::LinuxDontNeed,
         };
-        // SAFETY: these pages are all within memory of the allocator that the caller owns, so that no file is behind
-        // them: larger pages change nothing, and given back they read as the zeroes that stand there.
+        // SAFETY: these pages lie within the caller's memory.
         let _ = unsafe { rustix::mm::madvise(memory.wrapping_add(skipped).cast(), whole, advice) };
     }
     #[cfg(not(target_os = "linux"))]

@@ -89,13 +89,20 @@ pub(in crate::crypt) fn each_line(
     if begun.is_empty() { Ok(()) } else { Err("its last line has no CRLF") }
 }
 
-/// Which pieces are full lines of base64 without padding and nothing else. Of many, two threads look at half each.
+/// Which pieces are full lines of base64 without padding and nothing else. Of a large message two threads look at about
+/// half each.
 fn full_lines(pieces: &[Vec<u8>]) -> Vec<bool> {
     let look = |pieces: &[Vec<u8>]| -> Vec<bool> { pieces.iter().map(|piece| is_full_lines(piece)).collect() };
-    if pieces.iter().map(Vec::len).sum::<usize>() < WORTHWHILE {
+    let half = pieces.iter().map(Vec::len).sum::<usize>() / 2;
+    let ends = pieces.iter().scan(0, |end, piece| {
+        *end += piece.len();
+        Some(*end)
+    });
+    let middle = ends.take_while(|end| *end <= half).count();
+    let (some, others) = pieces.split_at(middle);
+    if half < WORTHWHILE || some.is_empty() {
         return look(pieces);
     }
-    let (some, others) = pieces.split_at(pieces.len() / 2);
     let (some, others) = both(|| look(some), || look(others));
     [some, others].concat()
 }

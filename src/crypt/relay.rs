@@ -85,6 +85,7 @@ type Buffer = Zeroizing<Vec<u8>>;
 struct Feed {
     current: Buffer,
     full: SyncSender<Buffer>,
+    /// Nobody else has it; the mutex makes the whole `Sync`, which Sequoia wants of a sink.
     emptied: Mutex<Receiver<Buffer>>,
 }
 

@@ -9,6 +9,8 @@ use base64::engine::GeneralPurpose;
 use base64::engine::{Simd, general_purpose::PAD};
 use zeroize::Zeroizing;
 
+use crate::ffi;
+
 /// Base64 for whole messages, by vectors where the processor has them.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(in crate::crypt) static BASE64: std::sync::LazyLock<Simd> = std::sync::LazyLock::new(|| Simd::standard(PAD));
@@ -69,7 +71,8 @@ impl Pieces {
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.current.len() == self.current.capacity() {
-            self.full.push(std::mem::replace(&mut self.current, Vec::with_capacity(LARGE_PIECE)));
+            let next = ffi::in_large_pages(Vec::with_capacity(LARGE_PIECE));
+            self.full.push(std::mem::replace(&mut self.current, next));
         }
         let count = bytes.len().min(self.current.capacity() - self.current.len());
         self.current.extend_from_slice(&bytes[..count]);

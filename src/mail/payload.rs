@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use zeroize::Zeroizing;
 
+use crate::ffi;
+
 /// The least and the most that a chunk holds that is not the last, in bytes; one that is taken may hold more.
 const CHUNK: usize = 64 << 10;
 const LARGE_CHUNK: usize = 8 << 20;
@@ -27,6 +29,8 @@ const LARGE_CHUNK: usize = 8 << 20;
 pub struct Payload {
     chunks: Vec<Zeroizing<Vec<u8>>>,
     len: usize,
+    /// How much of that was written, not taken.
+    written: usize,
 }
 
 impl Payload {
@@ -35,7 +39,8 @@ impl Payload {
         Self::default()
     }
 
-    /// Writes bytes behind those it has. Each chunk is as large as all before, so that few hold much and nothing moves.
+    /// Writes bytes behind those it has. Each chunk is as large as all that was written before, so that
+    /// few hold much and nothing moves.
     pub(in crate::mail) fn append(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -44,8 +49,8 @@ impl Payload {
                 Some(chunk) if chunk.capacity() < CHUNK => grow(chunk, rest.len()),
                 _ => {
                     let least = if self.chunks.is_empty() { rest.len().clamp(4096, CHUNK) } else { CHUNK };
-                    let capacity = self.len.clamp(least, LARGE_CHUNK);
-                    self.chunks.push(Zeroizing::new(Vec::with_capacity(capacity)));
+                    let capacity = self.written.clamp(least, LARGE_CHUNK);
+                    self.chunks.push(Zeroizing::new(ffi::in_large_pages(Vec::with_capacity(capacity))));
                     capacity
                 }
             };
@@ -54,18 +59,19 @@ impl Payload {
                 chunk.extend_from_slice(now);
             }
             self.len += now.len();
+            self.written += now.len();
             rest = later;
         }
     }
 
     /// Takes bytes behind those it has, without a copy where they are many.
-    pub(in crate::mail) fn take(&mut self, mut bytes: Zeroizing<Vec<u8>>) {
+    pub(in crate::mail) fn take(&mut self, bytes: Zeroizing<Vec<u8>>) {
         if bytes.len() < CHUNK {
             self.append(&bytes);
             return;
         }
         self.len += bytes.len();
-        self.chunks.push(Zeroizing::new(std::mem::take(&mut *bytes)));
+        self.chunks.push(bytes);
     }
 
     /// Its size in bytes.

@@ -10,6 +10,8 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use crate::ffi;
+
 /// The largest message that is read, in bytes.
 pub const LIMIT: usize = 384 << 20;
 
@@ -92,14 +94,14 @@ impl std::fmt::Display for Input {
 
 /// Reads to the end; none if that is beyond the limit.
 fn read_within(reader: &mut impl Read, expected: usize, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut bytes = Zeroizing::new(vec![0; expected.clamp(4096, limit + 1)]);
+    let mut bytes = Zeroizing::new(ffi::in_large_pages(vec![0; expected.clamp(4096, limit + 1)]));
     let mut filled = 0;
     loop {
         if filled == bytes.len() {
             if filled > limit {
                 return Ok(None);
             }
-            let mut larger = Zeroizing::new(vec![0; (filled * 2).min(limit + 1)]);
+            let mut larger = Zeroizing::new(ffi::in_large_pages(vec![0; (filled * 2).min(limit + 1)]));
             larger[..filled].copy_from_slice(&bytes);
             bytes = larger;
         }

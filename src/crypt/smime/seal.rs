@@ -28,7 +28,7 @@ pub(super) fn seal(sealing: Sealing<'_, Smime>) -> Result<Sealed, SealError> {
     let Sealing { payload, outer, confidential_subject, unseen, envelope, recipients, signer, form, at, boundary } =
         sealing;
     let inside = match signer {
-        Some(signer) => Inside::signed(signer, payload.payload().len(), form, at, boundary)?,
+        Some(signer) => Inside::signed(signer, form, at, boundary)?,
         None => Inside::Bare,
     };
     let recipient_infos = envelope::recipient_infos(recipients)?;
@@ -80,29 +80,23 @@ enum Inside<'a> {
     Signed(Signing<'a>, Frame),
 }
 
-/// What stands around a payload of a known length that is signed.
+/// What stands around a payload that is signed.
 enum Frame {
     /// multipart/signed with a boundary (RFC 8551, 3.5.3).
     Detached { boundary: String },
     /// application/pkcs7-mime (RFC 8551, 3.5.2): a MIME header, and in base64 the rest.
-    Opaque { payload: usize },
+    Opaque,
 }
 
 impl<'a> Inside<'a> {
-    fn signed(
-        signer: &'a Signer,
-        payload: usize,
-        form: Form,
-        at: Timestamp,
-        outer_boundary: &str,
-    ) -> Result<Self, SealError> {
+    fn signed(signer: &'a Signer, form: Form, at: Timestamp, outer_boundary: &str) -> Result<Self, SealError> {
         let signing = Signing::new(signer, at).map_err(|refusal| match refusal {
             sign::Refusal::Kind => Unusable::CannotSign { fingerprint: signer.certificate.fingerprint() }.into(),
-            sign::Refusal::Library(error) => SealError::Library(error.to_string()),
+            refusal => SealError::Library(refusal.to_string()),
         })?;
         let frame = match form.signature {
             SignatureForm::Detached => Frame::Detached { boundary: inner_boundary(outer_boundary) },
-            SignatureForm::Opaque => Frame::Opaque { payload },
+            SignatureForm::Opaque => Frame::Opaque,
         };
         Ok(Self::Signed(signing, frame))
     }
@@ -110,11 +104,11 @@ impl<'a> Inside<'a> {
     /// The length of it all around a payload of some bytes.
     fn len(&self, payload: usize) -> io::Result<usize> {
         let Self::Signed(signing, frame) = self else { return Ok(payload) };
-        let (before, after) = frame.around(&signing.blank())?;
+        let (before, after) = frame.around(&signing.blank(), payload)?;
         let around = before.len() + payload + after.len();
         Ok(match frame {
             Frame::Detached { .. } => around,
-            Frame::Opaque { .. } => pkcs7_mime("signed-data").len() + base64_lines_len(around),
+            Frame::Opaque => pkcs7_mime("signed-data").len() + base64_lines_len(around),
         })
     }
 
@@ -122,7 +116,7 @@ impl<'a> Inside<'a> {
         match self {
             Self::Bare => payload.write_to(sink),
             Self::Signed(signing, frame @ Frame::Detached { .. }) => frame.write(signing, payload, sink),
-            Self::Signed(signing, frame @ Frame::Opaque { .. }) => {
+            Self::Signed(signing, frame @ Frame::Opaque) => {
                 sink.write_all(pkcs7_mime("signed-data").as_bytes())?;
                 let mut lines = Base64Lines::new(sink);
                 frame.write(signing, payload, &mut lines)?;
@@ -134,9 +128,9 @@ impl<'a> Inside<'a> {
 
 impl Frame {
     /// What stands before and behind the payload. A blank signature and the true one differ in what is behind.
-    fn around(&self, signature: &Signature) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    fn around(&self, signature: &Signature, payload: usize) -> io::Result<(Vec<u8>, Vec<u8>)> {
         match self {
-            Self::Opaque { payload } => Ok(signature.around(*payload)),
+            Self::Opaque => Ok(signature.around(payload)),
             Self::Detached { boundary } => {
                 let before = format!(
                     "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg={};\r\n \
@@ -158,10 +152,11 @@ impl Frame {
     }
 
     fn write(&self, mut signing: Signing<'_>, payload: PayloadUse<'_>, sink: &mut impl Write) -> io::Result<()> {
-        sink.write_all(&self.around(&signing.blank())?.0)?;
+        let length = payload.payload().len();
+        sink.write_all(&self.around(&signing.blank(), length)?.0)?;
         payload.write_and_show_to(sink, &mut |bytes| Ok(signing.update(bytes)?))?;
         let signature = signing.finish().map_err(io::Error::other)?;
-        sink.write_all(&self.around(&signature)?.1)
+        sink.write_all(&self.around(&signature, length)?.1)
     }
 }
 

@@ -376,11 +376,12 @@ fn only_a_local_part_needs_smtputf8() {
 }
 
 #[test]
-fn a_large_attachment_is_copied_once() {
+fn a_large_attachment_is_in_few_chunks_that_are_not_too_large() {
     let mut draft = with_parts(None, vec![attachment("a.bin", &vec![7; 8 << 20])]);
     let composed = compose(&mut draft, &Composition::default(), &mut uniques()).unwrap();
     assert!(composed.payload.len() > 10 << 20);
     assert!(composed.payload.chunks().all(|chunk| chunk.len() <= 8 << 20));
+    assert!(composed.payload.chunks().count() < 16);
 }
 
 proptest! {

@@ -140,6 +140,20 @@ fn a_key_that_cannot_be_encrypted_to_or_signed_with_is_named() {
     assert!(matches!(refused, Some(Unusable::Weak { .. })), "{refused:?}");
 }
 
+/// Those are digested, encrypted and encoded at the same time, in several steps.
+#[test]
+fn large_payloads_come_back_whole_and_signed() {
+    let bob = person("bob", rsa());
+    let text: Vec<u8> = (0..9_000_000u32).map(|at| b"abcdef\r\n"[(at % 8) as usize]).collect();
+    for (alice, form) in [("p384", SignatureForm::Detached), ("rsa", SignatureForm::Opaque)].map(|(kind, signature)| {
+        let key = if kind == "rsa" { rsa() } else { ec(Nid::SECP384R1) };
+        (person("alice", key), Form { signature, ..Form::default() })
+    }) {
+        let message = sealed(&text, Some(&alice), &[&bob], form);
+        assert!(verified(&read(&message, &bob).0, &alice).0 == text, "{form:?}");
+    }
+}
+
 /// Another group needs the payload too.
 #[test]
 fn a_borrowed_payload_stays_whole() {
