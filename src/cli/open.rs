@@ -1,6 +1,6 @@
 //! `sealpost open`: decrypt, verify, show.
 
-pub mod ring;
+mod ring;
 
 use std::path::Path;
 

@@ -3,8 +3,6 @@
 /// How a certificate is known; a later one is stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
-    /// Somebody else's mail says so. No setting asks for so little.
-    Gossip,
     /// Found on a keyserver, where anybody can put one.
     Keyserver,
     /// It came with a message, and nobody looked at it since.
@@ -26,7 +24,6 @@ impl Trust {
     /// The word of receipts and settings.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Gossip => "gossip",
             Self::Keyserver => "keyserver",
             Self::Candidate => "candidate",
             Self::Imported => "imported",

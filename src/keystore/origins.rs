@@ -16,7 +16,7 @@ use crate::{
 /// How a certificate came to be known for an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// For which address; none stands for all that it names.
+    /// For which address; none stands for all that it names of which nothing else is said.
     #[serde(with = "text")]
     pub address: Option<Address>,
     /// Where it was found; none if it was imported by hand.
@@ -66,6 +66,13 @@ impl Keystore {
                 known => known,
             },
         };
+        // Of what was imported, this address counts as imported only if it stood there: its owner may have added it since.
+        let imported = known.iter().find(|one| one.source.is_none() && one.address.is_none()).map(|one| one.since);
+        if let Some(since) = imported.filter(|_| known.iter().all(|one| one.address != found.address))
+            && self.certificate(&fingerprint)?.is_some_and(|stored| stored.addresses(at).contains(address))
+        {
+            known.push(Provenance { address: found.address.clone(), source: None, since });
+        }
         // First where it came from: if this ends here, it counts for no more than it is.
         if !known.iter().any(|one| one.address == found.address && one.source == found.source) {
             known.push(found);
@@ -74,16 +81,23 @@ impl Keystore {
         self.place(&lock, certificate)
     }
 
-    /// Remembers of a certificate that was found that it was imported by hand too, from now on.
-    pub fn note_imported(&self, fingerprint: &Fingerprint, at: Timestamp) -> Result<(), StoreError> {
+    /// Remembers of a certificate that was found that it was imported by hand too, from now on, as it is here: for the
+    /// addresses that it names.
+    pub fn note_imported(&self, certificate: &Certificate, at: Timestamp) -> Result<(), StoreError> {
+        let fingerprint = certificate.fingerprint();
         let _lock = self.lock()?;
-        let mut known = self.origins(fingerprint)?;
+        let mut known = self.origins(&fingerprint)?;
         // None is said of one that was only imported.
-        if !known.is_empty() && known.iter().all(|one| one.source.is_some()) {
-            known.push(Provenance { address: None, source: None, since: at });
-            self.write_origins(fingerprint, known)?;
+        if known.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let before = known.len();
+        for address in certificate.addresses(at).into_iter().map(Some).chain([None]) {
+            if !known.iter().any(|one| one.source.is_none() && one.address == address) {
+                known.push(Provenance { address, source: None, since: at });
+            }
+        }
+        if known.len() > before { self.write_origins(&fingerprint, known) } else { Ok(()) }
     }
 
     /// Under the lock of certificates.

@@ -1,7 +1,7 @@
 //! `sealpost cert import --from-mail`: what an Autocrypt header brings is a candidate, and takes nobody's place.
 
 use crate::support::{
-    Home, Outcome,
+    Gpg, Home, Outcome,
     people::{alice, open_as},
 };
 
@@ -10,49 +10,16 @@ fn kim() -> (Home, String, String) {
     let home = Home::new();
     home.sealpost(["key", "make", "kim@example.test", "--new-passphrase", "file:pw"]).run().expect(0);
     let armored = home.sealpost(["cert", "export", "kim@example.test"]).run().expect(0).text();
-    let digits: String = armored
-        .lines()
-        .skip_while(|line| !line.is_empty())
-        .skip(1)
-        .take_while(|line| !line.starts_with(['=', '-']))
-        .collect();
     let shown = home.sealpost(["key", "show", "kim@example.test", "--json"]).run().expect(0).json();
     let fingerprint = shown["key"]["fingerprint"].as_str().unwrap().to_owned();
-    (home, format!("Autocrypt: addr=kim@example.test; keydata={digits}\n"), fingerprint)
+    (home, autocrypt(&armored), fingerprint)
 }
 
-/// A certificate as a field names it, folded so that no word is longer than what `seal` takes over as it is.
-fn field(name: &str, address: &str, certificate: &[u8]) -> String {
-    let text = String::from_utf8(certificate.to_vec()).unwrap();
-    let body = text.split("\n\n").nth(1).unwrap();
-    let digits = body.lines().take_while(|line| !line.starts_with(['=', '-'])).collect::<Vec<_>>().join("\n ");
-    format!("{name}: addr={address};\n keydata=\n {digits}\n")
-}
-
-/// A home with a key for an address, its certificate, and the fingerprint.
-fn person(address: &str) -> (Home, Vec<u8>, String) {
-    let home = Home::new();
-    home.sealpost(["key", "make", address, "--new-passphrase", "file:pw"]).run().expect(0);
-    let certificate = home.sealpost(["cert", "export", address]).run().expect(0).stdout;
-    let shown = home.sealpost(["key", "show", address, "--json"]).run().expect(0).json();
-    let fingerprint = shown["key"]["fingerprint"].as_str().unwrap().to_owned();
-    (home, certificate, fingerprint)
-}
-
-/// What Kim writes to Alice and Lee, with fields in the payload, as Alice gets it.
-fn written(kim: &Home, alice: &Home, lee: &[u8], fields: &str) -> Vec<u8> {
-    for certificate in [alice.sealpost(["cert", "export", "alice@example.test"]).run().expect(0).stdout, lee.to_vec()] {
-        kim.sealpost(["cert", "import", "-"]).stdin(certificate).run().expect(0);
-    }
-    let message = format!(
-        "From: kim@example.test\nTo: alice@example.test\nCc: Lee <lee@example.test>\n{fields}Subject: s\n\nhello\n"
-    );
-    kim.sealpost(["seal", "--passphrase", "file:pw"]).stdin(message).run().expect(0).stdout
-}
-
-fn harvest(home: &Home, message: &[u8], more: &[&str]) -> Outcome {
-    let harvest = ["cert", "import", "--from-mail", "-", "--json"];
-    home.sealpost(harvest.iter().chain(more)).stdin(message).run()
+/// The header field that says a certificate is Kim's.
+fn autocrypt(armored: &str) -> String {
+    let lines = armored.lines().skip_while(|line| !line.is_empty()).skip(1);
+    let digits: String = lines.take_while(|line| !line.starts_with(['=', '-'])).collect();
+    format!("Autocrypt: addr=kim@example.test; keydata={digits}\n")
 }
 
 fn import(home: &Home, from: &str, field: &str) -> Outcome {
@@ -99,6 +66,41 @@ fn another_one_than_the_known_one_is_a_conflict_and_not_kept() {
     assert_eq!(plan(&home).expect(0).json()["messages"][0]["recipients"][0]["trust"], "imported");
 }
 
+/// Whoever is known for one address cannot make others of it: her certificate was imported by hand, and later it, or
+/// a message in Kim's name, says that she is Kim too.
+#[test]
+fn an_address_that_was_added_later_is_known_no_better_than_what_brought_it() {
+    let gpg = Gpg::new();
+    gpg.make_key("mallory@example.test", "default");
+    let before = gpg.export("mallory@example.test");
+    let add = ["--passphrase", "", "--quick-add-uid", "mallory@example.test", "kim@example.test"];
+    assert!(gpg.command(add).status().unwrap().success());
+    let field = autocrypt(&String::from_utf8(gpg.export("kim@example.test")).unwrap());
+    for import_first in [true, false] {
+        let home = alice();
+        let by_hand = || home.sealpost(["cert", "import", "-"]).stdin(before.clone()).run().expect(0);
+        if import_first {
+            by_hand();
+        }
+        import(&home, "Kim <kim@example.test>", &field).expect(0);
+        if !import_first {
+            by_hand();
+        }
+        let refused = plan(&home).expect(67).error()["recipients"][0]["reason"].to_string();
+        assert!(refused.contains("candidate"), "{refused}");
+        let mallory =
+            ["send", "--from", "alice@example.test", "-t", "mallory@example.test", "-n", "--json", "--host", "h"];
+        let planned = home.sealpost(mallory).run().expect(0).json();
+        assert_eq!(planned["messages"][0]["recipients"][0]["trust"], "imported", "{import_first}");
+    }
+    // What is imported by hand under the name counts for it.
+    let home = alice();
+    import(&home, "Kim <kim@example.test>", &field).expect(0);
+    let named = gpg.export("kim@example.test");
+    home.sealpost(["cert", "import", "-"]).stdin(named).run().expect(0);
+    assert_eq!(plan(&home).expect(0).json()["messages"][0]["recipients"][0]["trust"], "imported");
+}
+
 #[test]
 fn what_brings_none_says_why() {
     let home = alice();
@@ -140,83 +142,4 @@ fn what_a_setting_writes_is_taken_by_whoever_reads_it() {
     assert_eq!(kept["results"][0]["status"], "kept");
     assert_eq!(kept["results"][0]["certificates"][0]["fingerprint"], shown["key"]["fingerprint"]);
     other.sealpost(["cert", "show", "alice@example.test"]).run().expect(0);
-}
-
-#[test]
-fn gossip_is_read_from_what_was_decrypted_and_counts_least() {
-    let alice = alice();
-    let ((kim, ..), (_, lee, fingerprint), (_, max, _)) =
-        (person("kim@example.test"), person("lee@example.test"), person("max@example.test"));
-    let of_lee = field("Autocrypt-Gossip", "lee@example.test", &lee);
-    let fields = format!("{of_lee}{}", field("Autocrypt-Gossip", "max@example.test", &max));
-    let message = written(&kim, &alice, &lee, &fields);
-    assert!(!String::from_utf8_lossy(&message).contains("Gossip"));
-    // Without the passphrase it stays closed, and nobody is asked.
-    let closed = harvest(&alice, &message, &[]).expect(65).error();
-    assert!(closed["text"].as_str().unwrap().contains("is locked, and no passphrase is given"), "{closed}");
-    let kept = harvest(&alice, &message, &["--passphrase", "file:pw"]).expect(0).json();
-    let result = &kept["results"][0];
-    assert_eq!(kept["results"].as_array().unwrap().len(), 1, "Max does not get the message: {kept}");
-    assert_eq!((&result["address"], &result["status"]), (&"lee@example.test".into(), &"kept".into()), "{kept}");
-    assert_eq!((&result["source"], &result["trust"]), (&"gossip".into(), &"gossip".into()));
-    assert_eq!(result["certificates"][0]["fingerprint"], fingerprint.as_str());
-    // No setting makes it count, a person does.
-    let plan = |exit| {
-        let plan = ["send", "--from", "alice@example.test", "-t", "lee@example.test", "-n", "--json", "--host", "h"];
-        alice.sealpost(plan).run().expect(exit)
-    };
-    let config = "[account.work]\nfrom = \"alice@example.test\"\ntrust = \"keyserver\"\npassphrase = \"file:pw\"\n";
-    std::fs::write(alice.state().join("config.toml"), config).unwrap();
-    let reason = plan(67).error()["recipients"][0]["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("is known as gossip only"), "{reason}");
-    // The owner's own word is better, and another one's gossip does not stand in its way, nor by its side.
-    let (_, other, rival) = person("lee@example.test");
-    let own =
-        format!("From: lee@example.test\n{}Subject: s\n\nhello\n", field("Autocrypt", "lee@example.test", &other));
-    let own = harvest(&alice, own.as_bytes(), &[]).expect(0).json();
-    assert_eq!(own["results"][0]["status"], "kept", "{own}");
-    assert_eq!(plan(0).json()["messages"][0]["recipients"][0]["fingerprint"], rival.as_str());
-    assert_eq!(harvest(&alice, &message, &[]).expect(0).json()["results"][0]["status"], "known");
-    let third =
-        written(&kim, &alice, &lee, &field("Autocrypt-Gossip", "lee@example.test", &person("lee@example.test").1));
-    let refused = harvest(&alice, &third, &[]).expect(67);
-    assert_eq!(refused.json()["results"][0]["status"], "conflict");
-    let hint = serde_json::json!(["sealpost", "cert", "show", rival]);
-    assert!(refused.error()["hints"].as_array().unwrap().contains(&hint), "{refused:?}");
-    assert_eq!(plan(0).json()["messages"][0]["recipients"][0]["fingerprint"], rival.as_str());
-    alice.sealpost(["cert", "verify", &fingerprint]).run().expect(0);
-    assert_eq!(plan(0).json()["messages"][0]["recipients"][0]["fingerprint"], fingerprint.as_str());
-    // It comes with the author's own.
-    let author = String::from_utf8(message.clone()).unwrap();
-    let (_, certificate, _) = person("kim@example.test");
-    let both = field("Autocrypt", "kim@example.test", &certificate) + &author;
-    let both = harvest(&alice, both.as_bytes(), &[]).expect(0).json();
-    let sources: Vec<_> = both["results"].as_array().unwrap().iter().map(|one| one["source"].clone()).collect();
-    assert_eq!(sources, ["autocrypt", "gossip"], "{both}");
-}
-
-#[test]
-fn gossip_outside_of_what_is_encrypted_is_none() {
-    let alice = alice();
-    let ((kim, ..), (_, lee, _)) = (person("kim@example.test"), person("lee@example.test"));
-    let gossip = field("Autocrypt-Gossip", "lee@example.test", &lee);
-    let clear = format!("From: kim@example.test\nTo: lee@example.test\n{gossip}Subject: s\n\nhello\n");
-    harvest(&alice, clear.as_bytes(), &["--passphrase", "file:pw"]).expect(65);
-    // On the way somebody puts it in front, or names himself in To.
-    let sealed = String::from_utf8(written(&kim, &alice, &lee, "")).unwrap();
-    harvest(&alice, (gossip.clone() + &sealed).as_bytes(), &["--passphrase", "file:pw"]).expect(65);
-    let inside = written(&kim, &alice, &lee, &field("Autocrypt-Gossip", "kim@example.test", &lee));
-    harvest(&alice, &inside, &["--passphrase", "file:pw"]).expect(65);
-    // One who cannot open it takes what stands outside, and is told.
-    let outside = field("Autocrypt", "kim@example.test", &person("kim@example.test").1);
-    let outside = outside + &String::from_utf8(written(&kim, &alice, &lee, &gossip)).unwrap();
-    let stranger = harvest(&Home::new(), outside.as_bytes(), &[]).expect(0).json();
-    assert_eq!(stranger["results"].as_array().unwrap().len(), 1, "{stranger}");
-    assert_eq!(stranger["warnings"][0]["kind"], "gossip-unread", "{stranger}");
-    assert!(stranger["warnings"][0]["text"].as_str().unwrap().contains("no key at hand opens"), "{stranger}");
-    let words = alice.sealpost(["cert", "import", "--from-mail", "-"]).stdin(outside.clone()).run().expect(0).words();
-    assert!(words.contains("warning: what it says of its other readers was not read: key "), "{words}");
-    alice.file("wrong", "wrong\n");
-    harvest(&alice, outside.as_bytes(), &["--passphrase", "file:wrong"]).expect(77);
-    alice.sealpost(["cert", "import", "-", "--passphrase", "file:pw"]).run().expect(64);
 }

@@ -101,7 +101,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
             results[index] = Some(finding.result(looked, arguments.import)?);
         }
     }
-    finish(results.into_iter().flatten().collect(), arguments.source, None, voice)
+    finish(results.into_iter().flatten().collect(), arguments.source, voice)
 }
 
 /// Reads addresses, each once.
@@ -326,20 +326,12 @@ pub fn conflict(source: Source, found: &[Fingerprint], known: &[KnownJson]) -> S
 pub fn finish(
     results: Vec<(ResultJson, Option<(Kind, String)>)>,
     source: Option<SourceArgument>,
-    warning: Option<&str>,
     voice: Voice,
 ) -> Result<u8, Failure> {
     let (results, failures): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     if voice.json {
-        let mut told = serde_json::json!({ "version": 1, "results": results });
-        if let Some(warning) = warning {
-            told["warnings"] = serde_json::json!([{ "kind": "gossip-unread", "text": warning }]);
-        }
-        voice.object(&told)?;
+        voice.object(&serde_json::json!({ "version": 1, "results": results }))?;
     } else {
-        if let Some(warning) = warning {
-            voice.say(format_args!("warning: {}", Printable(warning)));
-        }
         let words: String = results.iter().map(ResultJson::words).collect();
         voice.data(words.as_bytes())?;
     }
@@ -361,8 +353,7 @@ pub fn finish(
     let mut failure = Failure::new(kind, text);
     for (result, (_, reason)) in failed {
         // To accept another one is to part with the one that is known; not on the word of a mere message.
-        let by_mail = [Source::Autocrypt, Source::Gossip].map(Source::word);
-        let verb = if result.source.is_some_and(|source| by_mail.contains(&source)) { "show" } else { "remove" };
+        let verb = if result.source == Some(Source::Autocrypt.word()) { "show" } else { "remove" };
         for known in result.known.iter().filter(|known| !known.pinned) {
             failure = failure.hint(["sealpost", "cert", verb, &known.fingerprint]);
         }
@@ -393,9 +384,6 @@ impl TriedJson {
 }
 
 impl ResultJson {
-    /// The status of what is of no use.
-    pub const UNUSABLE: &str = "unusable";
-
     fn new(address: &Address, status: &'static str, certificates: Vec<CertificateJson>) -> Self {
         let address = address.to_string();
         Self { address, status, source: None, trust: None, certificates, known: Vec::new(), tried: Vec::new() }

@@ -68,7 +68,7 @@ fn openpgp(bytes: &[u8], place: &Place, at: Timestamp, voice: Voice) -> Result<V
         let shown = judged_openpgp(&part, at);
         let outcomes = place.keystore.insert_all(&part)?;
         for (certificate, (shown, outcome)) in part.iter().zip(shown.into_iter().zip(outcomes)) {
-            place.keystore.note_imported(&certificate.fingerprint(), at)?;
+            place.keystore.note_imported(certificate, at)?;
             imported.push(CertificateJson { outcome: Some(outcome.word()), ..shown });
         }
         progress.step(part.len());

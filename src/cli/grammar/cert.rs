@@ -13,13 +13,9 @@ pub enum Cert {
         /// Armored or binary; - is stdin
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
-        /// The file is a message: take what its Autocrypt header brings of its author, as a candidate, and what it
-        /// says, where it is encrypted and opens, of its other readers, as gossip
+        /// The file is a message: take what its Autocrypt header brings, as a candidate
         #[arg(long)]
         from_mail: bool,
-        /// Where the passphrase of the keys that open it comes from, if not from the account
-        #[arg(long, value_name = "SOURCE", requires = "from_mail")]
-        passphrase: Option<String>,
     },
     /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
     Refresh(CertRefresh),

@@ -118,17 +118,19 @@ pub fn trust_of(source: Source) -> Trust {
         Source::Vks | Source::Hkps => Trust::Keyserver,
         // A chain is what vouches for what a directory has.
         Source::Ldap | Source::Autocrypt => Trust::Candidate,
-        Source::Gossip => Trust::Gossip,
     }
 }
 
-/// How well an OpenPGP certificate of the store is known for an address: the best of how it came; what was never found
-/// was imported, and what was found for other addresses alone is known for this one no better than by a keyserver.
+/// How well an OpenPGP certificate of the store is known for an address: the best of how it came for that address; an
+/// import stands for the others too. What was never found was imported, and what was found for other addresses alone is
+/// known for this one as little as can be.
 pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
-    let trust = |one: &Provenance| one.source.map_or(Trust::Imported, trust_of);
-    let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
-    let otherwise = || origins.iter().map(trust).max().map_or(Trust::Imported, |best| best.min(Trust::Keyserver));
-    of_address.map(trust).max().unwrap_or_else(otherwise)
+    let best = |of: Option<&Address>| {
+        let origins = origins.iter().filter(|one| one.address.as_ref() == of);
+        origins.map(|one| one.source.map_or(Trust::Imported, trust_of)).max()
+    };
+    let otherwise = if origins.is_empty() { Trust::Imported } else { Trust::Keyserver };
+    best(Some(address)).or_else(|| best(None)).unwrap_or(otherwise)
 }
 
 /// How well an S/MIME certificate of the store is known for an address: by its folder, or better where it was found.

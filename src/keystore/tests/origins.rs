@@ -44,15 +44,15 @@ fn an_import_is_noted_though_the_certificate_was_found_a_moment_before() {
     store.insert(&kim).unwrap();
     let lock = store.lock().unwrap();
     let notes = thread::spawn({
-        let (store, fingerprint) = (open(folder.path()), kim.fingerprint());
-        move || store.note_imported(&fingerprint, at()).unwrap()
+        let (store, kim) = (open(folder.path()), kim.clone());
+        move || store.note_imported(&kim, at()).unwrap()
     });
     thread::sleep(Duration::from_millis(200));
-    let known = Provenance { address: None, source: Some(Source::Wkd), since: at() };
+    let known = Provenance { address: Some(address("kim@example.org")), source: Some(Source::Wkd), since: at() };
     store.write_origins(&kim.fingerprint(), vec![known]).unwrap();
     drop(lock);
     notes.join().unwrap();
-    assert_eq!(sources(&store, &kim), [Some(Source::Wkd), None]);
+    assert_eq!(sources(&store, &kim), [Some(Source::Wkd), None, None]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_a_removal_left_behind_says_nothing_of_what_is_found_later() {
     let kim = certificate("kim@example.org");
     store.insert(&kim).unwrap();
     found(&store, &kim);
-    assert_eq!(sources(&store, &kim), [None, Some(Source::Wkd)], "it was imported before");
+    assert_eq!(sources(&store, &kim), [None, None, Some(Source::Wkd)], "it was imported before, for this address too");
     // Killed between the two, or removed by another program.
     fs::remove_file(file_of(&store, &kim)).unwrap();
     assert_eq!(found(&store, &kim), Outcome::New);

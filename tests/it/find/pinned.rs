@@ -1,4 +1,4 @@
-//! No sequence of imports, finds, refreshes, messages and gossip changes whom a pinned address is written to.
+//! No sequence of imports, finds, refreshes and messages changes whom a pinned address is written to.
 
 use std::fs;
 
@@ -8,14 +8,13 @@ use proptest::{
 };
 
 use super::{ADVANCED, Scene, VKS, hkps, made, refreshing::by_fingerprint, vks, wkd};
-use crate::support::{Home, Reply, people::alice};
+use crate::support::Reply;
 
 /// What befalls the store; a number says which of the certificates it is about.
 #[derive(Clone, Debug)]
 enum Step {
     Import(usize),
     FromMail(usize),
-    Gossip(usize),
     Find(&'static str, usize),
     Refresh(usize),
     Remove(usize),
@@ -26,7 +25,6 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..3_usize).prop_map(Step::Import),
         (0..3_usize).prop_map(Step::FromMail),
-        (0..3_usize).prop_map(Step::Gossip),
         (source, 0..3_usize).prop_map(|(source, which)| Step::Find(source, which)),
         (0..3_usize).prop_map(Step::Refresh),
         (0..3_usize).prop_map(Step::Remove),
@@ -38,27 +36,16 @@ struct Rival {
     armored: Vec<u8>,
     fingerprint: String,
     message: String,
-    /// What Lee writes to Alice and Kim, and says of Kim.
-    gossip: Vec<u8>,
 }
 
-fn rival(lee: &Home) -> Rival {
+fn rival() -> Rival {
     let (armored, fingerprint) = made("kim@example.test", &[]);
     let text = String::from_utf8(armored.clone()).unwrap();
     let body = text.split("\n\n").nth(1).unwrap();
     let digits: String = body.lines().take_while(|line| !line.starts_with(['=', '-'])).collect();
     let message =
         format!("From: kim@example.test\nAutocrypt: addr=kim@example.test; keydata={digits}\nSubject: s\n\nhello\n");
-    let lines: Vec<_> = body.lines().take_while(|line| !line.starts_with(['=', '-'])).collect();
-    let gossip = format!(
-        "From: lee@example.test\nTo: alice@example.test, kim@example.test\n\
-         Autocrypt-Gossip: addr=kim@example.test; keydata=\n {}\n\nhello\n",
-        lines.join("\n ")
-    );
-    lee.file("kim.asc", &armored);
-    let seal = ["seal", "--passphrase", "file:pw", "--cert", "kim.asc"];
-    let gossip = lee.sealpost(seal).stdin(gossip).run().expect(0).stdout;
-    Rival { armored, fingerprint, message, gossip }
+    Rival { armored, fingerprint, message }
 }
 
 fn take(scene: &Scene, rivals: &[Rival], step: &Step) {
@@ -69,11 +56,6 @@ fn take(scene: &Scene, rivals: &[Rival], step: &Step) {
         }
         Step::FromMail(which) => {
             run(&["cert", "import", "--from-mail", "-"], rivals[*which].message.as_bytes());
-        }
-        Step::Gossip(which) => {
-            let read = ["cert", "import", "--from-mail", "-", "--passphrase", "file:pw", "--json"];
-            let read = scene.home.sealpost(read).stdin(rivals[*which].gossip.clone()).run();
-            assert_eq!(read.json()["results"][0]["source"], "gossip", "{read:?}");
         }
         Step::Find(source, which) => {
             for target in [wkd(ADVANCED), vks(), hkps()] {
@@ -96,11 +78,7 @@ fn take(scene: &Scene, rivals: &[Rival], step: &Step) {
 
 #[test]
 fn nothing_that_comes_changes_whom_a_pinned_address_is_written_to() {
-    let lee = Home::new();
-    lee.sealpost(["key", "make", "lee@example.test", "--new-passphrase", "file:pw"]).run().expect(0);
-    lee.file("alice.asc", alice().sealpost(["cert", "export", "alice@example.test"]).run().expect(0).stdout);
-    lee.sealpost(["cert", "import", "alice.asc"]).run().expect(0);
-    let rivals = [rival(&lee), rival(&lee), rival(&lee)];
+    let rivals = [rival(), rival(), rival()];
     let mut runner = TestRunner::new(Config { cases: 6, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..12);
     let outcome = runner.run(&steps, |steps| {

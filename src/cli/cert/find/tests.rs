@@ -33,22 +33,21 @@ enum How {
     AbsentPinned,
 }
 
-const SOURCES: [Source; 6] = [Source::Gossip, Source::Hkps, Source::Vks, Source::Autocrypt, Source::Wkd, Source::Dane];
+const SOURCES: [Source; 5] = [Source::Hkps, Source::Vks, Source::Autocrypt, Source::Wkd, Source::Dane];
 
 /// What becomes of another certificate by each of the sources: `+` it is kept too, `!` it is a conflict, `=` it is the
 /// one that is meant.
-const TABLE: [(How, &str); 11] = [
-    (How::Not, "+ + + + + +"),
-    (How::By(Source::Gossip), "! + + + + +"),
-    (How::By(Source::Hkps), "! ! ! + + +"),
-    (How::By(Source::Vks), "! ! ! + + +"),
-    (How::By(Source::Autocrypt), "! ! ! ! + +"),
-    (How::Imported, "! ! ! ! ! !"),
-    (How::By(Source::Wkd), "! ! ! ! ! !"),
-    (How::By(Source::Dane), "! ! ! ! ! !"),
-    (How::Pinned, "! ! ! ! ! !"),
-    (How::OtherPinned, "= = = = = ="),
-    (How::AbsentPinned, "! ! ! ! ! !"),
+const TABLE: [(How, &str); 10] = [
+    (How::Not, "+ + + + +"),
+    (How::By(Source::Hkps), "! ! + + +"),
+    (How::By(Source::Vks), "! ! + + +"),
+    (How::By(Source::Autocrypt), "! ! ! + +"),
+    (How::Imported, "! ! ! ! !"),
+    (How::By(Source::Wkd), "! ! ! ! !"),
+    (How::By(Source::Dane), "! ! ! ! !"),
+    (How::Pinned, "! ! ! ! !"),
+    (How::OtherPinned, "= = = = ="),
+    (How::AbsentPinned, "! ! ! ! !"),
 ];
 
 fn at() -> Timestamp {

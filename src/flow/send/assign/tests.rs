@@ -87,10 +87,10 @@ fn what_is_not_usable_is_passed_over_and_what_is_not_wanted_is_not_used() {
 
 #[test]
 fn what_is_known_too_little_is_refused_with_its_level() {
-    use Trust::{Candidate as Came, Found, Given, Gossip, Imported, Keyserver, Pinned};
+    use Trust::{Candidate as Came, Found, Given, Imported, Keyserver, Pinned};
     let bob = Address::parse("bob@example.test").unwrap();
     for (index, lowest) in Trust::SETTINGS.into_iter().enumerate() {
-        for known in [Gossip, Keyserver, Came, Imported, Found, Given, Pinned] {
+        for known in [Keyserver, Came, Imported, Found, Given, Pinned] {
             let chosen = |candidates| {
                 choose(&bob, candidates, &Nobody, Terms { only: None, lowest: Some(lowest) }, at()).map(|_| ())
             };
@@ -109,15 +109,8 @@ fn what_is_known_too_little_is_refused_with_its_level() {
         }
         assert_eq!(Trust::parse(lowest.word()), Some(Trust::SETTINGS[index]));
     }
-    assert!(
-        Gossip < Keyserver
-            && Keyserver < Came
-            && Came < Imported
-            && Imported < Found
-            && Found < Given
-            && Given < Pinned
-    );
-    for word in ["given", "gossip", "Pinned"] {
+    assert!(Keyserver < Came && Came < Imported && Imported < Found && Found < Given && Given < Pinned);
+    for word in ["given", "Pinned"] {
         assert_eq!(Trust::parse(word), None);
     }
     let by_itself = |candidates| choose(&bob, candidates, &Nobody, Terms::default(), at()).is_ok();
@@ -133,18 +126,17 @@ fn another(trust: Trust) -> Candidate<Pgp> {
 
 #[test]
 fn two_owners_are_a_conflict_at_every_pair_of_levels_but_where_the_user_chose_or_one_is_known_worse() {
-    use Trust::{Candidate as Came, Found, Given, Gossip, Imported, Keyserver, Pinned};
+    use Trust::{Candidate as Came, Found, Given, Imported, Keyserver, Pinned};
     let bob = Address::parse("bob@example.test").unwrap();
-    let chosen = |candidates| choose(&bob, candidates, &Nobody, Terms { only: None, lowest: Some(Gossip) }, at());
+    let chosen = |candidates| choose(&bob, candidates, &Nobody, Terms { only: None, lowest: Some(Keyserver) }, at());
     // One by a row, the other by a column of the same order: whether the two stop.
     let table = [
-        (Gossip, "yes no no no no no no"),
-        (Keyserver, "no yes no no no no no"),
-        (Came, "no no yes no no no no"),
-        (Imported, "no no no yes yes no no"),
-        (Found, "no no no yes yes no no"),
-        (Given, "no no no no no no no"),
-        (Pinned, "no no no no no no no"),
+        (Keyserver, "yes no no no no no"),
+        (Came, "no yes no no no no"),
+        (Imported, "no no yes yes no no"),
+        (Found, "no no yes yes no no"),
+        (Given, "no no no no no no"),
+        (Pinned, "no no no no no no"),
     ];
     let levels = table.map(|(level, _)| level);
     let pairs = table.into_iter().flat_map(|(one, row)| {
