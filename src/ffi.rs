@@ -303,6 +303,7 @@ pub fn in_large_pages(mut buffer: Vec<u8>) -> Vec<u8> {
 
 /// Wipes bytes of a large buffer that are used up, and gives their memory back to the system before the buffer goes.
 /// They are zeroes then.
+#[allow(clippy::ptr_arg, reason = "behind a slice may be a file, whose bytes would come back")]
 pub fn give_back(buffer: &mut Vec<u8>, used: Range<usize>) {
     let bytes = buffer.get_mut(used).unwrap_or_default();
     bytes.zeroize();

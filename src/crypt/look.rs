@@ -272,6 +272,7 @@ pub(in crate::crypt) fn media_type(value: &str) -> Option<(String, Vec<(String, 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn lines(pieces: &[&[u8]]) -> Result<Vec<(usize, Vec<u8>)>, &'static str> {

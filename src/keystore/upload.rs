@@ -42,8 +42,10 @@ pub enum Standing {
     /// It is once a link is opened that the server sent there by mail.
     Pending,
     /// The server took the certificate, and tells nothing of addresses.
+    #[serde(skip_deserializing)]
     Uploaded,
-    /// The server does not speak of it.
+    /// The server does not speak of it, or in words that are not known.
+    #[serde(other)]
     Unknown,
 }
 
@@ -90,6 +92,7 @@ pub enum UploadError {
 struct Told {
     key_fpr: String,
     status: BTreeMap<String, Standing>,
+    #[serde(default)]
     token: String,
 }
 
@@ -202,6 +205,12 @@ impl Keyserver {
 }
 
 impl UploadError {
+    /// Whether the server may have the certificate all the same.
+    pub fn may_have_it(&self) -> bool {
+        use HttpError::{Proxy, Refused, Unresolved};
+        !matches!(self, Self::Refused { .. } | Self::Http(Refused { .. } | Unresolved { .. } | Proxy { .. }))
+    }
+
     /// Whether another try may go better, with nothing changed.
     pub fn is_temporary(&self) -> bool {
         match self {

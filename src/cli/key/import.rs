@@ -49,8 +49,10 @@ fn from_file(file: &Path, lock: &Lock, place: &Place, at: Timestamp, voice: Voic
     if pgp::is_sealed_file(&bytes) {
         return restore::run(&bytes, Form::File, file, lock, place, at, voice);
     }
-    if let Some(text) = str::from_utf8(&bytes).ok().filter(|text| paper::is_paper(text)) {
-        let sealed = paper::read(text).map_err(|error| {
+    // A scanner may write characters of any kind between those that count.
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    if paper::is_paper(&text) {
+        let sealed = paper::read(&text).map_err(|error| {
             let shown = file.display().to_string();
             Failure::new(Kind::Malformed, format!("the paper backup in {shown} is not restored: {error}"))
                 .hint(["sealpost", "key", "import", &shown])

@@ -112,8 +112,13 @@ fn upload(
         let failure = Failure::from(error);
         Failure { text: format!("{what}: {}", failure.text), ..failure }.hint(["sealpost", "cert", "export", name])
     };
-    let uploaded = drive(sent)?
-        .map_err(|error| failed(error, &format!("certificate {fingerprint} was not uploaded for {name}")))?;
+    let uploaded = drive(sent)?.map_err(|error| {
+        let what = match error.may_have_it() {
+            true => format!("it is not known whether certificate {fingerprint} was uploaded for {name}"),
+            false => format!("certificate {fingerprint} was not uploaded for {name}"),
+        };
+        failed(error, &what)
+    })?;
     let Uploaded { standings, unasked } = uploaded;
     voice.say(format_args!("uploaded certificate {fingerprint} to {}", Printable(server.url())));
     for (address, standing) in &standings {

@@ -77,7 +77,7 @@ enum Inside<'a> {
     /// The payload alone.
     Bare,
     /// The payload and its signature.
-    Signed(Signing<'a>, Frame),
+    Signed(Box<Signing<'a>>, Frame),
 }
 
 /// What stands around a payload that is signed.
@@ -98,7 +98,7 @@ impl<'a> Inside<'a> {
             SignatureForm::Detached => Frame::Detached { boundary: inner_boundary(outer_boundary) },
             SignatureForm::Opaque => Frame::Opaque,
         };
-        Ok(Self::Signed(signing, frame))
+        Ok(Self::Signed(Box::new(signing), frame))
     }
 
     /// The length of it all around a payload of some bytes.
@@ -115,11 +115,11 @@ impl<'a> Inside<'a> {
     fn write(self, payload: PayloadUse<'_>, sink: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Bare => payload.write_to(sink),
-            Self::Signed(signing, frame @ Frame::Detached { .. }) => frame.write(signing, payload, sink),
+            Self::Signed(signing, frame @ Frame::Detached { .. }) => frame.write(*signing, payload, sink),
             Self::Signed(signing, frame @ Frame::Opaque) => {
                 sink.write_all(pkcs7_mime("signed-data").as_bytes())?;
                 let mut lines = Base64Lines::new(sink);
-                frame.write(signing, payload, &mut lines)?;
+                frame.write(*signing, payload, &mut lines)?;
                 lines.finish().map(|_| ())
             }
         }

@@ -117,6 +117,7 @@ fn restore(name: &str, bytes: &[u8], form: Form, place: &Place) -> Result<&'stat
 fn own_certificates(piece: &Piece, place: &Place) -> Result<(), Failure> {
     match piece {
         Piece::Key(key) => place.keystore.insert(&key.certificate()).map(drop)?,
+        Piece::AgentKey(key) => place.keystore.insert(&key.certificate()).map(drop)?,
         Piece::SmimeKey(key) => keep_certificates(key, place)?,
         _ => {}
     }
