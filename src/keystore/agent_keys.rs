@@ -97,6 +97,17 @@ impl Keystore {
         Ok(outcome)
     }
 
+    /// Puts one back; it does not move a key that is in another home by now.
+    pub(super) fn restore_agent_key(&self, key: &AgentKey) -> Result<Outcome, StoreError> {
+        let fingerprint = key.fingerprint();
+        match self.agent_key(&fingerprint)? {
+            Some(there) if there.home() != key.home() => {
+                Err(StoreError::KeyExists { path: self.agent_key_path(&fingerprint), fingerprint })
+            }
+            _ => self.store_agent_key(key),
+        }
+    }
+
     pub(super) fn agent_key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.keys.join(format!("{fingerprint}.agent"))
     }

@@ -110,7 +110,7 @@ impl Keystore {
     pub fn restore(&self, piece: &Piece) -> Result<Option<Outcome>, StoreError> {
         let restored = match piece {
             Piece::Key(key) => self.store_key(key, None),
-            Piece::AgentKey(key) => self.store_agent_key(key),
+            Piece::AgentKey(key) => self.restore_agent_key(key),
             Piece::Revocation(fingerprint, text) => self.restore_revocation(fingerprint, text),
             Piece::SmimeKey(key) => self.store_smime_key(key),
             Piece::Waiting(waiting) => self.store_waiting(waiting),

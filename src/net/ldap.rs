@@ -54,8 +54,11 @@ pub struct Bounds {
     pub entries: usize,
 }
 
-/// A value of an entry, and the name of its attribute as the server writes it.
-pub type Value = (String, Vec<u8>);
+/// A value of an entry.
+pub type Value = Vec<u8>;
+
+/// The most values that one entry may have.
+const MOST_VALUES: usize = 256;
 
 /// Why a search gives nothing.
 #[derive(Debug, thiserror::Error)]
@@ -236,10 +239,13 @@ fn entry(mut body: Reader<'_>) -> Option<Vec<Value>> {
     let mut values = Vec::new();
     while !attributes.0.is_empty() {
         let mut attribute = Reader(attributes.read(tag::SEQUENCE)?);
-        let name = str::from_utf8(attribute.read(tag::OCTETS)?).ok()?;
+        attribute.read(tag::OCTETS)?;
         let mut set = Reader(attribute.next()?.1);
         while !set.0.is_empty() {
-            values.push((name.to_owned(), set.read(tag::OCTETS)?.to_vec()));
+            if values.len() == MOST_VALUES {
+                return None;
+            }
+            values.push(set.read(tag::OCTETS)?.to_vec());
         }
     }
     Some(values)
@@ -314,6 +320,17 @@ mod tests {
         assert_eq!(filter.read(tag::OCTETS), Some(&b"mail"[..]));
         assert_eq!(filter.read(tag::OCTETS), Some(value.as_bytes()));
         assert!(filter.0.is_empty());
+    }
+
+    #[test]
+    fn an_entry_has_so_many_values() {
+        let entry_of = |count: usize| {
+            let values = write(tag::OCTETS, b"x").repeat(count);
+            let attribute = write(tag::SEQUENCE, &[write(tag::OCTETS, b"name"), write(0x31, &values)].concat());
+            [write(tag::OCTETS, b"dn"), write(tag::SEQUENCE, &attribute)].concat()
+        };
+        assert_eq!(entry(Reader(&entry_of(MOST_VALUES))).unwrap().len(), MOST_VALUES);
+        assert!(entry(Reader(&entry_of(MOST_VALUES + 1))).is_none());
     }
 
     proptest! {

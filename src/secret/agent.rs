@@ -44,8 +44,9 @@ mod code {
     pub const NO_PIN: u32 = 178;
     pub const FULLY_CANCELED: u32 = 198;
     pub const ASS_CANCELED: u32 = 277;
-    /// Card error, reset, removed, invalid, not present; no card daemon, or it failed; not initialized; PIN blocked.
-    pub const CARD: [u32; 9] = [108, 109, 110, 111, 112, 119, 120, 123, 130];
+    /// Card reset, removed, invalid, not present; no card daemon, or it failed; not initialized; PIN blocked. Not the card
+    /// error 108, which may as well be about what it was to decrypt.
+    pub const CARD: [u32; 8] = [109, 110, 111, 112, 119, 120, 123, 130];
 }
 
 /// The agent of a GnuPG home.

@@ -169,21 +169,27 @@ impl Finding<'_> {
             (false, true) => found.openpgp.clear(),
             _ => {}
         }
-        let mut parts = Vec::new();
-        if !found.openpgp.is_empty() {
-            let stored = self.openpgp_known_as_well(source, &found.openpgp)?;
-            let show = |one: &_| self.judging.openpgp(one);
+        let parts = |import: bool| -> Result<Vec<Part>, Failure> {
+            let mut parts = Vec::new();
             let store = &self.place.keystore;
-            let keep = |one: &_| store.insert_found(one, self.address, source, Timestamp::now());
-            parts.push(self.part(source, &stored, found.openpgp, show, keep, import)?);
-        }
-        if !found.smime.is_empty() {
-            let stored = self.smime_known_as_well(source, &found.smime)?;
-            let show = |one: &_| self.judging.smime(one);
-            let store = &self.place.keystore;
-            let keep = |one: &_| store.insert_found_x509(one, self.address, source, Timestamp::now());
-            parts.push(self.part(source, &stored, found.smime, show, keep, import)?);
-        }
+            if !found.openpgp.is_empty() {
+                let stored = self.openpgp_known_as_well(source, &found.openpgp)?;
+                let show = |one: &_| self.judging.openpgp(one);
+                let keep = |one: &_| store.insert_found(one, self.address, source, Timestamp::now());
+                parts.push(self.part(source, &stored, found.openpgp.clone(), show, keep, import)?);
+            }
+            if !found.smime.is_empty() {
+                let stored = self.smime_known_as_well(source, &found.smime)?;
+                let show = |one: &_| self.judging.smime(one);
+                let keep = |one: &_| store.insert_found_x509(one, self.address, source, Timestamp::now());
+                parts.push(self.part(source, &stored, found.smime.clone(), show, keep, import)?);
+            }
+            Ok(parts)
+        };
+        // Where one suite is in doubt nothing of the other is kept: it would take the place of the one that is known.
+        let seen = parts(false)?;
+        let doubt = seen.iter().any(|part| part.status == "conflict");
+        let mut parts = if import && !doubt { parts(true)? } else { seen };
         // What is in doubt is told before what is well, and what is of no use only where there is nothing else.
         let rank = |part: &Part| match part.status {
             "conflict" => 0,

@@ -252,6 +252,8 @@ struct Helper<'a> {
     refused: Option<Refusal>,
     /// Why an agent did nothing.
     agent: Option<AgentFailure>,
+    /// A key that is here was tried: what an agent says then would tell how far that one came.
+    tried_here: bool,
     layers: Layers,
 }
 
@@ -269,6 +271,7 @@ impl<'a> Helper<'a> {
             signatures: 0,
             refused: None,
             agent: None,
+            tried_here: false,
             layers: Vec::new(),
         }
     }
@@ -286,7 +289,9 @@ impl<'a> Helper<'a> {
         let Some(survey) = self.survey else { return OpenError::Undecryptable };
         match (self.refused, self.agent) {
             // Nothing was decrypted, so it tells nothing of what is in it.
-            (None, Some(failure)) if self.opened_by.is_none() => return OpenError::Agent(Box::new(failure)),
+            (None, Some(failure)) if self.opened_by.is_none() && !self.tried_here => {
+                return OpenError::Agent(Box::new(failure));
+            }
             _ => (),
         }
         match self.refused {
@@ -331,10 +336,11 @@ impl<'a> Helper<'a> {
         decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
     ) -> bool {
         let opened = match secret {
-            Secret::Here(secret) => match secret.clone().into_keypair() {
-                Ok(mut pair) => pkesk.decrypt(&mut pair, algorithm),
-                Err(_) => None,
-            },
+            Secret::Here(secret) => {
+                self.tried_here = true;
+                let pair = secret.clone().into_keypair().ok();
+                pair.and_then(|mut pair| pkesk.decrypt(&mut pair, algorithm))
+            }
             Secret::Lent(part) if self.is_gone(part.home()) => None,
             Secret::Lent(mut part) => {
                 let opened = pkesk.decrypt(&mut *part, algorithm);

@@ -38,7 +38,7 @@ impl Ldap {
             error => error.into(),
         })?;
         let (mut smime, mut broken, mut some) = (Vec::new(), None, false);
-        for (_, value) in values {
+        for value in values {
             match Certificate::parse_all(&value) {
                 Ok(given) => {
                     some = true;

@@ -68,6 +68,9 @@ fn one_that_sends_rubbish_is_none() {
 fn each_refusal_has_its_meaning() {
     let refused = |line: &str| error(format!("OK\nOK\nERR {line}\nERR {line}\n").as_bytes(), true);
     assert_eq!(refused("67108881 No secret key"), AgentError::NoSecret);
+    // A card says so of a padding too.
+    assert!(matches!(refused("100663404 Card error <SCD>"), AgentError::Refused(_)));
+    assert!(matches!(refused("100663408 Card not present <SCD>"), AgentError::Card(_)));
     assert_eq!(refused("67108949 No pinentry"), AgentError::NoPassphrase);
     assert_eq!(refused("100663408 Card not present"), AgentError::Card("Card not present".to_owned()));
     assert_eq!(refused("67109115 Forbidden"), AgentError::Refused("Forbidden".to_owned()));
