@@ -116,7 +116,13 @@ impl From<AgentFailure> for Failure {
         let told = Self::new(Kind::Permission, text + more);
         match failure.error {
             E::NotThere { .. } => told.hint(["gpgconf", "--homedir", &home, "--launch", "gpg-agent"]),
-            E::Silent(_) | E::Protocol(_) => told.hint(["gpgconf", "--homedir", &home, "--kill", "gpg-agent"]),
+            E::Silent(_) | E::Protocol(_) => told.hint(["gpgconf", "--homedir", &home, "--kill", "gpg-agent"]).hint([
+                "gpgconf",
+                "--homedir",
+                &home,
+                "--launch",
+                "gpg-agent",
+            ]),
             E::NoSecret => told.hint(["gpg", "--homedir", &home, "--list-secret-keys", &key]),
             E::WrongPassphrase => told.hint(["sealpost", "key", "show", &key]),
             E::NoPassphrase | E::TakesNoPassphrase => {

@@ -128,6 +128,10 @@ fn written(key: &AgentKey) -> serde_json::Result<Vec<u8>> {
 pub(super) fn parse(bytes: &[u8]) -> Option<AgentKey> {
     let file: File = serde_json::from_slice(bytes).ok().filter(|file: &File| file.version == 1)?;
     let home = file.home_bytes.map_or_else(|| file.home.into(), |raw| PathBuf::from(std::ffi::OsString::from_vec(raw)));
+    // Another folder to start in would be another home.
+    if !home.is_absolute() {
+        return None;
+    }
     let grips = file.keygrips.iter().map(|(part, grip)| Some((Fingerprint::parse(part)?, Keygrip::parse(grip)?)));
     let mut all = Certificate::parse_all(file.certificate.as_bytes()).ok()?;
     let certificate = all.pop().filter(|_| all.is_empty())?;

@@ -75,6 +75,7 @@ impl GpgAgent {
     fn dialogue(&self) -> Result<(Dialogue<Timed>, Passphrase<'_>), AgentError> {
         let end = Instant::now() + self.deadline;
         let stream = connect(self.socket()?, self.deadline)?.map_err(|error| self.not_there(&error))?;
+        is_ours(&stream).map_err(|error| self.not_there(&error))?;
         let stream = Timed { stream, end };
         let mut dialogue = Dialogue::begin(stream).map_err(|error| self.broken(error))?;
         let mut passphrase = Passphrase { given: self.told(), asked: Cell::new(0), refused: false };
@@ -216,8 +217,26 @@ impl Passphrase<'_> {
 /// Connects, which waits too while an agent takes nobody.
 fn connect(socket: PathBuf, deadline: Duration) -> Result<io::Result<UnixStream>, AgentError> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(UnixStream::connect(socket)));
+    let asked = thread::Builder::new().spawn(move || sender.send(UnixStream::connect(socket)));
+    if let Err(error) = asked {
+        return Ok(Err(error));
+    }
     receiver.recv_timeout(deadline).map_err(|_| AgentError::Silent(deadline))
+}
+
+/// Whether who listens is of the same user, or of the system: it may be told a passphrase. A home that is gone may be
+/// somebody else's by now.
+fn is_ours(stream: &UnixStream) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let peer = rustix::net::sockopt::socket_peercred(stream)?.uid;
+        if !peer.is_root() && peer != rustix::process::geteuid() {
+            return Err(io::Error::other(format!("the agent belongs to another user, {}", peer.as_raw())));
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+    Ok(())
 }
 
 /// A connection with an end.

@@ -195,8 +195,9 @@ impl Gnupg {
     /// Where its agent listens.
     pub(super) fn agent_socket(&self) -> Result<PathBuf, GnupgError> {
         let mut said = self.start("gpgconf", &["--list-dirs".into(), "agent-socket".into()], None)?;
-        let path = said.split(|byte| *byte == b'\n').next().unwrap_or_default().len();
-        said.truncate(path);
+        if said.ends_with(b"\n") {
+            said.pop();
+        }
         Ok(PathBuf::from(OsString::from_vec(said.to_vec())))
     }
 

@@ -50,7 +50,8 @@ fn within_deadline<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Option<Result<T, Error>> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(call()));
+    // Without a thread nobody answers.
+    let _ = thread::Builder::new().spawn(move || sender.send(call()));
     receiver.recv_timeout(DEADLINE).ok()
 }
 

@@ -111,7 +111,8 @@ where
 {
     let (sender, receiver) = mpsc::channel();
     if let Some(pipe) = pipe {
-        thread::spawn(move || sender.send(work(pipe)));
+        // Without a thread nobody answers.
+        let _ = thread::Builder::new().spawn(move || sender.send(work(pipe)));
     }
     receiver
 }

@@ -43,6 +43,39 @@ fn error_within(says: &[u8], stays: bool, deadline: Duration) -> AgentError {
     signed
 }
 
+/// Only root can make one; the check is the same for everybody.
+#[test]
+#[cfg(target_os = "linux")]
+fn one_of_another_user_is_told_nothing() {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // Short, and readable by others below.
+    let folder = tempfile::Builder::new().prefix("agent-").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let path = folder.path().join("S");
+    let listen = "$s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die; \
+                  $c = $s->accept; $c->print(\"OK\\n\"); print while <$c>";
+    let mut perl = std::process::Command::new("perl");
+    perl.args(["-MIO::Socket::UNIX", "-e", listen]).arg(&path).uid(65534).stdout(std::process::Stdio::piped());
+    let peer = perl.spawn().unwrap();
+    while !path.exists() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let agent = GpgAgent {
+        home: folder.path().to_owned(),
+        socket: OnceLock::from(path),
+        passphrase: Some(Zeroizing::new("right".to_owned())),
+        deadline: PLENTY,
+        wrong: AtomicBool::new(false),
+    };
+    let grip = Keygrip::parse(&"A".repeat(40)).unwrap();
+    let refused = agent.sign(&grip, 10, &[0; 64]).unwrap_err();
+    assert!(matches!(&refused, AgentError::NotThere { why, .. } if why.contains("another user, 65534")), "{refused:?}");
+    assert_eq!(peer.wait_with_output().unwrap().stdout, b"");
+}
+
 #[test]
 fn one_that_is_silent_is_not_waited_for() {
     for says in [&b""[..], b"OK hello", b"OK hello\n", b"OK\nOK\nOK\nOK\n", b"OK\nS X\n"] {
