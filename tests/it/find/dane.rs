@@ -214,6 +214,7 @@ fn smime_certificates_are_found_where_they_are_whole_and_have_a_chain() {
     let (lee, max) = (own.mailbox("lee@example.test"), Wish::new("max@example.test").self_signed());
     let (der, issuer) = (der(&kim), der(authority.issuer()));
     let (both, fingerprint) = made("both@example.test", &[]);
+    let [(mine, _), (theirs, _)] = [(); 2].map(|()| made("doubt@example.test", &[]));
     let server = NameServer::start(&[
         Zone::new("example.test")
             .smimea("kim", [3, 0, 0], &der)
@@ -226,7 +227,9 @@ fn smime_certificates_are_found_where_they_are_whole_and_have_a_chain() {
             .smimea("key", [3, 1, 0], &der)
             .smimea("anchor", [2, 0, 0], &issuer)
             .smimea("both", [3, 0, 0], &self::der(&authority.mailbox("both@example.test")))
-            .openpgp("both", &dearmored(&both)),
+            .openpgp("both", &dearmored(&both))
+            .smimea("doubt", [3, 0, 0], &self::der(&authority.mailbox("doubt@example.test")))
+            .openpgp("doubt", &dearmored(&theirs)),
         Zone::new("bad.test")
             .smimea("kim", [3, 0, 0], &self::der(&authority.mailbox("kim@bad.test")))
             .faulty(Fault::Changed),
@@ -291,6 +294,14 @@ fn smime_certificates_are_found_where_they_are_whole_and_have_a_chain() {
     home.sealpost(["cert", "verify", &fingerprint]).run().expect(0);
     let pinned = ["cert", "find", "--source", "dane", "both@example.test", "--json"];
     assert_eq!(home.sealpost(pinned).run().expect(0).json()["results"][0]["status"], "known");
+    // Where the one is in doubt the other, which vouches for itself, is not kept to take its place.
+    home.sealpost(["cert", "import", "-"]).stdin(mine).run().expect(0);
+    let before = known(&home);
+    let doubt = ["cert", "find", "--source", "dane", "doubt@example.test", "--import", "--json"];
+    let conflict = home.sealpost(doubt).run().expect(67).json();
+    assert_eq!(conflict["results"][0]["status"], "conflict");
+    assert_eq!(known(&home), before);
+    assert_eq!(plan("doubt@example.test", &[], 0).json()["messages"][0]["suite"], "openpgp");
     // Removed and brought by anybody, it is known no better than that.
     home.sealpost(["cert", "remove", &kim.fingerprint()]).run().expect(0);
     plan("kim@example.test", &["--suite", "smime"], 67);
