@@ -10,7 +10,7 @@
 //! | 3 | [`net`] | one TLS policy, the STARTTLS upgrade, DNS, HTTP |
 //! | 2 | [`crypt`] | pure: suites, policy, sealing, opening, judging |
 //! | 1 | [`mail`] | pure: addresses, drafts, composing, parsing, header protection |
-//! | 0 | [`ffi`] | the only unsafe code |
+//! | 0 | [`ffi`], [`threads`] | the only unsafe code; long work side by side |
 //!
 //! Imports go downward only; `tests/it/layers.rs` fails on a breach.
 
@@ -25,3 +25,4 @@ pub mod net;
 pub mod receive;
 pub mod secret;
 pub mod submit;
+pub mod threads;

@@ -1,11 +1,11 @@
 //! The last look at finished wire bytes, as far as it is the same for every suite: their lines (RFC 5321, 4.5.3.1.6;
 //! RFC 5322, 2.1.1), their header, and what must not stand in it. Everything doubtful is an error.
 
-use super::{
-    relay::{WORTHWHILE, both},
-    wire::{DIGITS, FULL_LINE, is_digit},
+use super::wire::{DIGITS, FULL_LINE, is_digit};
+use crate::{
+    mail::Address,
+    threads::{WORTHWHILE, both},
 };
-use crate::mail::Address;
 
 /// The most bytes that an outer header may have.
 const MOST_HEADER: usize = 1 << 20;

@@ -11,7 +11,6 @@ pub mod open;
 mod passphrase;
 pub mod pgp;
 mod recipients;
-mod relay;
 mod sealed;
 pub mod smime;
 mod trust;
@@ -23,9 +22,11 @@ use std::{fmt, io};
 use jiff::Timestamp;
 use zeroize::{Zeroize, Zeroizing};
 
-use self::relay::{WORTHWHILE, both};
-use crate::ffi;
-use crate::mail::{Address, Envelope, Field, Payload};
+use crate::{
+    ffi,
+    mail::{Address, Envelope, Field, Payload},
+    threads::{WORTHWHILE, both},
+};
 
 pub use agent::{Agent, AgentError, AgentFailure, Keygrip, MadeSignature, OpenedKey, SealedKey};
 pub use fact::{BadReason, OpenError, SignatureFact, SignerCertificate, UnknownReason, Verdict};

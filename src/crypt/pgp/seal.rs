@@ -2,6 +2,8 @@
 //!
 //! The payload goes through chunk by chunk, so that the ciphertext grows while the cleartext goes away.
 
+mod container;
+
 use std::{
     collections::HashSet,
     io::{self, Write},
@@ -12,8 +14,8 @@ use sequoia_openpgp as openpgp;
 
 use openpgp::{
     packet::signature::SignatureBuilder,
-    serialize::stream::{Encryptor, LiteralWriter, Message, Recipient, Signer as MessageSigner, padding::Padder},
-    types::{Features, SignatureType::Binary, SymmetricAlgorithm},
+    serialize::stream::{LiteralWriter, Message, Signer as MessageSigner},
+    types::SignatureType::Binary,
 };
 
 use super::{
@@ -24,10 +26,12 @@ use super::{
 use crate::crypt::{
     AgentFailure, PayloadUse, Recipients, SealError, Sealed, Sealing, Unusable,
     look::Hidden,
-    relay::{Relay, relay},
     wire::{Base64Lines, Pieces, fold},
 };
-use crate::mail::Field;
+use crate::{
+    mail::Field,
+    threads::{Relay, relay},
+};
 
 /// Signs, encrypts, and looks at the result once more.
 pub(super) fn seal(sealing: Sealing<'_, Pgp>) -> Result<Sealed, SealError> {
@@ -54,26 +58,22 @@ fn encrypt(
     at: Timestamp,
 ) -> Result<ArmorSink, SealError> {
     let targets = targets(recipients)?;
-    let features = if modern { Features::empty().set_seipdv1().set_seipdv2() } else { Features::empty().set_seipdv1() };
-    let to = targets.iter().map(|target| Recipient::new(features.clone(), target.handle(), &target.key));
     let amount = payload.payload().len();
     // Of the agent that has the key: it is told from what fails here.
     let mut refused: Option<AgentFailure> = None;
-    let encrypt = |sink: &mut dyn Relay| -> openpgp::Result<()> {
-        let message = Message::new(sink);
-        let message = Encryptor::for_recipients(message, to).symmetric_algo(SymmetricAlgorithm::AES256).build()?;
-        // It pads SEIPDv2 alone: older readers do not know the padding packet (RFC 9580, 13.11).
-        let encrypting = Padder::new(message).build()?;
-        let sign = |sink: &mut dyn Relay| sign(sink, payload, recipients, signer, at);
-        let encrypting = relay(amount, encrypting, |sink| {
-            sign(sink).map_err(|error| match error.downcast() {
-                Ok(failure) => io::Error::other(refused.insert(failure).to_string()),
-                Err(error) => io::Error::other(error),
-            })
-        });
-        encrypting?.finalize()
+    let sign = |sink: &mut dyn Relay| {
+        sign(sink, payload, recipients, signer, at).map_err(|error| match error.downcast() {
+            Ok(failure) => io::Error::other(refused.insert(failure).to_string()),
+            Err(error) => io::Error::other(error),
+        })
     };
-    let done = relay(amount, sink, |sink| encrypt(sink).map_err(io::Error::other));
+    let done = relay(amount, sink, |sink| {
+        let done = match modern {
+            true => container::seipdv2(sink, &targets, amount, sign),
+            false => container::seipdv1(sink, &targets, amount, sign),
+        };
+        done.map_err(io::Error::other)
+    });
     done.map_err(|error| match refused {
         Some(failure) => SealError::Agent(Box::new(failure)),
         None => SealError::Library(error.to_string()),

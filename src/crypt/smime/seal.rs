@@ -18,10 +18,9 @@ use super::{ContentEncryption, Form, SignatureForm, Signer, Smime};
 use crate::crypt::{
     PayloadUse, PublicCertificate, SealError, Sealed, Sealing, Unusable,
     look::Hidden,
-    relay::relay,
     wire::{Base64Lines, Pieces, base64_lines_len, fold},
 };
-use crate::mail::Field;
+use crate::{mail::Field, threads::relay};
 
 /// Signs, encrypts, and looks at the result once more.
 pub(super) fn seal(sealing: Sealing<'_, Smime>) -> Result<Sealed, SealError> {

@@ -9,7 +9,10 @@ use mail_builder::{
 use zeroize::Zeroizing;
 
 use super::{Sink, Uniques, legacy, marked};
-use crate::mail::{Attachment, protect::Protected};
+use crate::{
+    mail::{Attachment, protect::Protected},
+    threads::{WORTHWHILE, both},
+};
 
 /// The most bytes in a line (RFC 5322, 2.1.1).
 pub(super) const LONGEST_LINE: usize = 998;
@@ -144,54 +147,56 @@ fn written(content_type: &ContentType<'_>) -> String {
 
 /// Whether bytes are 7bit in the sense of RFC 2045, 2.7, as they stand.
 fn is_seven_bit(bytes: &[u8]) -> bool {
-    let mut lines = bytes.split(|&byte| byte == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        let line = if lines.peek().is_some() { line.strip_suffix(b"\r") } else { Some(line) };
-        if line.is_none_or(|line| line.len() > LONGEST_LINE || line.contains(&b'\r')) {
-            return false;
+    all_lines(bytes, |line| {
+        line.iter().fold(true, |good, &byte| good & byte.is_ascii() & (byte != 0) & (byte != b'\r'))
+    })
+}
+
+/// Whether a text is 7bit as it stands (RFC 2045, 2.7), without control characters, and without white space before line
+/// breaks, which some would take away.
+fn stands(text: &[u8]) -> bool {
+    let printable = |byte: u8| (byte.wrapping_sub(b' ') <= b'~' - b' ') | (byte == b'\t');
+    all_lines(text, |line| {
+        !matches!(line.last(), Some(b' ' | b'\t')) && line.iter().fold(true, |good, &byte| good & printable(byte))
+    })
+}
+
+/// Whether all lines of a text end in CRLF, the last or not at all, are no longer than a line may be, and are good. What
+/// says so does it best without a branch for each byte: this runs over the whole text.
+fn all_lines(text: &[u8], good: impl Fn(&[u8]) -> bool + Sync) -> bool {
+    in_halves(text, |mut text| {
+        while let Some(end) = memchr::memchr(b'\n', text) {
+            match &text[..end] {
+                [line @ .., b'\r'] if line.len() <= LONGEST_LINE && good(line) => text = &text[end + 1..],
+                _ => return false,
+            }
         }
-    }
-    bytes.is_ascii() && !bytes.contains(&0)
+        text.len() <= LONGEST_LINE && good(text)
+    })
 }
 
 /// Whether every line break of a text is CRLF.
 pub(super) fn is_canonical(text: &[u8]) -> bool {
-    !any_pair(text, |before, byte| (before == b'\r') ^ (byte == b'\n')) && !text.ends_with(b"\r")
-}
-
-/// Whether a text is 7bit as it stands (RFC 2045, 2.7), with CRLF line breaks and no white space before them, which
-/// some would take away.
-fn stands(text: &[u8]) -> bool {
-    let bad = |before: u8, byte: u8| {
-        let control = (byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n');
-        let trails = (byte == b'\r') & ((before == b' ') | (before == b'\t'));
-        control | (byte > b'~') | ((before == b'\r') ^ (byte == b'\n')) | trails
-    };
-    !any_pair(text, bad) && !matches!(text.last(), Some(b'\r' | b' ' | b'\t')) && lines_fit(text)
-}
-
-/// Whether anything is to be said against a byte and the one before it; before the first stands a NUL. In blocks
-/// without a branch for each byte: this runs over the whole text.
-fn any_pair(text: &[u8], bad: impl Fn(u8, u8) -> bool) -> bool {
     const BLOCK: usize = 4096;
-    let Some((&first, rest)) = text.split_first() else { return false };
-    let pairs = text.chunks(BLOCK).zip(rest.chunks(BLOCK));
-    bad(0, first)
-        || pairs.into_iter().any(|(before, bytes)| {
-            before.iter().zip(bytes).fold(false, |found, (&before, &byte)| found | bad(before, byte))
-        })
+    in_halves(text, |text| {
+        let lone = |(before, byte): (&u8, &u8)| (*before == b'\r') ^ (*byte == b'\n');
+        let mut blocks = text.chunks(BLOCK).zip(text.get(1..).unwrap_or_default().chunks(BLOCK));
+        // In blocks without a branch for each byte.
+        let any = blocks.any(|(before, bytes)| before.iter().zip(bytes).fold(false, |any, pair| any | lone(pair)));
+        !any && !text.starts_with(b"\n") && !text.ends_with(b"\r")
+    })
 }
 
-/// Whether no line is longer than a line may be. It leaps from one line break to the last that the next may have.
-fn lines_fit(mut text: &[u8]) -> bool {
-    while text.len() > LONGEST_LINE {
-        let reach = text.len().min(LONGEST_LINE + 2);
-        match memchr::memrchr(b'\n', &text[..reach]) {
-            Some(end) => text = &text[end + 1..],
-            None => return false,
+/// Whether a text is good. Of a large one two threads look at about half each, which meet at a line break.
+fn in_halves(text: &[u8], good: impl Fn(&[u8]) -> bool + Sync) -> bool {
+    let middle = if text.len() < WORTHWHILE { 0 } else { text.len() / 2 };
+    match memchr::memrchr(b'\n', &text[..middle]) {
+        None => good(text),
+        Some(end) => {
+            let (one, other) = text.split_at(end + 1);
+            both(|| good(one), || good(other)) == (true, true)
         }
     }
-    true
 }
 
 /// Pieces of text joined, with every line break, LF or a lone CR among them, as CRLF.
@@ -228,12 +233,24 @@ mod tests {
             ["\n", "a\n", "a\r", "\ra", "a\r\r\n", "a \r\n", "a\t\r\nb", "a ", "a\t", "\0", "\x7f", "ä", "\x1b[m"];
         for text in bad.iter().map(|text| (*text).to_owned()).chain([line(999), line(998) + &"y".repeat(999)]) {
             assert!(!stands(text.as_bytes()), "{text:?}");
-            // Wherever it stands, over the blocks that are looked at.
-            for before in [4093, 4094, 4095, 4096] {
-                assert!(
-                    !stands((line(62).repeat(64)[..before].to_owned() + "\r\n" + &text).as_bytes()),
-                    "{before} {text:?}"
-                );
+        }
+    }
+
+    #[test]
+    fn what_is_bad_is_seen_wherever_it_stands_in_a_large_text() {
+        let good = "0123456789 abcdef\r\n".repeat(WORTHWHILE / 16);
+        assert!(stands(good.as_bytes()) && is_canonical(good.as_bytes()) && is_seven_bit(good.as_bytes()));
+        let middle = good.len() / 2;
+        for at in [0, 17, 18].into_iter().chain(middle - 20..middle + 2).chain([good.len() - 1]) {
+            for byte in [b'\r', b'\n', b' '] {
+                let mut text = good.clone().into_bytes();
+                text[at] = byte;
+                let changed = text != good.as_bytes();
+                let blank = byte == b' ' && at % 19 < 16;
+                assert_eq!(!stands(&text), changed && !blank, "{at} {byte}");
+                let unbroken = matches!(byte, b'\r' | b'\n') || at % 19 >= 17;
+                assert_eq!(!is_canonical(&text), changed && unbroken, "{at} {byte}");
+                assert_eq!(!is_seven_bit(&text), changed && unbroken, "{at} {byte}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Round trips with the `openssl` and `gpgsm` commands, where they are installed.
+//! Round trips with the `openssl` and `gpgsm` commands, which `.ci/needs` installs.
 
 use std::{
     path::PathBuf,
@@ -19,8 +19,7 @@ const TEXT: &[u8] = b"Content-Type: text/plain\r\n\r\nLet's eat\r\n";
 struct Openssl(tempfile::TempDir);
 
 impl Openssl {
-    fn new(people: &[&Person]) -> Option<Self> {
-        Command::new("openssl").arg("version").stdout(Stdio::null()).status().ok()?;
+    fn new(people: &[&Person]) -> Self {
         let this = Self(tempfile::Builder::new().prefix("cms").tempdir().unwrap());
         for person in people {
             let key = person.key.private_key_to_pem_pkcs8().unwrap();
@@ -28,7 +27,7 @@ impl Openssl {
             this.write(&format!("{}.pem", person.name), person.certificate.to_pem().as_bytes());
         }
         this.write("ca", CA.root.certificate.to_pem().as_bytes());
-        Some(this)
+        this
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -59,7 +58,8 @@ impl Openssl {
 
 fn pipe(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, String> {
     use std::io::Write;
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the peer is installed");
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let writer = std::thread::spawn(move || {
@@ -85,10 +85,10 @@ const FORMS: [Form; 4] = {
 };
 
 /// A key made by the command, whose options the crate lacks.
-fn generated(options: &str) -> Option<PKey<Private>> {
+fn generated(options: &str) -> PKey<Private> {
     let mut command = Command::new("openssl");
-    let made = pipe(command.args(["genpkey", "-algorithm"]).args(options.split(' ')), b"").ok()?;
-    Some(PKey::private_key_from_pem(&made).unwrap())
+    let made = pipe(command.args(["genpkey", "-algorithm"]).args(options.split(' ')), b"").unwrap();
+    PKey::private_key_from_pem(&made).unwrap()
 }
 
 #[test]
@@ -103,10 +103,10 @@ fn openssl_opens_every_kind_of_signature() {
         ec(Nid::BRAINPOOL_P256R1),
     ];
     let prescribed = "-pkeyopt rsa_pss_keygen_md:sha384 -pkeyopt rsa_pss_keygen_mgf1_md:sha384";
-    keys.extend(generated(&format!("RSA-PSS {prescribed} -pkeyopt rsa_pss_keygen_saltlen:40")));
+    keys.push(generated(&format!("RSA-PSS {prescribed} -pkeyopt rsa_pss_keygen_saltlen:40")));
     for (number, key) in keys.into_iter().enumerate() {
         let alice = person("alice", key);
-        let Some(openssl) = Openssl::new(&[&alice, &bob]) else { return };
+        let openssl = Openssl::new(&[&alice, &bob]);
         for form in FORMS {
             let message = sealed(TEXT, Some(&alice), &[&bob], form);
             assert_eq!(openssl.open(&message, &bob, Some(&alice)).as_deref(), Ok(TEXT), "{number} {form:?}");
@@ -127,7 +127,7 @@ fn openssl_opens_for_every_kind_of_recipient() {
     ];
     assert!(everybody[1].certificate.takes_oaep() && !everybody[0].certificate.takes_oaep());
     let to: Vec<&Person> = everybody.iter().collect();
-    let Some(openssl) = Openssl::new(&[&to[..], &[&alice]].concat()) else { return };
+    let openssl = Openssl::new(&[&to[..], &[&alice]].concat());
     for form in FORMS {
         let message = sealed(TEXT, Some(&alice), &to, form);
         let alone = sealed(TEXT, None, &to, form);
@@ -149,7 +149,7 @@ fn openssl_opens_for_every_kind_of_recipient() {
 #[test]
 fn gpgsm_opens_what_is_for_rsa_in_cbc() {
     let (alice, bob) = (person("alice", rsa()), person("bob", rsa()));
-    let (Some(openssl), Some(gpgsm)) = (Openssl::new(&[&alice, &bob]), Gpgsm::new()) else { return };
+    let (openssl, gpgsm) = (Openssl::new(&[&alice, &bob]), Gpgsm::new());
     // The only form that version 2.2 imports.
     let options = "-export -inkey bob.key -in bob.pem -macalg sha1 -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES";
     let bag = || openssl.run(&format!("pkcs12 {options} -passout pass:specimen"), b"").unwrap();
@@ -167,12 +167,11 @@ fn gpgsm_opens_what_is_for_rsa_in_cbc() {
 struct Gpgsm(tempfile::TempDir);
 
 impl Gpgsm {
-    fn new() -> Option<Self> {
-        Command::new("gpgsm").arg("--version").stdout(Stdio::null()).status().ok()?;
+    fn new() -> Self {
         let this = Self(tempfile::Builder::new().prefix("gpgsm").tempdir().unwrap());
         std::fs::write(this.0.path().join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
         std::fs::write(this.0.path().join("passphrase"), "specimen\n").unwrap();
-        Some(this)
+        this
     }
 
     fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {

@@ -12,8 +12,8 @@ use std::{
 
 use zeroize::Zeroizing;
 
-/// From here on a payload is worth a second thread, in bytes.
-pub(in crate::crypt) const WORTHWHILE: usize = 1 << 20;
+/// From here on work over some bytes is worth a second thread.
+pub const WORTHWHILE: usize = 1 << 20;
 
 /// How much is handed over at a time, in bytes.
 const BUFFER: usize = 256 << 10;
@@ -22,7 +22,7 @@ const BUFFER: usize = 256 << 10;
 const BUFFERS: usize = 4;
 
 /// Does two things at once; one after the other where the system gives no thread.
-pub(in crate::crypt) fn both<A: Send, B>(mut one: impl FnMut() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+pub fn both<A: Send, B>(mut one: impl FnMut() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
     let (done, other) = thread::scope(|scope| {
         let beside = thread::Builder::new().spawn_scoped(scope, &mut one);
         let other = other();
@@ -36,7 +36,7 @@ pub(in crate::crypt) fn both<A: Send, B>(mut one: impl FnMut() -> A + Send, othe
 ///
 /// # Errors
 /// Those of the sink before those of the work, which may follow from them.
-pub(in crate::crypt) fn relay<W: Write + Send + Sync>(
+pub fn relay<W: Write + Send + Sync>(
     amount: usize,
     mut sink: W,
     work: impl FnOnce(&mut dyn Relay) -> io::Result<()>,
@@ -75,7 +75,7 @@ pub(in crate::crypt) fn relay<W: Write + Send + Sync>(
 }
 
 /// Where the first half writes.
-pub(in crate::crypt) trait Relay: Write + Send + Sync {}
+pub trait Relay: Write + Send + Sync {}
 
 impl<W: Write + Send + Sync> Relay for W {}
 
