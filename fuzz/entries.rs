@@ -47,7 +47,7 @@ pub fn open(bytes: &[u8]) {
     {
         let _ = released.text();
     }
-    let _ = Draft::from_message(Zeroizing::new(bytes.to_vec()), at, [7; 16]);
+    let _ = Draft::from_message(Zeroizing::new(bytes.to_vec()).into(), at, [7; 16]);
 }
 
 /// A CMS structure, read with the keys of Bob and Dave: nothing is good but what Alice or Dave signed, and nothing

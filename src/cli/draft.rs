@@ -16,7 +16,7 @@ use crate::{
     config,
     crypt::{SuiteName, smime},
     mail::{
-        Address, Attachment, Content, Draft, DraftError, Field, Mailbox, MessageId,
+        Address, Attachment, Content, Draft, DraftError, Field, Mailbox, Message, MessageId,
         parse::{MediaType, Tree, canonical, fields},
     },
 };
@@ -140,26 +140,25 @@ pub struct Passing {
 }
 
 /// Takes a whole message, and what of it would pass unchanged.
-pub fn whole(message: Zeroizing<Vec<u8>>, at: Timestamp) -> Result<(Draft, Option<Passing>), Failure> {
+pub fn whole(message: Message, at: Timestamp) -> Result<(Draft, Option<Passing>), Failure> {
     let passing = passing(&message);
     Ok((Draft::from_message(message, at, random()?)?, passing))
 }
 
-fn passing(message: &[u8]) -> Option<Passing> {
-    let lines = message.split_inclusive(|byte| *byte == b'\n');
-    let header = lines.take_while(|line| !matches!(line, [b'\n'] | [b'\r', b'\n'])).map(<[u8]>::len).sum();
-    let header = &message[..header];
+fn passing(message: &Message) -> Option<Passing> {
+    let header = &message.header;
     let content_type = fields(header).find(|field| field.is("Content-Type"))?;
+    let whole = || Zeroizing::new([&header[..], &message.body].concat());
     let suite = match MediaType::parse(content_type.value).essence() {
         "multipart/encrypted" => SuiteName::OpenPgp,
-        "application/pkcs7-mime" | "application/x-pkcs7-mime" if is_enveloped(message) => SuiteName::Smime,
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" if is_enveloped(&whole()) => SuiteName::Smime,
         _ => return None,
     };
     let message_id = fields(header).find(|field| field.is("Message-ID"));
     let message_id = message_id.and_then(|field| MessageId::parse(str::from_utf8(field.value).ok()?).ok());
     Some(Passing {
         suite,
-        bytes: canonical(message).into_owned(),
+        bytes: canonical(&whole()).into_owned(),
         message_id: message_id.map(|id| id.as_str().to_owned()),
     })
 }

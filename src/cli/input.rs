@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use zeroize::Zeroizing;
 
 use super::{exit::Kind, failure::Failure};
-use crate::receive::Input;
+use crate::{mail::Message, receive::Input};
 
 /// Stdin, for the one use that it has in a run.
 #[derive(Debug, Default)]
@@ -19,15 +19,27 @@ impl Stdin {
     /// # Errors
     /// Usage, if something else took it before.
     pub fn read(&mut self, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        if let Some(before) = self.taken_for.replace(what) {
-            return Err(Failure::new(Kind::Usage, format!("standard input cannot be {before} and {what} at once")));
-        }
-        Ok(Input::Stdin.read()?)
+        Ok(self.take(what)?.read()?)
     }
 
     /// Reads a file, or stdin for `-`.
     pub fn file(&mut self, path: &Path, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         if path.as_os_str() == "-" { self.read(what) } else { file(path) }
+    }
+
+    /// Reads a whole message from a file, or from stdin for `-`.
+    pub fn message(&mut self, path: &Path) -> Result<Message, Failure> {
+        let input = if path.as_os_str() == "-" { self.take("the message")? } else { Input::File(path.to_owned()) };
+        Ok(input.read_message()?)
+    }
+
+    fn take(&mut self, what: &'static str) -> Result<Input, Failure> {
+        match self.taken_for.replace(what) {
+            None => Ok(Input::Stdin),
+            Some(before) => {
+                Err(Failure::new(Kind::Usage, format!("standard input cannot be {before} and {what} at once")))
+            }
+        }
     }
 }
 

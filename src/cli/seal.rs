@@ -47,8 +47,8 @@ pub fn run(arguments: Seal, global: &Global, at: Timestamp, voice: Voice) -> Res
         let from = composition::author(&account)?;
         (draft::compose(&arguments.text, mailboxes, from, at, &mut stdin)?, account, None)
     } else {
-        let bytes = stdin.file(arguments.message.as_deref().unwrap_or(Path::new("-")), "the message")?;
-        let (mut draft, sealed) = draft::whole(bytes, at)?;
+        let message = stdin.message(arguments.message.as_deref().unwrap_or(Path::new("-")))?;
+        let (mut draft, sealed) = draft::whole(message, at)?;
         let account = place.account(global, &arguments.sealing, None, Some(&draft.from.address))?;
         if !mailboxes.is_empty() {
             (draft.to, draft.cc, draft.bcc) = (mailboxes.to, mailboxes.cc, mailboxes.bcc);

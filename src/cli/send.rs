@@ -34,8 +34,7 @@ pub fn run(arguments: Send, global: &Global, at: Timestamp, voice: Voice) -> Res
     let mut stdin = Stdin::default();
     let (mut draft, account, sealed) = match &arguments.message {
         Some(path) => {
-            let bytes = stdin.file(path, "the message")?;
-            let (draft, sealed) = draft::whole(bytes, at)?;
+            let (draft, sealed) = draft::whole(stdin.message(path)?, at)?;
             let account =
                 place.account(global, &arguments.sealing, Some(&arguments.submission), Some(&draft.from.address))?;
             (draft, account, sealed)

@@ -18,6 +18,7 @@ pub use attachment::Attachment;
 pub use field::Field;
 pub(in crate::mail) use field::Syntax;
 pub use message_id::MessageId;
+pub use received::Message;
 
 /// A message before it is composed. Every text in it is free of control characters: the types refuse them.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ pub mod protected;
 
 pub use address::{Address, AddressError};
 pub use compose::{ComposeError, Composed, Composition, Uniques, compose};
-pub use draft::{Attachment, Content, Draft, DraftError, Field, MessageId};
+pub use draft::{Attachment, Content, Draft, DraftError, Field, Message, MessageId};
 pub use envelope::{EmptyEnvelope, Envelope};
 pub use mailbox::Mailbox;
 pub use payload::Payload;

@@ -46,7 +46,7 @@ fn attachment(name: &str, bytes: &[u8]) -> Attachment {
 }
 
 fn entity(message: &[u8]) -> Draft {
-    Draft::from_message(Zeroizing::new(message.to_vec()), Timestamp::UNIX_EPOCH, [1; 16]).unwrap()
+    Draft::from_message(Zeroizing::new(message.to_vec()).into(), Timestamp::UNIX_EPOCH, [1; 16]).unwrap()
 }
 
 fn bytes(composed: &Composed) -> Vec<u8> {
@@ -417,7 +417,7 @@ proptest! {
 
     #[test]
     fn no_message_panics(message in "(From: a@x.test\n)?([A-Z][a-z]{1,5}: \\PC{0,20}\n|Content-Type: [a-z/;=\"( ]{0,20}\n| \\PC{0,5}\n){0,5}\n?(\\PC|[\r\n\0]){0,60}") {
-        if let Ok(mut draft) = Draft::from_message(Zeroizing::new(message.into_bytes()), Timestamp::UNIX_EPOCH, [1; 16])
+        if let Ok(mut draft) = Draft::from_message(Zeroizing::new(message.into_bytes()).into(), Timestamp::UNIX_EPOCH, [1; 16])
             && let Ok(composed) = compose(&mut draft, &Composition::default(), &mut uniques())
         {
             let payload = bytes(&composed);

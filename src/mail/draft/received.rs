@@ -1,5 +1,7 @@
 //! A whole RFC 5322 message as a draft: what `seal` and `--message` take in.
 
+use std::fmt;
+
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use zeroize::Zeroizing;
 
@@ -45,11 +47,41 @@ const DROPPED: &[&str] = &[
 const DROPPED_PREFIXES: &[&str] =
     &["resent-", "arc-", "x-mozilla-", "x-php-", "x-envelope-", "x-spam-", "x-virus-", "x-enigmail-"];
 
+/// A whole RFC 5322 message, its header section apart, so that the body can go inside without a copy.
+pub struct Message {
+    /// The header section, with the empty line behind it if there is one.
+    pub header: Zeroizing<Vec<u8>>,
+    /// All that follows.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl Message {
+    /// Where the body starts: behind the first empty line, if one ends at an index or later.
+    pub fn body_start(bytes: &[u8], from: usize) -> Option<usize> {
+        let mut ends = memchr::memchr_iter(b'\n', &bytes[from..]).map(|end| from + end);
+        let empty = |end: &usize| matches!(bytes[..*end], [] | [b'\r'] | [.., b'\n'] | [.., b'\n', b'\r']);
+        ends.find(empty).map(|end| end + 1)
+    }
+}
+
+impl From<Zeroizing<Vec<u8>>> for Message {
+    fn from(mut header: Zeroizing<Vec<u8>>) -> Self {
+        let start = Self::body_start(&header, 0).unwrap_or(header.len());
+        let body = Zeroizing::new(header[start..].to_vec());
+        header.truncate(start);
+        Self { header, body }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Message(..)")
+    }
+}
+
 /// The fields of a message before they are a draft.
 struct Header {
     fields: Vec<(String, String)>,
-    /// Where the body starts.
-    body: usize,
 }
 
 impl Draft {
@@ -67,8 +99,8 @@ impl Draft {
     /// [`DraftError::Control`] for control characters in the header; [`DraftError::Address`]; and
     /// [`DraftError::Malformed`] for a line that is no field, a header that is not UTF-8, and a body that is neither
     /// UTF-8 nor has a Content-Type.
-    pub fn from_message(bytes: Zeroizing<Vec<u8>>, date: Timestamp, random: [u8; 16]) -> Result<Self, DraftError> {
-        let header = Header::read(&bytes)?;
+    pub fn from_message(message: Message, date: Timestamp, random: [u8; 16]) -> Result<Self, DraftError> {
+        let header = Header::read(&message.header)?;
         let mut from = header.mailboxes("From")?;
         let count = header.all("From").count();
         if count != 1 {
@@ -83,7 +115,7 @@ impl Draft {
         let stated =
             header.one("Date")?.and_then(|text| DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok());
         let stated_id = header.one("Message-ID")?.and_then(|id| MessageId::parse(id).ok());
-        let draft = Self {
+        Ok(Self {
             to: header.mailboxes("To")?,
             cc: header.mailboxes("Cc")?,
             bcc: header.mailboxes("Bcc")?,
@@ -96,26 +128,19 @@ impl Draft {
             references: references("References")?,
             from: author,
             fields: header.further(|name| !name.starts_with("content-"))?,
-            content: Content::Entity {
-                fields: header.further(|name| name.starts_with("content-"))?,
-                body: Zeroizing::default(),
-            },
-        };
-        Ok(Self { content: draft.content.with_body(bytes, header.body)?, ..draft })
+            content: Content::of(header.further(|name| name.starts_with("content-"))?, message.body)?,
+        })
     }
 }
 
 impl Header {
     fn read(bytes: &[u8]) -> Result<Self, DraftError> {
-        let mut header = Self { fields: Vec::new(), body: 0 };
+        let mut header = Self { fields: Vec::new() };
         let mut current: Vec<u8> = Vec::new();
-        while header.body < bytes.len() {
-            let rest = &bytes[header.body..];
-            let length = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
-            let line = rest[..length].strip_suffix(b"\n").unwrap_or(rest);
+        for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let envelope = header.body == 0 && line.starts_with(b"From ");
-            header.body += length;
+            let envelope = number == 0 && line.starts_with(b"From ");
             match line {
                 [] => break,
                 [b' ' | b'\t', folded @ ..] if !current.is_empty() => {
@@ -195,14 +220,12 @@ impl Header {
 }
 
 impl Content {
-    /// Puts the body in, which starts at an index of a whole message; without a Content-Type it is text.
-    fn with_body(self, mut message: Zeroizing<Vec<u8>>, start: usize) -> Result<Self, DraftError> {
-        let Self::Entity { fields, .. } = self else { return Ok(self) };
-        message.drain(..start);
+    /// That of a body with these fields; without a Content-Type it is text.
+    fn of(fields: Vec<Field>, mut body: Zeroizing<Vec<u8>>) -> Result<Self, DraftError> {
         if fields.iter().any(|field| field.is("Content-Type") || field.is("Content-Transfer-Encoding")) {
-            return Ok(Self::Entity { fields, body: message });
+            return Ok(Self::Entity { fields, body });
         }
-        match String::from_utf8(std::mem::take(&mut *message)) {
+        match String::from_utf8(std::mem::take(&mut *body)) {
             Ok(text) => Ok(Self::Parts { text: Zeroizing::new(text), html: None, attachments: Vec::new() }),
             Err(refused) => {
                 drop(Zeroizing::new(refused.into_bytes()));

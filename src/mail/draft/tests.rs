@@ -15,7 +15,7 @@ fn draft(message: &str) -> Result<Draft, DraftError> {
 }
 
 fn draft_of_bytes(message: &[u8]) -> Result<Draft, DraftError> {
-    Draft::from_message(Zeroizing::new(message.to_vec()), Timestamp::UNIX_EPOCH, [1; 16])
+    Draft::from_message(Zeroizing::new(message.to_vec()).into(), Timestamp::UNIX_EPOCH, [1; 16])
 }
 
 #[test]
