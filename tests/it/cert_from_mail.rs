@@ -92,6 +92,12 @@ fn an_address_that_was_added_later_is_known_no_better_than_what_brought_it() {
             ["send", "--from", "alice@example.test", "-t", "mallory@example.test", "-n", "--json", "--host", "h"];
         let planned = home.sealpost(mallory).run().expect(0).json();
         assert_eq!(planned["messages"][0]["recipients"][0]["trust"], "imported", "{import_first}");
+        let shown = home.sealpost(["cert", "show", "kim@example.test", "--json"]).run().expect(0).json();
+        let trust = |address: &str| {
+            let levels = shown["certificate"]["levels"].as_array().unwrap();
+            levels.iter().find(|level| level["address"] == address).unwrap()["trust"].clone()
+        };
+        assert_eq!((trust("mallory@example.test"), trust("kim@example.test")), ("imported".into(), "candidate".into()));
     }
     // What is imported by hand under the name counts for it.
     let home = alice();

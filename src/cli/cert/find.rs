@@ -22,7 +22,8 @@ use crate::{
     },
     flow::{
         find::{self, Compared, Known, Looked},
-        send::{Trust, trust_known, trust_known_x509, trust_of},
+        known::{trust_known, trust_known_x509, trust_of},
+        send::Trust,
     },
     keystore::{
         Outcome, StoreError,

@@ -6,6 +6,7 @@ mod from_mail;
 mod import;
 mod json;
 mod judging;
+mod levels;
 mod list;
 mod refresh;
 mod remove;

@@ -16,8 +16,8 @@ use crate::{
     config::Overrides,
     crypt::{Fingerprint, OpenError, PublicCertificate, SuiteName, Trust, open::Requirement, pgp, smime},
     flow::{
+        known::trust_known,
         open::{OpenPgp, Opening, Outcome, Smime},
-        send::trust_known,
     },
     mail::Address,
 };

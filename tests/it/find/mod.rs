@@ -110,6 +110,14 @@ fn found_in_a_directory_shown_and_kept_when_asked() {
     let plan = ["send", "--from", "alice@example.test", "-t", "kim@example.test", "-n", "--json", "--host", "h"];
     let plan = scene.home.sealpost(plan).run().expect(0).json();
     assert_eq!(plan["messages"][0]["recipients"][0]["trust"], "found");
+    let level = |name: &str| {
+        let shown = scene.home.sealpost(["cert", "show", name, "--json"]).run().expect(0).json();
+        shown["certificate"]["levels"][0].clone()
+    };
+    let found = serde_json::json!({ "address": "kim@example.test", "trust": "found", "sources": ["wkd"] });
+    assert_eq!(level("kim@example.test"), found);
+    let listed = scene.home.sealpost(["cert", "list"]).run().expect(0).text();
+    assert!(listed.contains(&format!("{fingerprint}  kim@example.test (found, wkd)  usable")), "{listed}");
     // The store comes first, and then nobody is told.
     let asked = scene.server.asked();
     assert_eq!(scene.find(&[]).expect(0).json()["results"][0]["status"], "stored");
