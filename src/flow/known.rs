@@ -1,12 +1,60 @@
 //! What of the store is known for an address, and how well: whoever asks that asks here.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::{
-    crypt::{PublicCertificate, Trust, pgp, smime},
+    crypt::{Fingerprint, PublicCertificate, Trust, pgp, smime},
     keystore::{Keystore, Origin, Provenance, StoreError, find::Source},
     mail::Address,
 };
+
+/// What is known for an address.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The certificates of OpenPGP in the store for it, of whatever use they are, each with how well it is known.
+    pub openpgp: Vec<(pgp::Certificate, Trust)>,
+    /// Those of S/MIME.
+    pub smime: Vec<(smime::Certificate, Trust)>,
+    /// The only ones that are allowed for it; empty if any usable one is.
+    pub pins: Vec<Fingerprint>,
+}
+
+impl Known {
+    /// Where certificates are pinned for an address, those of them that the store has; else what it has for the address.
+    ///
+    /// # Errors
+    /// The store cannot be read, or where one of them came from cannot.
+    pub fn of(store: &Keystore, address: &Address, pins: &[Fingerprint], at: Timestamp) -> Result<Self, StoreError> {
+        let pins = pins.to_vec();
+        if pins.is_empty() {
+            return Ok(Self { openpgp: openpgp_for(store, address, at)?, smime: smime_for(store, address, at)?, pins });
+        }
+        let (mut openpgp, mut smime) = (Vec::new(), Vec::new());
+        for pin in &pins {
+            openpgp.extend(store.certificate(pin)?.map(|one| (one, Trust::Pinned)));
+            smime.extend(store.x509(pin)?.map(|one| (one, Trust::Pinned)));
+        }
+        Ok(Self { openpgp, smime, pins })
+    }
+}
+
+/// What is known for each address that a certificate of the store validly names; pins are another matter.
+///
+/// # Errors
+/// As [`Known::of`].
+pub fn everybody(store: &Keystore, at: Timestamp) -> Result<BTreeMap<Address, Known>, StoreError> {
+    let mut all: BTreeMap<Address, Known> = BTreeMap::new();
+    for certificate in store.all_certificates()? {
+        let origins = store.origins(&certificate.fingerprint())?;
+        for address in certificate.addresses(at) {
+            let trust = trust_known(&origins, &address);
+            all.entry(address).or_default().openpgp.push((certificate.clone(), trust));
+        }
+    }
+    Ok(all)
+}
 
 /// The OpenPGP certificates of the store that are known for an address, of whatever use they are, and how well.
 ///

@@ -77,7 +77,11 @@ impl<'p> Judging<'p> {
 
     /// A pin stands for the chain, and for nothing else.
     pub fn smime(&self, certificate: &smime::Certificate) -> CertificateJson {
-        let pinned = self.recipients.pins(&certificate.fingerprint());
+        self.smime_as(certificate, self.recipients.pins(&certificate.fingerprint()))
+    }
+
+    /// The same for an address that it is pinned for, or is not.
+    pub fn smime_as(&self, certificate: &smime::Certificate, pinned: bool) -> CertificateJson {
         let grounds = self.authorities().map(if pinned { Grounds::Pinned } else { Grounds::Chain });
         let check = |grounds: &_| Smime::check(certificate, grounds, self.at).err();
         let refused = grounds.as_ref().ok().and_then(check);

@@ -36,7 +36,7 @@ pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u
         Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
         Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
         Cert::Refresh(arguments) => refresh::run(&arguments, &place, at, voice),
-        Cert::Find(arguments) => find::run(&arguments, &place, at, voice),
+        Cert::Find(arguments) => find::run(&arguments, &place, global, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {
             let certificate = named::certificate_named(&arguments.name, &place, at)?;

@@ -1,8 +1,6 @@
 //! `sealpost cert refresh`: what is new of certificates that are known. What comes is merged under the fingerprint that is
 //! known, one answer after the other: a kill loses nothing that was merged, and nothing takes another one's place.
 
-use std::collections::{BTreeMap, HashMap};
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,7 +17,10 @@ use crate::{
         voice::Voice,
     },
     crypt::{Fingerprint, PublicCertificate, Suite, SuiteName, pgp::Certificate, pgp::Pgp},
-    flow::find::{self, Change, Known, Looked},
+    flow::{
+        find::{self, Change, Looked},
+        known::{self, Known},
+    },
     keystore::find::{Question, Source},
     mail::Address,
 };
@@ -62,7 +63,7 @@ pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) 
         let mut targets = Vec::new();
         for address in addresses(&arguments.addresses)? {
             let known = known_for(&address, place, at)?;
-            if known.stored.is_empty() {
+            if known.openpgp.is_empty() {
                 strangers.push(address.clone());
             }
             targets.extend(Target::of(&address, known));
@@ -97,26 +98,14 @@ pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) 
 /// Every certificate of the store with each address that it names; where pins say which, those alone.
 fn all(place: &Place, at: Timestamp) -> Result<Vec<Target>, Failure> {
     let recipients = place.recipients()?;
-    let stored = place.keystore.all_certificates()?;
-    let by_fingerprint: HashMap<Fingerprint, &Certificate> =
-        stored.iter().map(|one| (one.fingerprint(), one)).collect();
-    let mut known: BTreeMap<Address, Known> = BTreeMap::new();
-    for certificate in &stored {
-        for address in certificate.addresses(at) {
-            known.entry(address).or_default().stored.push(certificate.clone());
-        }
-    }
-    for (_, addresses) in recipients.pinned() {
-        for address in addresses {
-            known.entry(address).or_default();
-        }
+    let mut all = known::everybody(&place.keystore, at)?;
+    for address in recipients.pinned().into_iter().flat_map(|(_, addresses)| addresses) {
+        all.entry(address).or_default();
     }
     let mut targets = Vec::new();
-    for (address, mut known) in known {
-        known.pins = recipients.fingerprints_for(&address).to_vec();
-        if !known.pins.is_empty() {
-            known.stored = known.pins.iter().filter_map(|pin| by_fingerprint.get(pin).copied().cloned()).collect();
-        }
+    for (address, known) in all {
+        let pins = recipients.fingerprints_for(&address);
+        let known = if pins.is_empty() { known } else { Known::of(&place.keystore, &address, pins, at)? };
         targets.extend(Target::of(&address, known));
     }
     Ok(targets)
@@ -130,7 +119,7 @@ impl Target {
             certificate: certificate.clone(),
             known: known.clone(),
         };
-        known.stored.iter().map(target).collect()
+        known.openpgp.iter().map(|(one, _)| target(one)).collect()
     }
 
     /// That of an address and a fingerprint, if the store has it.
@@ -199,7 +188,8 @@ impl Target {
                 result.expires = latest.expires(at).map(|expiry| expiry.to_string());
             }
             let usable = |one: &Certificate| Pgp::check(one, &(), at).is_ok();
-            let others = find::compare(&self.known.stored, &self.known.pins, others, usable).conflicting;
+            let stored: Vec<_> = self.known.openpgp.iter().map(|(one, _)| one.clone()).collect();
+            let others = find::compare(&stored, &self.known.pins, others, usable).conflicting;
             if !others.is_empty() {
                 conflicting.push((source, others));
             }
@@ -209,7 +199,8 @@ impl Target {
         }
         result.status = "conflict";
         let fingerprints = |all: &[Certificate]| all.iter().map(PublicCertificate::fingerprint).collect::<Vec<_>>();
-        result.known = known_json(&fingerprints(&self.known.stored), &self.known.pins, &self.address, place)?;
+        let stored: Vec<_> = self.known.openpgp.iter().map(|(one, _)| one.fingerprint()).collect();
+        result.known = known_json(&stored, &self.known.pins, &self.address, place)?;
         let reason = |(source, others): &(Source, Vec<_>)| conflict(*source, &fingerprints(others), &result.known);
         let reasons = conflicting.iter().map(reason);
         let reason = reasons.collect::<Vec<_>>().join("; ");

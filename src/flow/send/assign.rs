@@ -132,7 +132,7 @@ pub struct Terms {
 impl Terms {
     /// What is asked of a suite. A candidate of S/MIME has the word of a trust anchor for its address, where one of
     /// OpenPGP would have nothing but its own.
-    fn lowest(self, suite: SuiteName) -> Trust {
+    pub fn lowest(self, suite: SuiteName) -> Trust {
         self.lowest.unwrap_or(match suite {
             SuiteName::OpenPgp => Trust::Imported,
             SuiteName::Smime => Trust::Candidate,

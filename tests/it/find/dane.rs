@@ -325,7 +325,7 @@ fn another_smime_certificate_is_a_conflict_unless_it_renews() {
         for one in [authority.issuer(), held] {
             home.sealpost(["cert", "import", "-"]).stdin(one.certificate_pem()).run().expect(0);
         }
-        find(&home, "kim@example.test")
+        home.sealpost(["cert", "find", "kim@example.test", "--source", "dane", "--import", "--json"]).run()
     };
     assert_eq!(ask(&old, &[&renewed]).expect(0).json()["results"][0]["status"], "kept");
     assert_eq!(ask(&old, &[&old, &renewed]).expect(0).json()["results"][0]["status"], "kept");

@@ -89,6 +89,14 @@ fn certificates_are_found_by_address_and_used_as_far_as_they_have_a_chain() {
     let planned = home.sealpost(plan).run().expect(0).json();
     let recipient = &planned["messages"][0]["recipients"][0];
     assert_eq!((&recipient["fingerprint"], &recipient["trust"]), (&of_lee.fingerprint().into(), &"candidate".into()));
+    // The store comes first, unless what it has is known less well than the account asks.
+    let status = || find(&home, lee).expect(0).json()["results"][0]["status"].clone();
+    assert_eq!(status(), "stored");
+    let config = home.state().join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.clone() + "[account.work]\nfrom = \"alice@example.test\"\ntrust = \"imported\"\n").unwrap();
+    assert_eq!(status(), "known");
+    fs::write(&config, text).unwrap();
     let before = known(&home);
     for (address, exit, said) in [
         (max, 67, "trust anchor"),

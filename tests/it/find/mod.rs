@@ -328,6 +328,30 @@ fn another_fingerprint_is_a_conflict() {
 }
 
 #[test]
+fn a_candidate_ends_no_search() {
+    let scene = Scene::new();
+    let (kim, fingerprint) = made("kim@example.test", &[]);
+    let text = String::from_utf8(kim.clone()).unwrap();
+    let lines = text.split("\n\n").nth(1).unwrap().lines();
+    let digits: String = lines.take_while(|line| !line.starts_with(['=', '-'])).collect();
+    let message = format!("From: kim@example.test\nAutocrypt: addr=kim@example.test; keydata={digits}\n\nhello\n");
+    scene.home.sealpost(["cert", "import", "--from-mail", "-"]).stdin(message).run().expect(0);
+    let status = |exit| scene.find(&[]).expect(exit).json()["results"][0]["status"].clone();
+    assert_eq!(status(67), "not-found");
+    scene.server.will(&wkd(ADVANCED), Reply::Body(kim));
+    assert_eq!(status(0), "known");
+    // It does where the account is content with it, or where it is pinned.
+    let asked = scene.server.asked();
+    let account = "[account.work]\nfrom = \"alice@example.test\"\ntrust = \"candidate\"\n";
+    scene.set(account, &[ADVANCED, VKS]);
+    assert_eq!(status(0), "stored");
+    scene.set("", &[ADVANCED, VKS]);
+    scene.home.sealpost(["cert", "verify", &fingerprint]).run().expect(0);
+    assert_eq!(status(0), "stored");
+    assert_eq!(scene.server.asked(), asked);
+}
+
+#[test]
 fn one_question_of_many_fails_alone() {
     let scene = Scene::new();
     let (kim, _) = made("kim@example.test", &[]);

@@ -12,6 +12,7 @@ use crate::{
         Fingerprint,
         pgp::{Certificate, Key, Profile},
     },
+    flow::known::trust_known,
     keystore::Keystore,
     mail::Mailbox,
 };
