@@ -15,7 +15,7 @@ use crate::{
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::{CertCheck, Global},
-        sealing::{Certificates, cures},
+        sealing::{Certificates, cures, reason},
         voice::Voice,
     },
     config::{self, Overrides, SmimeSettings},
@@ -169,10 +169,11 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
         }
     };
     for (name, finding) in recipients {
-        let reason = finding.reason.clone().unwrap_or_default();
-        let reason = match &finding.fingerprint {
-            Some(fingerprint) if finding.missing.is_none() => format!("certificate {fingerprint} {reason}"),
-            _ => reason,
+        let fact = finding.reason.clone().unwrap_or_default();
+        let reason = match (&finding.missing, &finding.fingerprint) {
+            (Some(missing), _) => reason(missing),
+            (None, Some(fingerprint)) => format!("certificate {fingerprint} {fact}"),
+            (None, None) => fact,
         };
         reasons.push(RecipientReason { address: name.clone(), reason });
     }

@@ -22,6 +22,18 @@ pub fn cures<'a>(
     hints
 }
 
+/// Why a recipient cannot be written to, with what is to be done before the command that the hint names.
+pub fn reason(missing: &MissingReason) -> String {
+    match missing {
+        MissingReason::LittleKnown { .. } => {
+            format!(
+                "{missing}: compare its fingerprint with its owner first, by telephone or in person, then verify it"
+            )
+        }
+        _ => missing.to_string(),
+    }
+}
+
 /// To get a certificate, or to look at the one that is there and that nothing vouches for. Where a setting is at fault
 /// no command mends it.
 fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hint> {
