@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{composition::Place, exit::Kind, failure::Failure, printable::Printable, voice::Voice};
 use crate::{
-    crypt::{Fingerprint, PublicCertificate, pgp, smime},
+    crypt::{Fingerprint, PublicCertificate, SuiteName, pgp, smime},
     mail::Address,
 };
 
@@ -85,6 +85,13 @@ pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Any
 }
 
 impl AnyCertificate {
+    pub fn suite(&self) -> SuiteName {
+        match self {
+            Self::OpenPgp(_) => SuiteName::OpenPgp,
+            Self::Smime(_) => SuiteName::Smime,
+        }
+    }
+
     pub fn fingerprint(&self) -> Fingerprint {
         match self {
             Self::OpenPgp(certificate) => certificate.fingerprint(),

@@ -53,6 +53,16 @@ pub fn everybody(store: &Keystore, at: Timestamp) -> Result<BTreeMap<Address, Kn
             all.entry(address).or_default().openpgp.push((certificate.clone(), trust));
         }
     }
+    for (certificate, origin) in store.all_x509()? {
+        if certificate.is_authority() {
+            continue;
+        }
+        let origins = store.origins(&certificate.fingerprint())?;
+        for address in certificate.addresses(at) {
+            let trust = trust_known_x509(origin, &origins, &address);
+            all.entry(address).or_default().smime.push((certificate.clone(), trust));
+        }
+    }
     Ok(all)
 }
 

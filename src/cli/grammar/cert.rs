@@ -17,7 +17,7 @@ pub enum Cert {
         #[arg(long)]
         from_mail: bool,
     },
-    /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
+    /// Ask again for what is new of certificates that are known: a later expiry, a revocation; of S/MIME what renews them
     Refresh(CertRefresh),
     /// Look for the certificate of an address: in the store, then where others publish theirs
     Find(CertFind),

@@ -53,9 +53,10 @@ fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hin
             untrusted.map(|fingerprint| words(&["sealpost", "cert", "show", fingerprint.as_str()])).collect()
         }
         Some(MissingReason::Unusable(refused)) => {
+            let able = place.config().is_ok_and(|config| config.find().order.iter().any(|source| source.has_smime()));
             let renewed = |(suite, refused): &(SuiteName, Unusable)| {
                 let over = matches!(refused, Unusable::Expired { .. } | Unusable::Revoked { .. });
-                over && *suite == SuiteName::OpenPgp
+                over && (able || *suite == SuiteName::OpenPgp)
             };
             let refresh = refused.iter().any(renewed).then(|| words(&["sealpost", "cert", "refresh", address]));
             refresh.into_iter().chain([words(&["sealpost", "cert", "import", "-"])]).collect()
