@@ -59,7 +59,7 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
             },
             #[cfg(not(feature = "ldap"))]
             Source::Ldap => return Err(Failure::new(Kind::Config, "this sealpost was built without LDAP")),
-            Source::Autocrypt => {
+            Source::Autocrypt | Source::Gossip => {
                 return Err(Failure::new(Kind::Config, "messages are not asked, they are imported"));
             }
         })

@@ -105,7 +105,7 @@ impl FindSettings {
         let first = self.order.iter().find_map(|source| match source {
             Source::Vks => Some(Keyserver::Vks(self.vks.clone())),
             Source::Hkps => self.hkps.clone().map(Keyserver::Hkps),
-            Source::Wkd | Source::Dane | Source::Ldap | Source::Autocrypt => None,
+            Source::Wkd | Source::Dane | Source::Ldap | Source::Autocrypt | Source::Gossip => None,
         });
         first.unwrap_or_else(|| Keyserver::Vks(self.vks.clone()))
     }

@@ -1,4 +1,5 @@
-//! What of the store is known for an address, and how well: whoever asks that asks here.
+//! What of the store is known for an address, and how well: whoever asks that asks here. What is known by gossip alone,
+//! which anybody can write of anybody, is not known: it stands in nobody's way, and for nobody, until a person pins it.
 
 use std::collections::BTreeMap;
 
@@ -49,8 +50,9 @@ pub fn everybody(store: &Keystore, at: Timestamp) -> Result<BTreeMap<Address, Kn
     for certificate in store.all_certificates()? {
         let origins = store.origins(&certificate.fingerprint())?;
         for address in certificate.addresses(at) {
-            let trust = trust_known(&origins, &address);
-            all.entry(address).or_default().openpgp.push((certificate.clone(), trust));
+            if let Some(trust) = trust_known(&origins, &address) {
+                all.entry(address).or_default().openpgp.push((certificate.clone(), trust));
+            }
         }
     }
     for (certificate, origin) in store.all_x509()? {
@@ -75,11 +77,12 @@ pub fn openpgp_for(
     address: &Address,
     at: Timestamp,
 ) -> Result<Vec<(pgp::Certificate, Trust)>, StoreError> {
-    let known = |one: pgp::Certificate| {
-        let origins = store.origins(&one.fingerprint())?;
-        Ok((one, trust_known(&origins, address)))
-    };
-    store.certificates_for(address, at)?.into_iter().map(known).collect()
+    let mut known = Vec::new();
+    for one in store.certificates_for(address, at)? {
+        let trust = trust_known(&store.origins(&one.fingerprint())?, address);
+        known.extend(trust.map(|trust| (one, trust)));
+    }
+    Ok(known)
 }
 
 /// Those of S/MIME.
@@ -98,26 +101,40 @@ pub fn smime_for(
     store.x509_for(address, at)?.into_iter().map(known).collect()
 }
 
-/// How well a certificate is known that a source has for an address.
-pub fn trust_of(source: Source) -> Trust {
+/// All addresses that are known: those that certificates name, validly at a time or not; of X.509 those taken by hand
+/// alone, and none of authorities.
+///
+/// # Errors
+/// As [`Known::of`].
+pub fn addresses(store: &Keystore, at: Timestamp) -> Result<Vec<Address>, StoreError> {
+    store.addresses(at, |origins, address| trust_known(origins, address).is_some())
+}
+
+/// How well a certificate is known that a source has for an address; by gossip it is not.
+pub fn trust_of(source: Source) -> Option<Trust> {
     match source {
-        Source::Wkd | Source::Dane => Trust::Found,
-        Source::Vks | Source::Hkps => Trust::Keyserver,
+        Source::Wkd | Source::Dane => Some(Trust::Found),
+        Source::Vks | Source::Hkps => Some(Trust::Keyserver),
         // A chain is what vouches for what a directory has.
-        Source::Ldap | Source::Autocrypt => Trust::Candidate,
+        Source::Ldap | Source::Autocrypt => Some(Trust::Candidate),
+        Source::Gossip => None,
     }
 }
 
 /// How well an OpenPGP certificate of the store is known for an address: the best of how it came for that address; an
 /// import stands for the others too. What was never found was imported, and what was found for other addresses alone is
 /// known for this one as little as can be.
-pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
-    let best = |of: Option<&Address>| {
-        let origins = origins.iter().filter(|one| one.address.as_ref() == of);
-        origins.map(|one| one.source.map_or(Trust::Imported, trust_of)).max()
+pub fn trust_known(origins: &[Provenance], address: &Address) -> Option<Trust> {
+    let trust = |one: &Provenance| one.source.map_or(Some(Trust::Imported), trust_of);
+    let best = |of: Option<&Address>| origins.iter().filter(|one| one.address.as_ref() == of).map(trust).max();
+    let otherwise = || {
+        if origins.is_empty() {
+            Some(Trust::Imported)
+        } else {
+            origins.iter().find_map(trust).map(|_| Trust::Keyserver)
+        }
     };
-    let otherwise = if origins.is_empty() { Trust::Imported } else { Trust::Keyserver };
-    best(Some(address)).or_else(|| best(None)).unwrap_or(otherwise)
+    best(Some(address)).or_else(|| best(None)).unwrap_or_else(otherwise)
 }
 
 /// How well an S/MIME certificate of the store is known for an address: by its folder, or better where it was found.
@@ -127,5 +144,5 @@ pub fn trust_known_x509(origin: Origin, origins: &[Provenance], address: &Addres
         Origin::Candidate => Trust::Candidate,
     };
     let of_address = origins.iter().filter(|one| one.address.as_ref() == Some(address));
-    of_address.filter_map(|one| one.source.map(trust_of)).fold(stored, Trust::max)
+    of_address.filter_map(|one| one.source.and_then(trust_of)).fold(stored, Trust::max)
 }

@@ -27,6 +27,7 @@ use crate::{
     },
     flow::{
         check::{self, Finding, State},
+        known,
         send::{Terms, Trust},
     },
     keystore,
@@ -114,7 +115,7 @@ fn everybody(place: &Place, known: &config::Recipients, at: Timestamp) -> Result
     if !listed.is_empty() {
         return Ok(listed);
     }
-    Ok(place.keystore.addresses(at)?.into_iter().map(|address| (address.to_string(), address)).collect())
+    Ok(known::addresses(&place.keystore, at)?.into_iter().map(|address| (address.to_string(), address)).collect())
 }
 
 /// Everybody of recipients.toml, and the domains that have a certificate of their own.

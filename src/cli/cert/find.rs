@@ -99,7 +99,7 @@ pub fn run(arguments: &CertFind, place: &Place, global: &Global, at: Timestamp, 
             results[index] = Some(finding.result(looked, arguments.import)?);
         }
     }
-    finish(results.into_iter().flatten().collect(), arguments.source, voice)
+    finish(results.into_iter().flatten().collect(), arguments.source, None, voice)
 }
 
 /// Reads addresses, each once.
@@ -197,7 +197,7 @@ impl Finding<'_> {
         let mut parts = parts.into_iter();
         let Part { status, mut certificates, known, failure } = parts.next().unwrap_or_default();
         certificates.extend(parts.flat_map(|part| part.certificates));
-        let trust = Some(trust_of(source).word());
+        let trust = Some(trust_of(source).map_or(source.word(), Trust::word));
         let result = ResultJson {
             source: Some(source.word()),
             trust,
@@ -269,7 +269,7 @@ impl Finding<'_> {
 
 /// What is known worse stands in nobody's way.
 fn lowest(source: Source) -> Trust {
-    trust_of(source).min(Trust::Imported)
+    trust_of(source).unwrap_or(Trust::Keyserver).min(Trust::Imported)
 }
 
 /// What is known for an address, and since when.
@@ -308,12 +308,20 @@ pub fn conflict(source: Source, found: &[Fingerprint], known: &[KnownJson]) -> S
 pub fn finish(
     results: Vec<(ResultJson, Option<(Kind, String)>)>,
     source: Option<SourceArgument>,
+    warning: Option<&str>,
     voice: Voice,
 ) -> Result<u8, Failure> {
     let (results, failures): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     if voice.json {
-        voice.object(&serde_json::json!({ "version": 1, "results": results }))?;
+        let mut told = serde_json::json!({ "version": 1, "results": results });
+        if let Some(warning) = warning {
+            told["warnings"] = serde_json::json!([{ "kind": "gossip-unread", "text": warning }]);
+        }
+        voice.object(&told)?;
     } else {
+        if let Some(warning) = warning {
+            voice.say(format_args!("warning: {}", Printable(warning)));
+        }
         let words: String = results.iter().map(ResultJson::words).collect();
         voice.data(words.as_bytes())?;
     }

@@ -10,7 +10,7 @@ use crate::{
     config::Recipients,
     crypt::{Fingerprint, PublicCertificate, Trust, pgp, smime},
     flow::known::{trust_known, trust_known_x509},
-    keystore::{Origin, Provenance, StoreError},
+    keystore::{Origin, Provenance, StoreError, find::Source},
     mail::Address,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct LevelJson {
     /// `kim@example.org`, or `@partner.example` for a domain that it is pinned for.
     pub address: String,
-    /// `pinned`, `found`, `imported`, `candidate` or `keyserver`.
+    /// `pinned`, `found`, `imported`, `candidate` or `keyserver`; `gossip` is not known.
     pub trust: &'static str,
     /// Where it came from for this address, the oldest first: `import` by hand, `mail` with a signed message, or a
     /// source.
@@ -93,7 +93,7 @@ impl<'p> Levels<'p> {
             let by_mail = (origin == Origin::Candidate && origins.is_empty()).then_some("mail");
             let found = sources(&origins, Some(address));
             let sources = by_hand.into_iter().chain(by_mail).chain(found).collect();
-            (trust_known_x509(origin, &origins, address), sources)
+            (Some(trust_known_x509(origin, &origins, address)), sources)
         };
         Ok(self.levels(certificate, at, known))
     }
@@ -102,7 +102,7 @@ impl<'p> Levels<'p> {
         &self,
         certificate: &impl PublicCertificate,
         at: Timestamp,
-        known: impl Fn(&Address) -> (Trust, Vec<&'static str>),
+        known: impl Fn(&Address) -> (Option<Trust>, Vec<&'static str>),
     ) -> Vec<LevelJson> {
         let fingerprint = certificate.fingerprint();
         let named = certificate.addresses(at);
@@ -114,7 +114,7 @@ impl<'p> Levels<'p> {
                 let (trust, sources) = known(address);
                 LevelJson {
                     address: address.to_string(),
-                    trust: if pinned { Trust::Pinned } else { trust }.word(),
+                    trust: if pinned { Some(Trust::Pinned) } else { trust }.map_or(Source::Gossip.word(), Trust::word),
                     sources,
                     other_pinned: !pinned && !pins.is_empty(),
                 }

@@ -31,8 +31,10 @@ pub use refresh::Target;
 pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let place = Place::open(global)?;
     match verb {
-        Cert::Import { file, from_mail: false } => import::run(&file, &place, at, voice),
-        Cert::Import { file, from_mail: true } => from_mail::run(&file, &place, at, voice),
+        Cert::Import { file, from_mail: false, .. } => import::run(&file, &place, at, voice),
+        Cert::Import { file, from_mail: true, passphrase } => {
+            from_mail::run(&file, passphrase.as_deref(), &place, global, at, voice)
+        }
         Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
         Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
         Cert::Refresh(arguments) => refresh::run(&arguments, &place, at, voice),

@@ -62,6 +62,8 @@ pub enum Source {
     Ldap,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
+    /// What the author of an encrypted message says of its other readers (Autocrypt Level 1, 4.3).
+    Gossip,
 }
 
 /// What is asked.
@@ -195,6 +197,7 @@ impl Source {
             Self::Dane => "dane",
             Self::Ldap => "ldap",
             Self::Autocrypt => "autocrypt",
+            Self::Gossip => "gossip",
         }
     }
 
