@@ -85,7 +85,6 @@ pub enum SourceArgument {
     #[cfg(feature = "dane")]
     Dane,
     /// The directory of LDAP that config.toml names
-    #[cfg(feature = "ldap")]
     Ldap,
 }
 

@@ -2,7 +2,6 @@
 
 #[cfg(feature = "dane")]
 mod dane;
-#[cfg(feature = "ldap")]
 mod ldap;
 mod pinned;
 mod progress;
