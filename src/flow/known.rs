@@ -41,16 +41,18 @@ impl Known {
     }
 }
 
-/// What is known for each address that a certificate of the store validly names; pins are another matter.
+/// What is known for each address that a certificate of the store validly names; pins are another matter. What cannot be
+/// read is told by [`Keystore::damaged`].
 ///
 /// # Errors
-/// As [`Known::of`].
+/// The store cannot be read.
 pub fn everybody(store: &Keystore, at: Timestamp) -> Result<BTreeMap<Address, Known>, StoreError> {
     let mut all: BTreeMap<Address, Known> = BTreeMap::new();
     for certificate in store.all_certificates()? {
-        let origins = store.origins(&certificate.fingerprint())?;
+        let origins = store.readable_origins(&certificate.fingerprint());
         for address in certificate.addresses(at) {
-            if let Some(trust) = trust_known(&origins, &address) {
+            // Where nobody can tell where it came from, it is known as little as can be.
+            if let Some(trust) = origins.as_ref().map_or(Some(Trust::Keyserver), |of| trust_known(of, &address)) {
                 all.entry(address).or_default().openpgp.push((certificate.clone(), trust));
             }
         }
@@ -59,7 +61,7 @@ pub fn everybody(store: &Keystore, at: Timestamp) -> Result<BTreeMap<Address, Kn
         if certificate.is_authority() {
             continue;
         }
-        let origins = store.origins(&certificate.fingerprint())?;
+        let origins = store.readable_origins(&certificate.fingerprint()).unwrap_or_default();
         for address in certificate.addresses(at) {
             let trust = trust_known_x509(origin, &origins, &address);
             all.entry(address).or_default().smime.push((certificate.clone(), trust));
@@ -145,4 +147,68 @@ pub fn trust_known_x509(origin: Origin, origins: &[Provenance], address: &Addres
     };
     let of_address = origins.iter().filter(|one| one.address.as_ref() == Some(address));
     of_address.filter_map(|one| one.source.and_then(trust_of)).fold(stored, Trust::max)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{
+        crypt::pgp::{Key, Profile},
+        mail::Mailbox,
+    };
+
+    fn at() -> Timestamp {
+        "2026-11-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn came(address: Option<&str>, source: Option<Source>) -> Provenance {
+        Provenance { address: address.map(|text| Address::parse(text).unwrap()), source, since: at() }
+    }
+
+    #[test]
+    fn what_is_known_by_gossip_alone_is_not_known() {
+        let (kim, lee) = (Some("kim@example.org"), Some("lee@example.org"));
+        let (gossip, keyserver) = (Some(Source::Gossip), Some(Source::Vks));
+        for (origins, known) in [
+            (vec![], Some(Trust::Imported)),
+            (vec![came(kim, gossip)], None),
+            (vec![came(lee, gossip)], None),
+            (vec![came(kim, gossip), came(lee, keyserver)], None),
+            (vec![came(kim, gossip), came(None, None)], None),
+            (vec![came(lee, gossip), came(None, None)], Some(Trust::Imported)),
+            (vec![came(lee, gossip), came(lee, Some(Source::Wkd))], Some(Trust::Keyserver)),
+            (vec![came(kim, gossip), came(kim, None)], Some(Trust::Imported)),
+            (vec![came(kim, keyserver), came(kim, gossip)], Some(Trust::Keyserver)),
+        ] {
+            assert_eq!(trust_known(&origins, &Address::parse("kim@example.org").unwrap()), known, "{origins:?}");
+        }
+    }
+
+    #[test]
+    fn lists_pass_over_gossip_and_not_over_what_nobody_can_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let store = Keystore::open(&path("certificates"), &path("keys"), &path("x509"), &path("state"));
+        let made = |text: &str| {
+            let mailbox = Mailbox::parse(text).unwrap();
+            (Key::make(&mailbox, Profile::Rfc4880, at()).unwrap().0.certificate(), mailbox.address)
+        };
+        let [kim, lee, max] = ["kim@example.org", "lee@example.org", "max@example.org"].map(made);
+        store.insert_found(&kim.0, &kim.1, Source::Gossip, at()).unwrap();
+        store.insert_found(&lee.0, &lee.1, Source::Wkd, at()).unwrap();
+        store.insert_found(&max.0, &max.1, Source::Gossip, at()).unwrap();
+        std::fs::write(path("origins").join(format!("{}.json", max.0.fingerprint())), "rubbish").unwrap();
+        assert!(openpgp_for(&store, &kim.1, at()).unwrap().is_empty());
+        assert_eq!(openpgp_for(&store, &lee.1, at()).unwrap().len(), 1);
+        assert!(openpgp_for(&store, &max.1, at()).is_err());
+        let whom = [lee.1, max.1];
+        assert_eq!(addresses(&store, at()).unwrap(), whom);
+        assert_eq!(everybody(&store, at()).unwrap().into_keys().collect::<Vec<_>>(), whom);
+        assert_eq!(store.damaged().len(), 2, "each list tells of it");
+        // A pin by its full fingerprint is a person's word.
+        let known = Known::of(&store, &kim.1, &[kim.0.fingerprint()], at()).unwrap();
+        assert_eq!(known.openpgp.iter().map(|(_, trust)| *trust).collect::<Vec<_>>(), [Trust::Pinned]);
+    }
 }

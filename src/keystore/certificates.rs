@@ -49,7 +49,8 @@ impl Keystore {
         }
     }
 
-    /// All addresses that a certificate names, validly at a time or not, and for which it counts by where it came from;
+    /// All addresses that a certificate names, validly at a time or not, and for which it counts by where it came from, or
+    /// may, where that cannot be read;
     /// of X.509 those taken by hand alone, and none of authorities.
     pub fn addresses(
         &self,
@@ -63,8 +64,8 @@ impl Keystore {
             if named.is_empty() {
                 named.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
             }
-            let origins = self.origins(&certificate.fingerprint())?;
-            found.extend(named.into_iter().filter(|address| counts(&origins, address)));
+            let origins = self.readable_origins(&certificate.fingerprint());
+            found.extend(named.into_iter().filter(|address| origins.as_ref().is_none_or(|of| counts(of, address))));
         }
         for (certificate, origin) in self.all_x509()? {
             if origin == Origin::Imported && !certificate.is_authority() {

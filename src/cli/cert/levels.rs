@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    cli::{composition::Place, failure::Failure, named::AnyCertificate, printable::Printable},
+    cli::{composition::Place, failure::Failure, named::AnyCertificate, printable::Printable, voice::Voice},
     config::Recipients,
     crypt::{Fingerprint, PublicCertificate, Trust, pgp, smime},
     flow::known::{trust_known, trust_known_x509},
@@ -53,16 +53,35 @@ impl<'p> Levels<'p> {
         Ok(Self { place, recipients, pinned })
     }
 
-    pub fn of(&self, certificate: &AnyCertificate, at: Timestamp) -> Result<Vec<LevelJson>, StoreError> {
+    /// None, and a warning, where nobody can tell where it came from: the rest can be told all the same.
+    pub fn of(&self, certificate: &AnyCertificate, at: Timestamp, voice: Voice) -> Option<Vec<LevelJson>> {
         match certificate {
-            AnyCertificate::OpenPgp(certificate) => self.openpgp(certificate, at),
+            AnyCertificate::OpenPgp(certificate) => self.openpgp(certificate, at, voice),
             AnyCertificate::Smime(certificate) => {
-                self.smime(certificate, self.place.keystore.x509_origin(&certificate.fingerprint())?, at)
+                let origin = self.place.keystore.x509_origin(&certificate.fingerprint());
+                let levels = origin.and_then(|origin| self.read_smime(certificate, origin, at));
+                told(levels, voice)
             }
         }
     }
 
-    pub fn openpgp(&self, certificate: &pgp::Certificate, at: Timestamp) -> Result<Vec<LevelJson>, StoreError> {
+    /// As [`Levels::of`].
+    pub fn openpgp(&self, certificate: &pgp::Certificate, at: Timestamp, voice: Voice) -> Option<Vec<LevelJson>> {
+        told(self.read_openpgp(certificate, at), voice)
+    }
+
+    /// As [`Levels::of`].
+    pub fn smime(
+        &self,
+        certificate: &smime::Certificate,
+        origin: Origin,
+        at: Timestamp,
+        voice: Voice,
+    ) -> Option<Vec<LevelJson>> {
+        told(self.read_smime(certificate, origin, at), voice)
+    }
+
+    fn read_openpgp(&self, certificate: &pgp::Certificate, at: Timestamp) -> Result<Vec<LevelJson>, StoreError> {
         let origins = self.place.keystore.origins(&certificate.fingerprint())?;
         let known = |address: &Address| {
             let of_address = sources(&origins, Some(address));
@@ -77,7 +96,7 @@ impl<'p> Levels<'p> {
         Ok(self.levels(certificate, at, known))
     }
 
-    pub fn smime(
+    fn read_smime(
         &self,
         certificate: &smime::Certificate,
         origin: Origin,
@@ -132,6 +151,10 @@ impl<'p> Levels<'p> {
 }
 
 const IMPORT: &str = "import";
+
+fn told(read: Result<Vec<LevelJson>, StoreError>, voice: Voice) -> Option<Vec<LevelJson>> {
+    read.inspect_err(|damaged| voice.say(format_args!("warning: {}", Printable(&damaged.to_string())))).ok()
+}
 
 /// The sources that are noted for an address, or for none in particular.
 fn sources(origins: &[Provenance], address: Option<&Address>) -> Vec<&'static str> {

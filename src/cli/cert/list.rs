@@ -2,29 +2,19 @@
 
 use jiff::Timestamp;
 
-use super::{
-    CertificateJson, Judging,
-    levels::{LevelJson, Levels},
-};
-use crate::{
-    cli::{composition::Place, failure::Failure, named, printable::Printable, voice::Voice},
-    keystore::StoreError,
-};
+use super::{CertificateJson, Judging, levels::Levels};
+use crate::cli::{composition::Place, failure::Failure, named, voice::Voice};
 
 pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let (judging, levels) = (Judging::new(place, at)?, Levels::new(place)?);
     let (openpgp, smime) = (place.keystore.all_certificates()?, place.keystore.all_x509()?);
     place.warn(voice);
-    // One of which nobody can tell where it came from is listed all the same.
-    let told = |read: Result<Vec<LevelJson>, StoreError>| {
-        read.inspect_err(|damaged| voice.say(format_args!("warning: {}", Printable(&damaged.to_string())))).ok()
-    };
     let mut all = Vec::with_capacity(openpgp.len() + smime.len());
     for one in &openpgp {
-        all.push(CertificateJson { levels: told(levels.openpgp(one, at)), ..judging.openpgp(one) });
+        all.push(CertificateJson { levels: levels.openpgp(one, at, voice), ..judging.openpgp(one) });
     }
     for (one, origin) in &smime {
-        all.push(CertificateJson { levels: told(levels.smime(one, *origin, at)), ..judging.smime(one) });
+        all.push(CertificateJson { levels: levels.smime(one, *origin, at, voice), ..judging.smime(one) });
     }
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificates": all }))?;
@@ -37,7 +27,7 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
 
 pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let certificate = named::certificate_named(name, place, at)?;
-    let levels = Some(Levels::new(place)?.of(&certificate, at)?);
+    let levels = Levels::new(place)?.of(&certificate, at, voice);
     let shown = CertificateJson { levels, ..Judging::new(place, at)?.show_asking(&certificate)? };
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificate": shown }))?;

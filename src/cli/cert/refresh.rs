@@ -143,9 +143,14 @@ impl Target {
         at: Timestamp,
     ) -> Result<Option<Self>, Failure> {
         let known = known_for(address, place, at)?;
-        let openpgp = known.openpgp.iter().map(|(one, _)| AnyCertificate::OpenPgp(Box::new(one.clone())));
-        let smime = smime::held(&known, judging)?.into_iter().map(AnyCertificate::Smime);
-        let certificate = openpgp.chain(smime).find(|one| one.fingerprint() == *fingerprint);
+        let openpgp = known.openpgp.iter().find(|(one, _)| one.fingerprint() == *fingerprint);
+        let certificate = match openpgp {
+            Some((one, _)) => Some(AnyCertificate::OpenPgp(Box::new(one.clone()))),
+            None => {
+                let held = smime::held(&known, judging)?.into_iter();
+                held.map(AnyCertificate::Smime).find(|one| one.fingerprint() == *fingerprint)
+            }
+        };
         Ok(certificate.map(|certificate| Self { address: address.clone(), certificate, known }))
     }
 
@@ -279,6 +284,10 @@ fn finish(results: Vec<(ResultJson, Wrong)>, strangers: &[(Address, &str)], voic
         failure.recipients.push(RecipientReason { address: result.address.clone(), reason });
         for known in result.known.iter().filter(|known| !known.pinned) {
             failure = failure.hint(["sealpost", "cert", "remove", &known.fingerprint]);
+        }
+        // A pin is not given up for what a source has: it is to be looked at.
+        if result.known.iter().any(|known| known.pinned) {
+            failure = failure.hint(["sealpost", "cert", "show", &result.fingerprint]);
         }
     }
     for (address, why) in strangers {

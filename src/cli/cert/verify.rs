@@ -55,7 +55,7 @@ pub fn run(arguments: &CertVerify, place: &Place, at: Timestamp, voice: Voice) -
         keystore::overwrite(path, edited.as_bytes())?;
     }
     // Judged as it counts from now on.
-    let levels = Some(Levels::new(place)?.of(&certificate, at)?);
+    let levels = Levels::new(place)?.of(&certificate, at, voice);
     let shown = CertificateJson { levels, ..Judging::new(place, at)?.show(&certificate) };
     let outcome = match (unchanged, others.is_empty()) {
         (true, _) => "unchanged",
