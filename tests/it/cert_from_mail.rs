@@ -236,6 +236,8 @@ fn gossip_counts_for_nobody_until_it_is_verified() {
     alice.sealpost(["cert", "export", "lee@example.test"]).run().expect(66);
     let listed = alice.sealpost(["cert", "list"]).run().expect(0).text();
     assert!(listed.contains(&format!("{fingerprint}  lee@example.test (gossip)")), "{listed}");
+    let shown = alice.sealpost(["cert", "show", &fingerprint]).run().expect(0).text();
+    assert!(shown.contains("known as     gossip for lee@example.test: it counts for nothing"), "{shown}");
     let checked = alice.sealpost(["cert", "check", "--json"]).run().json();
     assert!(!checked["recipients"].to_string().contains("lee@"), "{checked}");
     // Nor does it prove who wrote.

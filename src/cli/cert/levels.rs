@@ -175,6 +175,9 @@ impl LevelJson {
 
     /// A line of its own.
     pub fn words(&self) -> String {
+        if self.trust == Source::Gossip.word() {
+            return format!("gossip for {}: it counts for nothing until it is verified", Printable(&self.address));
+        }
         let by: Vec<_> = self.sources.iter().map(|source| if *source == IMPORT { "hand" } else { source }).collect();
         let from = if by.is_empty() { String::new() } else { format!(", by {}", by.join(", ")) };
         let other =
