@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{composition::Place, exit::Kind, failure::Failure, printable::Printable, voice::Voice};
 use crate::{
-    crypt::{Fingerprint, PublicCertificate, pgp, smime},
+    crypt::{Fingerprint, PublicCertificate, SuiteName, pgp, smime},
+    flow::known,
     mail::Address,
 };
 
@@ -65,16 +66,25 @@ pub enum AnyCertificate {
 /// The one certificate of an address or a full fingerprint.
 pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyCertificate, Failure> {
     let store = &place.keystore;
-    let (openpgp, smime) = match named(name)? {
+    let (openpgp, smime): (Vec<_>, Vec<_>) = match named(name)? {
         Name::Fingerprint(full) => {
             (store.certificate(&full)?.into_iter().collect(), store.x509(&full)?.into_iter().collect())
         }
         Name::Address(address) => {
-            let smime = store.x509_for(&address, at)?.into_iter().map(|(one, _)| one).collect();
-            (store.certificates_for(&address, at)?, smime)
+            let openpgp: Vec<_> = known::openpgp_for(store, &address, at)?.into_iter().map(|(one, _)| one).collect();
+            let smime: Vec<_> = store.x509_for(&address, at)?.into_iter().map(|(one, _)| one).collect();
+            let unknown =
+                if openpgp.is_empty() && smime.is_empty() { store.certificates_for(&address, at)? } else { Vec::new() };
+            if !unknown.is_empty() {
+                let text = format!("nothing is known for {address} but what mail of others says");
+                let failure = Failure::new(Kind::NoInput, text);
+                return Err(unknown.iter().fold(failure, |failure, one| {
+                    failure.hint(["sealpost", "cert", "show", one.fingerprint().as_str()])
+                }));
+            }
+            (openpgp, smime)
         }
     };
-    let (openpgp, smime): (Vec<_>, Vec<_>) = (openpgp, smime);
     let openpgp = openpgp.into_iter().map(|one| AnyCertificate::OpenPgp(Box::new(one)));
     one(
         openpgp.chain(smime.into_iter().map(AnyCertificate::Smime)).collect(),
@@ -85,6 +95,13 @@ pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Any
 }
 
 impl AnyCertificate {
+    pub fn suite(&self) -> SuiteName {
+        match self {
+            Self::OpenPgp(_) => SuiteName::OpenPgp,
+            Self::Smime(_) => SuiteName::Smime,
+        }
+    }
+
     pub fn fingerprint(&self) -> Fingerprint {
         match self {
             Self::OpenPgp(certificate) => certificate.fingerprint(),

@@ -1,6 +1,6 @@
 //! `sealpost open`: decrypt, verify, show.
 
-mod ring;
+pub mod ring;
 
 use std::path::Path;
 

@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub use certificates::Certificates;
-pub use cures::cures;
+pub use cures::{cures, reason};
 pub use drift::expect;
 
 /// All that is decided before anything secret is read.
@@ -147,7 +147,7 @@ fn refused(missing: &[Missing], in_vain: &[(Address, String)], place: &Place) ->
         .map(|one| {
             let looked = in_vain.iter().find(|(address, _)| *address == one.address);
             let looked = looked.map(|(_, why)| format!("; it was looked for: {why}")).unwrap_or_default();
-            RecipientReason { address: one.address.to_string(), reason: format!("{}{looked}", one.reason) }
+            RecipientReason { address: one.address.to_string(), reason: reason(&one.reason) + &looked }
         })
         .collect();
     failure.hints = cures(missing.iter().map(|one| (one.address.to_string(), Some(&one.reason))), place);

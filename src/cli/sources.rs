@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "ldap")]
-use crate::keystore::find::Ldap;
 #[cfg(feature = "dane")]
 use crate::{
     keystore::find::Dane,
@@ -14,7 +12,7 @@ use super::{composition::drive, exit::Kind, failure::Failure, grammar::SourceArg
 use crate::{
     config::FindSettings,
     flow::find::{self, Looked, Patience},
-    keystore::find::{FindError, Finds, Hkps, Question, Source, Vks, Wkd},
+    keystore::find::{FindError, Finds, Hkps, Ldap, Question, Source, Vks, Wkd},
     net::{
         Proxy,
         http::{Client, HttpError, Reach},
@@ -30,7 +28,6 @@ impl From<SourceArgument> for Source {
             SourceArgument::Hkps => Self::Hkps,
             #[cfg(feature = "dane")]
             SourceArgument::Dane => Self::Dane,
-            #[cfg(feature = "ldap")]
             SourceArgument::Ldap => Self::Ldap,
         }
     }
@@ -52,14 +49,11 @@ pub fn sources(settings: &FindSettings, only: Option<SourceArgument>) -> Result<
             Source::Dane => Arc::new(dane(settings, proxy(settings)?.is_some())?),
             #[cfg(not(feature = "dane"))]
             Source::Dane => return Err(Failure::new(Kind::Config, "this sealpost was built without DANE")),
-            #[cfg(feature = "ldap")]
             Source::Ldap => match &settings.ldap {
                 Some(directory) => Arc::new(Ldap::new(client.clone(), directory.clone())),
                 None => return Err(Failure::new(Kind::Config, "no directory is set: give ldap in [find]")),
             },
-            #[cfg(not(feature = "ldap"))]
-            Source::Ldap => return Err(Failure::new(Kind::Config, "this sealpost was built without LDAP")),
-            Source::Autocrypt => {
+            Source::Autocrypt | Source::Gossip => {
                 return Err(Failure::new(Kind::Config, "messages are not asked, they are imported"));
             }
         })

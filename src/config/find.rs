@@ -4,16 +4,13 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::{Host, Url};
 
-#[cfg(feature = "ldap")]
-use crate::net::ldap::Directory;
-
 use super::{ConfigError, ValueError, document::Section, submission::parse_duration};
 use crate::{
     keystore::{
         Keyserver,
         find::{PATIENCE, Source},
     },
-    net::Proxy,
+    net::{Proxy, ldap::Directory},
 };
 
 /// The settings of looking up.
@@ -26,7 +23,6 @@ pub struct FindSettings {
     /// The keyserver of HKP; there is none by default.
     pub hkps: Option<String>,
     /// The directory of LDAP; there is none by default.
-    #[cfg(feature = "ldap")]
     pub ldap: Option<Directory>,
     /// PEM file of authorities that servers may be of, besides the system's.
     pub ca_file: Option<PathBuf>,
@@ -57,7 +53,6 @@ const KEYS: &[&str] = &[
     "order",
     "vks",
     "hkps",
-    #[cfg(feature = "ldap")]
     "ldap",
     "ca_file",
     "proxy",
@@ -82,7 +77,6 @@ impl Default for FindSettings {
             ],
             vks: "https://keys.openpgp.org".to_owned(),
             hkps: None,
-            #[cfg(feature = "ldap")]
             ldap: None,
             ca_file: None,
             proxy: None,
@@ -105,7 +99,7 @@ impl FindSettings {
         let first = self.order.iter().find_map(|source| match source {
             Source::Vks => Some(Keyserver::Vks(self.vks.clone())),
             Source::Hkps => self.hkps.clone().map(Keyserver::Hkps),
-            Source::Wkd | Source::Dane | Source::Ldap | Source::Autocrypt => None,
+            Source::Wkd | Source::Dane | Source::Ldap | Source::Autocrypt | Source::Gossip => None,
         });
         first.unwrap_or_else(|| Keyserver::Vks(self.vks.clone()))
     }
@@ -125,11 +119,9 @@ impl FindSettings {
         let standard = Self::default();
         let Some(section) = root.section("find", KEYS)? else { return Ok(standard) };
         let hkps = section.typed("hkps", parse_server)?;
-        #[cfg(feature = "ldap")]
         let ldap = section.typed("ldap", |text| Directory::parse(text).ok_or(ValueError::Directory))?;
         let order = match section.list("order")? {
             // Who names a directory wants it to be asked.
-            #[cfg(feature = "ldap")]
             None if ldap.is_some() => standard.order.into_iter().chain([Source::Ldap]).collect(),
             None => standard.order,
             Some(entries) => {
@@ -137,7 +129,6 @@ impl FindSettings {
                 for entry in &entries {
                     let source = entry.typed(|text| match Source::parse(text) {
                         Some(Source::Hkps) if hkps.is_none() => Err(ValueError::NoServer("hkps")),
-                        #[cfg(feature = "ldap")]
                         Some(Source::Ldap) if ldap.is_none() => Err(ValueError::NoServer("ldap")),
                         Some(source) if order.contains(&source) => Err(ValueError::Twice),
                         Some(source) => Ok(source),
@@ -163,7 +154,6 @@ impl FindSettings {
             order,
             vks: section.typed("vks", parse_server)?.unwrap_or(standard.vks),
             hkps,
-            #[cfg(feature = "ldap")]
             ldap,
             ca_file: section.path("ca_file")?,
             proxy: section.typed("proxy", parse_proxy)?,

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    crypt::{Fingerprint, PublicCertificate, Suite, pgp::Certificate, pgp::Pgp, smime},
+    crypt::{Fingerprint, PublicCertificate, Suite, pgp::Certificate, pgp::Pgp},
     keystore::find::{FindError, Finds, Found, Question, Source},
 };
 
@@ -134,17 +134,6 @@ impl Looked {
         }
         self.tried.iter().map(|(_, error)| error).find(|error| !error.is_nothing())
     }
-}
-
-/// What is known for an address, before anything is looked for.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// The certificates of OpenPGP in the store for it.
-    pub stored: Vec<Certificate>,
-    /// Those of S/MIME.
-    pub smime: Vec<smime::Certificate>,
-    /// The only ones that are allowed for it; empty if any usable one is.
-    pub pins: Vec<Fingerprint>,
 }
 
 /// What was found of a suite, against what is known of it.

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod find;
+pub mod known;
 pub mod open;
 pub mod revocation;
 pub mod send;

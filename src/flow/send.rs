@@ -15,7 +15,6 @@ use crate::{
 pub use crate::crypt::Trust;
 pub use assign::{
     Addressee, Assigned, Candidate, Candidates, CertificateSource, Missing, MissingReason, Rival, Terms, assign,
-    trust_known, trust_known_x509, trust_of,
 };
 pub use group::{Group, group};
 

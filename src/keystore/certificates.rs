@@ -12,7 +12,7 @@ use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    BATCH, Keystore, Origin, Outcome, StoreError, StoredFile,
+    BATCH, Keystore, Origin, Outcome, Provenance, StoreError, StoredFile,
     disk::{self, Lock},
     index::Wanted,
     mention::Mention,
@@ -49,17 +49,23 @@ impl Keystore {
         }
     }
 
-    /// All addresses that a certificate names, validly at a time or not; of X.509 those taken by hand alone, and none of
-    /// authorities.
-    pub fn addresses(&self, at: Timestamp) -> Result<Vec<Address>, StoreError> {
+    /// All addresses that a certificate names, validly at a time or not, and for which it counts by where it came from, or
+    /// may, where that cannot be read;
+    /// of X.509 those taken by hand alone, and none of authorities.
+    pub fn addresses(
+        &self,
+        at: Timestamp,
+        counts: impl Fn(&[Provenance], &Address) -> bool,
+    ) -> Result<Vec<Address>, StoreError> {
         let mut found = Vec::new();
         for certificate in self.all_certificates()? {
-            let named = certificate.addresses(at);
+            let mut named = certificate.addresses(at);
             // One of which nothing counts is to be told of, and not to be passed over.
             if named.is_empty() {
-                found.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
+                named.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
             }
-            found.extend(named);
+            let origins = self.readable_origins(&certificate.fingerprint());
+            found.extend(named.into_iter().filter(|address| origins.as_ref().is_none_or(|of| counts(of, address))));
         }
         for (certificate, origin) in self.all_x509()? {
             if origin == Origin::Imported && !certificate.is_authority() {

@@ -15,7 +15,7 @@ use std::{
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Keystore, Outcome, StoreError, disk};
+use super::{Keystore, Outcome, StoreError, disk, find::Source};
 use crate::{crypt::Fingerprint, mail::Address};
 
 /// A line.
@@ -27,11 +27,20 @@ pub struct Noted {
 }
 
 impl Keystore {
-    /// Since when a certificate of the store is known for an address; none if nothing tells.
+    /// Since when a certificate of the store is known for an address; none if nothing tells. The time of gossip is none.
     ///
     /// # Errors
-    /// The file is there and cannot be read.
+    /// The file is there and cannot be read, or that of where the certificate came from.
     pub fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Result<Option<Timestamp>, StoreError> {
+        let origins = self.origins(fingerprint)?;
+        let first = |gossip: bool| {
+            let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
+            of_address.filter(|one| (one.source == Some(Source::Gossip)) == gossip).map(|one| one.since).min()
+        };
+        let (gossip, known) = (first(true), first(false));
+        if gossip.is_some_and(|gossip| known.is_none_or(|known| gossip <= known)) {
+            return Ok(known);
+        }
         let of = |noted: &Noted| noted.fingerprint == *fingerprint && noted.address == *address;
         let noted = self.noted()?.into_iter().filter(of).map(|noted| noted.since);
         Ok(noted.min().or_else(|| self.file_time(fingerprint)))

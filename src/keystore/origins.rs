@@ -47,6 +47,12 @@ impl Keystore {
         }
     }
 
+    /// The same for lists, which one that cannot be read does not end: none then, and it is told by
+    /// [`Keystore::damaged`].
+    pub fn readable_origins(&self, fingerprint: &Fingerprint) -> Option<Vec<Provenance>> {
+        self.origins(fingerprint).map_err(|error| self.damaged.borrow_mut().push(error)).ok()
+    }
+
     /// Stores a certificate that was found for an address, joined with what is there of it, and remembers where.
     pub fn insert_found(
         &self,

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use zeroize::Zeroizing;
+
 /// No I, L, O and U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -97,6 +99,8 @@ pub fn print(sealed: &[u8], what: &str) -> Result<String, PaperError> {
 
 /// Whether a text is meant to be such a one: its title stands there, or one good line, and no armor.
 pub fn is_paper(text: &str) -> bool {
+    let plain = plain(text);
+    let text = plain.as_str();
     let titled = |line: &str| {
         let title = TITLE.split(' ').map(str::to_ascii_lowercase);
         line.split_whitespace().take(3).map(str::to_ascii_lowercase).eq(title)
@@ -110,7 +114,7 @@ pub fn is_paper(text: &str) -> bool {
 /// # Errors
 /// [`PaperError`], with all lines that are wrong or missing.
 pub fn read(text: &str) -> Result<Vec<u8>, PaperError> {
-    let typed = Typed::read(text);
+    let typed = Typed::read(plain(text).as_str());
     let first = typed.good.get(&1);
     if let Some(version) = first.map(|first| first[0]).filter(|version| *version != VERSION) {
         return Err(PaperError::Version(version));
@@ -130,6 +134,15 @@ pub fn read(text: &str) -> Result<Vec<u8>, PaperError> {
         (Some(all), Some(proof)) if hash(all) == proof => Ok(all[HEAD..].to_vec()),
         _ => Err(PaperError::Mixed),
     }
+}
+
+/// A text without what is left of UTF-16, as editors of Windows save it, where it was read as UTF-8: every other byte is
+/// zero then, since all that counts is ASCII, and the mark in front is no character.
+fn plain(text: &str) -> Zeroizing<String> {
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+    let of_utf_16 = text.contains('\0');
+    plain.extend(text.chars().filter(|c| !of_utf_16 || !matches!(*c, '\0' | char::REPLACEMENT_CHARACTER)));
+    plain
 }
 
 /// What was typed: the good lines, and those that are meant to be lines and are not good.
@@ -376,6 +389,29 @@ mod tests {
         turned.reverse();
         turned.push(lines[3].clone());
         assert_eq!(read(&turned.join("\n")), Ok(sealed));
+    }
+
+    /// As Notepad saves it, and as it comes from bytes of which nobody knows what they are.
+    #[test]
+    fn what_was_saved_in_utf_16_is_read() {
+        let sealed = sample(300);
+        let utf_16 = |text: &str, big: bool| {
+            let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            String::from_utf8_lossy(&units.flat_map(bytes).collect::<Vec<u8>>()).into_owned()
+        };
+        for big in [true, false] {
+            let text = printed(&sealed).replace('\n', "\r\n");
+            assert!(is_paper(&utf_16(&text, big)));
+            assert_eq!(read(&utf_16(&text, big)).as_ref(), Ok(&sealed));
+            assert!(is_paper(&utf_16("SEALPOST PAPER BACKUP\r\n", big)), "by its title alone");
+            let lines = numbered(&text);
+            let typed = lines.iter().map(|line| if line.contains(" 12 ") { "12 and so on" } else { line });
+            let typed = typed.collect::<Vec<_>>().join("\r\n");
+            assert_eq!(read(&utf_16(&typed, big)), wrong(&[12]), "by its number alone");
+            let armored = format!("-----BEGIN PGP PRIVATE KEY BLOCK-----\r\n{text}");
+            assert!(!is_paper(&utf_16(&armored, big)));
+        }
     }
 
     #[test]

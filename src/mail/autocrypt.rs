@@ -14,10 +14,13 @@ const LINE: usize = 72;
 /// The longest value that is read, in bytes.
 const LONGEST: usize = 1 << 18;
 
+/// Of more readers of one message gossip is not read.
+const MOST_GOSSIP: usize = 256;
+
 /// Whose certificate a message brings, and what is said to be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Autocrypt {
-    /// The author of the message, whom the field names too.
+    /// Whom the field names: the author of the message, or, by gossip, a reader.
     pub address: Address,
     /// What should be an OpenPGP certificate in binary form.
     pub certificate: Vec<u8>,
@@ -85,6 +88,28 @@ pub fn read(message: &[u8]) -> Result<Autocrypt, NoAutocrypt> {
     }
 }
 
+/// Reads what the author of an encrypted message says of its other readers: from the header of what was decrypted,
+/// within which alone it counts (Autocrypt Level 1, 4.3). It counts for those whom the message goes to, and not for the
+/// author; of several for one address none does.
+pub fn gossip(header: &[u8], author: &Address, readers: &[Address]) -> Vec<Autocrypt> {
+    let named = fields(header).filter(|field| field.is("Autocrypt-Gossip") && field.value.len() <= LONGEST);
+    let all: Vec<_> = named
+        .filter_map(|field| attributes(&field.text()))
+        .filter(|one| one.address != *author && readers.contains(&one.address))
+        .take(MOST_GOSSIP)
+        .collect();
+    let alone = |one: &&Autocrypt| all.iter().filter(|other| other.address == one.address).count() == 1;
+    all.iter().filter(alone).cloned().collect()
+}
+
+/// Whether a message looks encrypted from outside, so that there may be gossip in it.
+pub fn may_gossip(message: &[u8]) -> bool {
+    Tree::parse(message).is_ok_and(|tree| {
+        let essence = tree.part(0).media.essence();
+        matches!(essence, "multipart/encrypted" | "application/pkcs7-mime" | "application/x-pkcs7-mime")
+    })
+}
+
 /// The attributes of a field; none where one is missing, comes twice, or is not known and may not be passed over.
 fn attributes(value: &str) -> Option<Autocrypt> {
     let (mut address, mut certificate) = (None, None);
@@ -129,6 +154,25 @@ mod tests {
         assert_eq!(message("kim@example.org\nContent-Type: multipart/report", &[kim]), Err(NoAutocrypt::Report));
         // One that cannot be read is as none.
         assert!(message("kim@example.org", &["addr=kim@example.org", kim]).is_ok());
+    }
+
+    #[test]
+    fn gossip_is_of_readers_alone() {
+        let [kim, lee, max] =
+            ["kim@example.org", "lee@example.org", "max@example.org"].map(|address| Address::parse(address).unwrap());
+        let read = |fields: &[&str], readers: &[&Address]| {
+            let header: String = fields.iter().map(|field| format!("Autocrypt-Gossip: {field}\r\n")).collect();
+            let readers: Vec<_> = readers.iter().map(|&reader| reader.clone()).collect();
+            let read = gossip(header.as_bytes(), &kim, &readers);
+            read.into_iter().map(|one| one.address.to_string()).collect::<Vec<_>>()
+        };
+        let (of_lee, of_max) = ("addr=Lee@example.org; keydata=AAEC", "addr=max@example.org;\r\n keydata=AA\r\n EC");
+        assert_eq!(read(&[of_lee, of_max], &[&lee, &max]), ["Lee@example.org", "max@example.org"]);
+        assert_eq!(read(&[of_lee, of_max], &[&max]), ["max@example.org"]);
+        assert_eq!(read(&["addr=kim@example.org; keydata=AAEC"], &[&kim, &lee]), [""; 0], "the author");
+        assert_eq!(read(&[of_lee, of_lee, of_max], &[&lee, &max]), ["max@example.org"], "several");
+        assert_eq!(read(&["addr=lee@example.org; type=1; keydata=AAEC", "keydata=AAEC", ""], &[&lee]), [""; 0]);
+        assert_eq!(gossip(b"Autocrypt: addr=lee@example.org; keydata=AAEC\r\n", &kim, &[lee]), []);
     }
 
     #[test]

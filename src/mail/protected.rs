@@ -158,6 +158,12 @@ impl Headers {
         author(&self.values("from"))
     }
 
+    /// Whom the message names as those that it and the answers to it go to: To, Cc and Reply-To.
+    pub fn readers(&self) -> Vec<Address> {
+        let values = ["to", "cc", "reply-to"].into_iter().flat_map(|name| self.values(name));
+        values.filter_map(mailboxes).flatten().map(|mailbox| mailbox.address).collect()
+    }
+
     /// The one author outside, where he is not the one inside (RFC 9788, 4.4.2).
     pub fn from_mismatch(&self) -> Option<String> {
         let (_, inner) = self.inner.as_ref()?;

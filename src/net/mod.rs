@@ -6,7 +6,6 @@ pub mod dns;
 #[cfg(feature = "dane")]
 pub mod dnssec;
 pub mod http;
-#[cfg(feature = "ldap")]
 pub mod ldap;
 mod proxy;
 mod socket;

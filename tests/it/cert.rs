@@ -2,7 +2,7 @@
 
 use crate::support::{
     Gpg, Home,
-    people::{alice, specimen},
+    people::{alice, alice_of_both, specimen},
 };
 
 #[test]
@@ -23,6 +23,51 @@ fn imported_listed_shown_exported_removed() {
     home.sealpost(["cert", "show", "1234"]).run().expect(64);
     home.sealpost(["cert", "import", "none.asc"]).run().expect(66);
     home.sealpost(["cert", "import", "-"]).stdin("rubbish").run().expect(65);
+}
+
+#[test]
+fn levels_are_of_a_certificate_and_an_address() {
+    let home = alice_of_both();
+    let show =
+        |name: &str| home.sealpost(["cert", "show", name, "--json"]).run().expect(0).json()["certificate"].clone();
+    let level = |name: &str, address: &str| {
+        let shown = show(name);
+        let levels = shown["levels"].as_array().unwrap();
+        levels.iter().find(|level| level["address"] == address).cloned().unwrap_or_default()
+    };
+    for who in ["carol@example.test", "dave@example.test"] {
+        let imported = serde_json::json!({ "address": who, "trust": "imported", "sources": ["import"] });
+        assert_eq!(level(who, who), imported);
+    }
+    let (carol, dave) = (show("carol@example.test"), show("dave@example.test"));
+    let (carol, dave) = (carol["fingerprint"].as_str().unwrap(), dave["fingerprint"].as_str().unwrap());
+    // Pinned for her address, for one that it does not name, for a domain; and another one than Dave's for his.
+    let pins = format!(
+        "[recipient.\"carol@example.test\"]\npin = [\"{carol}\"]\n[recipient.\"gate@example.test\"]\npin = [\"{carol}\"]\n\
+         [recipient.\"@partner.example\"]\npin = [\"{carol}\"]\n[recipient.\"dave@example.test\"]\npin = [\"{carol}\"]\n"
+    );
+    std::fs::write(home.state().join("recipients.toml"), pins).unwrap();
+    for address in ["carol@example.test", "gate@example.test", "@partner.example", "dave@example.test"] {
+        assert_eq!(level(carol, address)["trust"], "pinned", "{address}");
+    }
+    assert_eq!(level(carol, "carol@example.test")["sources"], serde_json::json!(["import"]));
+    assert_eq!(level(carol, "gate@example.test")["sources"], serde_json::json!([]));
+    let of_dave = level(dave, "dave@example.test");
+    assert_eq!((&of_dave["trust"], &of_dave["other_pinned"]), (&"imported".into(), &true.into()));
+    let words = home.sealpost(["cert", "show", dave]).run().expect(0).text();
+    assert!(words.contains("known as     imported for dave@example.test, by hand; another one is pinned"), "{words}");
+    let lines = home.sealpost(["cert", "list"]).run().expect(0).text();
+    assert!(lines.contains("carol@example.test (pinned), @partner.example (pinned)"), "{lines}");
+    assert!(lines.contains("dave@example.test (imported, another one is pinned)"), "{lines}");
+    // Where nobody can tell where it came from, it is listed without.
+    let origins = home.state().join("origins");
+    std::fs::create_dir_all(&origins).unwrap();
+    std::fs::write(origins.join(format!("{dave}.json")), "rubbish").unwrap();
+    let listed = home.sealpost(["cert", "list"]).run().expect(0);
+    assert!(listed.text().contains(&format!("{dave}  dave@example.test  usable")), "{listed:?}");
+    assert!(listed.words().contains(&format!("warning: {}", origins.display())), "{listed:?}");
+    let shown = home.sealpost(["cert", "show", dave]).run().expect(0);
+    assert!(shown.words().contains("warning: ") && !shown.text().contains("known as"), "{shown:?}");
 }
 
 #[test]

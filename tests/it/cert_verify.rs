@@ -44,6 +44,11 @@ fn below_the_accounts_level_nobody_is_written_to_and_the_hint_cures_it() {
     assert_eq!(checked.json()["recipients"][0]["state"], "untrusted");
     let error = plan(&home).expect(67).error();
     assert_eq!(checked.error()["hints"][0], error["hints"][0]);
+    // Nobody is to verify what nobody compared.
+    for error in [&error, &checked.error()] {
+        let reason = error["recipients"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains("compare its fingerprint with its owner first"), "{error}");
+    }
     let hint: Vec<_> = error["hints"][0].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     home.sealpost(&hint[1..]).run().expect(0);
     assert_eq!(plan(&home).expect(0).json()["messages"][0]["recipients"][0]["trust"], "pinned");

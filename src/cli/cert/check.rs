@@ -15,7 +15,7 @@ use crate::{
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::{CertCheck, Global},
-        sealing::{Certificates, cures},
+        sealing::{Certificates, cures, reason},
         voice::Voice,
     },
     config::{self, Overrides, SmimeSettings},
@@ -27,6 +27,7 @@ use crate::{
     },
     flow::{
         check::{self, Finding, State},
+        known,
         send::{Terms, Trust},
     },
     keystore,
@@ -114,7 +115,7 @@ fn everybody(place: &Place, known: &config::Recipients, at: Timestamp) -> Result
     if !listed.is_empty() {
         return Ok(listed);
     }
-    Ok(place.keystore.addresses(at)?.into_iter().map(|address| (address.to_string(), address)).collect())
+    Ok(known::addresses(&place.keystore, at)?.into_iter().map(|address| (address.to_string(), address)).collect())
 }
 
 /// Everybody of recipients.toml, and the domains that have a certificate of their own.
@@ -169,10 +170,11 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
         }
     };
     for (name, finding) in recipients {
-        let reason = finding.reason.clone().unwrap_or_default();
-        let reason = match &finding.fingerprint {
-            Some(fingerprint) if finding.missing.is_none() => format!("certificate {fingerprint} {reason}"),
-            _ => reason,
+        let fact = finding.reason.clone().unwrap_or_default();
+        let reason = match (&finding.missing, &finding.fingerprint) {
+            (Some(missing), _) => reason(missing),
+            (None, Some(fingerprint)) => format!("certificate {fingerprint} {fact}"),
+            (None, None) => fact,
         };
         reasons.push(RecipientReason { address: name.clone(), reason });
     }

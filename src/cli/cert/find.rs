@@ -9,20 +9,18 @@ use crate::{
         composition::Place,
         exit::Kind,
         failure::{Failure, RecipientReason},
-        grammar::{CertFind, SourceArgument},
+        grammar::{CertFind, Global, SourceArgument},
         printable::Printable,
         progress::Progress,
         sources,
         voice::Voice,
     },
-    crypt::{
-        Fingerprint, PublicCertificate, Suite,
-        pgp::{self, Pgp},
-        smime,
-    },
+    config::Overrides,
+    crypt::{Fingerprint, PublicCertificate, SuiteName, pgp, smime},
     flow::{
-        find::{self, Compared, Known, Looked},
-        send::{Trust, trust_known, trust_known_x509, trust_of},
+        find::{self, Compared, Looked},
+        known::{Known, trust_of},
+        send::{Terms, Trust},
     },
     keystore::{
         Outcome, StoreError,
@@ -67,9 +65,10 @@ pub struct TriedJson {
     pub detail: String,
 }
 
-pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+pub fn run(arguments: &CertFind, place: &Place, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let whom = addresses(&arguments.addresses)?;
     let judging = Judging::new(place, at)?;
+    let terms = Terms { only: None, lowest: place.settle(global, Overrides::default())?.trust };
     let config = place.config()?;
     let mut known = Vec::with_capacity(whom.len());
     for address in &whom {
@@ -80,10 +79,9 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
     let mut questions = Vec::new();
     let mut places = Vec::new();
     for (index, (address, known)) in whom.iter().zip(&known).enumerate() {
-        let usable: Vec<_> = known.stored.iter().filter(|one| Pgp::check(one, &(), at).is_ok()).collect();
-        if arguments.source.is_none() && !usable.is_empty() {
-            let shown = usable.iter().map(|one| judging.openpgp(one)).collect();
-            results[index] = Some((ResultJson::new(address, "stored", shown), None));
+        let stored = well_known(known, &judging, terms);
+        if arguments.source.is_none() && !stored.is_empty() {
+            results[index] = Some((ResultJson::new(address, "stored", stored), None));
         } else {
             questions.push(Question { address: address.clone(), known: None, suite: None });
             places.push(index);
@@ -101,7 +99,7 @@ pub fn run(arguments: &CertFind, place: &Place, at: Timestamp, voice: Voice) -> 
             results[index] = Some(finding.result(looked, arguments.import)?);
         }
     }
-    finish(results.into_iter().flatten().collect(), arguments.source, voice)
+    finish(results.into_iter().flatten().collect(), arguments.source, None, voice)
 }
 
 /// Reads addresses, each once.
@@ -118,17 +116,16 @@ pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Failure> {
 
 /// What is known for an address: its pins and, of the store, what counts for it.
 pub fn known_for(address: &Address, place: &Place, at: Timestamp) -> Result<Known, Failure> {
-    let pins = place.recipients()?.fingerprints_for(address).to_vec();
-    let (mut stored, mut smime) = (Vec::new(), Vec::new());
-    if pins.is_empty() {
-        stored = place.keystore.certificates_for(address, at)?;
-        smime = place.keystore.x509_for(address, at)?.into_iter().map(|(one, _)| one).collect();
-    }
-    for pin in &pins {
-        stored.extend(place.keystore.certificate(pin)?);
-        smime.extend(place.keystore.x509(pin)?);
-    }
-    Ok(Known { stored, smime, pins })
+    Ok(Known::of(&place.keystore, address, place.recipients()?.fingerprints_for(address), at)?)
+}
+
+/// What the store has of either suite that is usable, and known as well as is asked for.
+fn well_known(known: &Known, judging: &Judging<'_>, terms: Terms) -> Vec<CertificateJson> {
+    let openpgp = known.openpgp.iter().filter(|(_, trust)| *trust >= terms.lowest(SuiteName::OpenPgp));
+    let openpgp = openpgp.map(|(one, _)| judging.openpgp(one));
+    let smime = known.smime.iter().filter(|(_, trust)| *trust >= terms.lowest(SuiteName::Smime));
+    let smime = smime.map(|(one, trust)| judging.smime_as(one, *trust == Trust::Pinned));
+    openpgp.chain(smime).filter(|shown| shown.usable).collect()
 }
 
 /// What became of the certificates of one suite.
@@ -173,13 +170,13 @@ impl Finding<'_> {
             let mut parts = Vec::new();
             let store = &self.place.keystore;
             if !found.openpgp.is_empty() {
-                let stored = self.openpgp_known_as_well(source, &found.openpgp)?;
+                let stored = self.openpgp_known_as_well(source, &found.openpgp);
                 let show = |one: &_| self.judging.openpgp(one);
                 let keep = |one: &_| store.insert_found(one, self.address, source, Timestamp::now());
                 parts.push(self.part(source, &stored, found.openpgp.clone(), show, keep, import)?);
             }
             if !found.smime.is_empty() {
-                let stored = self.smime_known_as_well(source, &found.smime)?;
+                let stored = self.smime_known_as_well(source, &found.smime);
                 let show = |one: &_| self.judging.smime(one);
                 let keep = |one: &_| store.insert_found_x509(one, self.address, source, Timestamp::now());
                 parts.push(self.part(source, &stored, found.smime.clone(), show, keep, import)?);
@@ -200,7 +197,7 @@ impl Finding<'_> {
         let mut parts = parts.into_iter();
         let Part { status, mut certificates, known, failure } = parts.next().unwrap_or_default();
         certificates.extend(parts.flat_map(|part| part.certificates));
-        let trust = Some(trust_of(source).word());
+        let trust = Some(trust_of(source).map_or(source.word(), Trust::word));
         let result = ResultJson {
             source: Some(source.word()),
             trust,
@@ -253,47 +250,26 @@ impl Finding<'_> {
     }
 
     /// What is known of OpenPGP, without what is known worse than by this source: that stands in nobody's way.
-    fn openpgp_known_as_well(
-        &self,
-        source: Source,
-        found: &[pgp::Certificate],
-    ) -> Result<Vec<pgp::Certificate>, Failure> {
-        let mut known = Vec::new();
-        for one in &self.known.stored {
-            let fingerprint = one.fingerprint();
-            let same = found.iter().any(|other| other.fingerprint() == fingerprint);
-            let trust = trust_known(&self.place.keystore.origins(&fingerprint)?, self.address);
-            if same || trust >= lowest(source) || self.known.pins.contains(&fingerprint) {
-                known.push(one.clone());
-            }
-        }
-        Ok(known)
+    fn openpgp_known_as_well(&self, source: Source, found: &[pgp::Certificate]) -> Vec<pgp::Certificate> {
+        let is_found = |one: &pgp::Certificate| found.iter().any(|other| other.fingerprint() == one.fingerprint());
+        let counts = |(one, trust): &&(_, Trust)| *trust >= lowest(source) || is_found(one);
+        self.known.openpgp.iter().filter(counts).map(|(one, _)| one.clone()).collect()
     }
 
     /// The same of S/MIME, also without what is of no use any more: its owner may have gone to another authority since.
-    fn smime_known_as_well(
-        &self,
-        source: Source,
-        found: &[smime::Certificate],
-    ) -> Result<Vec<smime::Certificate>, Failure> {
-        let mut known = Vec::new();
-        for one in &self.known.smime {
-            let fingerprint = one.fingerprint();
-            let same = found.iter().any(|other| other.fingerprint() == fingerprint);
-            let origins = self.place.keystore.origins(&fingerprint)?;
-            let trust = trust_known_x509(self.place.keystore.x509_origin(&fingerprint)?, &origins, self.address);
-            let counts = trust >= lowest(source) && self.judging.smime(one).usable;
-            if same || counts || self.known.pins.contains(&fingerprint) {
-                known.push(one.clone());
-            }
-        }
-        Ok(known)
+    fn smime_known_as_well(&self, source: Source, found: &[smime::Certificate]) -> Vec<smime::Certificate> {
+        let is_found = |one: &smime::Certificate| found.iter().any(|other| other.fingerprint() == one.fingerprint());
+        let counts = |(one, trust): &&(smime::Certificate, Trust)| {
+            let well = *trust >= lowest(source) && self.judging.smime(one).usable;
+            well || is_found(one) || *trust == Trust::Pinned
+        };
+        self.known.smime.iter().filter(counts).map(|(one, _)| one.clone()).collect()
     }
 }
 
 /// What is known worse stands in nobody's way.
 fn lowest(source: Source) -> Trust {
-    trust_of(source).min(Trust::Imported)
+    trust_of(source).unwrap_or(Trust::Keyserver).min(Trust::Imported)
 }
 
 /// What is known for an address, and since when.
@@ -332,12 +308,20 @@ pub fn conflict(source: Source, found: &[Fingerprint], known: &[KnownJson]) -> S
 pub fn finish(
     results: Vec<(ResultJson, Option<(Kind, String)>)>,
     source: Option<SourceArgument>,
+    warning: Option<&str>,
     voice: Voice,
 ) -> Result<u8, Failure> {
     let (results, failures): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     if voice.json {
-        voice.object(&serde_json::json!({ "version": 1, "results": results }))?;
+        let mut told = serde_json::json!({ "version": 1, "results": results });
+        if let Some(warning) = warning {
+            told["warnings"] = serde_json::json!([{ "kind": "gossip-unread", "text": warning }]);
+        }
+        voice.object(&told)?;
     } else {
+        if let Some(warning) = warning {
+            voice.say(format_args!("warning: {}", Printable(warning)));
+        }
         let words: String = results.iter().map(ResultJson::words).collect();
         voice.data(words.as_bytes())?;
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::levels::LevelJson;
 use crate::{
     cli::printable::Printable,
     crypt::{PublicCertificate, Unusable, pgp::KeyDescription},
@@ -31,6 +32,9 @@ pub struct CertificateJson {
     /// What an X.509 certificate's use rests on: `chain` or `pinned`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust: Option<&'static str>,
+    /// How it is known for each address, where that is asked of the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub levels: Option<Vec<LevelJson>>,
     /// What its authority says, where it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationJson>,
@@ -75,6 +79,7 @@ impl CertificateJson {
             serial: None,
             usages: None,
             trust: None,
+            levels: None,
             revocation: None,
             home: None,
             gnupg_home: None,
@@ -94,7 +99,11 @@ impl CertificateJson {
             (None, Some(expires)) => format!("usable until {}", &expires[..10]),
             (None, None) => "usable, no expiry".to_owned(),
         };
-        Printable(&format!("{}  {}  {state}", self.fingerprint, self.addresses.join(", "))).to_string()
+        let addresses = match &self.levels {
+            Some(levels) if !levels.is_empty() => levels.iter().map(LevelJson::brief).collect::<Vec<_>>().join(", "),
+            _ => self.addresses.join(", "),
+        };
+        Printable(&format!("{}  {addresses}  {state}", self.fingerprint)).to_string()
     }
 
     /// Several lines.
@@ -117,6 +126,9 @@ impl CertificateJson {
         }
         if let Some(home) = &self.gnupg_home {
             out += &format!("secret half  in gpg-agent of {}\n", Printable(home));
+        }
+        for level in self.levels.iter().flatten() {
+            out += &format!("known as     {}\n", level.words());
         }
         if let Some(RevocationJson { state, detail }) = &self.revocation {
             let detail = detail.as_ref().map(|detail| format!(": {}", Printable(detail))).unwrap_or_default();

@@ -2,14 +2,14 @@
 
 use std::cell::OnceCell;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{CertificateJson, json::RevocationJson};
 use crate::{
     cli::{composition::Place, failure::Failure, named::AnyCertificate, responders},
     config::{Recipients, SmimeSettings},
     crypt::{
-        PublicCertificate, Suite, Unusable, pgp,
+        PublicCertificate, Suite, Trust, Unusable, pgp,
         pgp::Pgp,
         smime,
         smime::{Authorities, Grounds, Smime},
@@ -71,13 +71,30 @@ impl<'p> Judging<'p> {
         pinned || self.authorities().is_ok_and(|authorities| authorities.vouch_for(certificate, self.at))
     }
 
+    /// Whether an S/MIME certificate can be encrypted to, or could as long as it lasted or until it was revoked.
+    ///
+    /// # Errors
+    /// The settings say whom to believe, and that cannot be read.
+    pub fn held(&self, certificate: &smime::Certificate, trust: Trust) -> Result<bool, Failure> {
+        let authorities = self.authorities()?;
+        let grounds = if trust == Trust::Pinned { Grounds::Pinned(authorities) } else { Grounds::Chain(authorities) };
+        // Its last second is over for libcrypto.
+        let end = certificate.expires(self.at).and_then(|end| end.checked_sub(SignedDuration::from_secs(1)).ok());
+        let held = Smime::check(certificate, &grounds, end.map_or(self.at, |end| end.min(self.at)));
+        Ok(matches!(held, Ok(_) | Err(Unusable::Revoked { .. })))
+    }
+
     pub fn openpgp(&self, certificate: &pgp::Certificate) -> CertificateJson {
         openpgp(certificate, self.at)
     }
 
     /// A pin stands for the chain, and for nothing else.
     pub fn smime(&self, certificate: &smime::Certificate) -> CertificateJson {
-        let pinned = self.recipients.pins(&certificate.fingerprint());
+        self.smime_as(certificate, self.recipients.pins(&certificate.fingerprint()))
+    }
+
+    /// The same for an address that it is pinned for, or is not.
+    pub fn smime_as(&self, certificate: &smime::Certificate, pinned: bool) -> CertificateJson {
         let grounds = self.authorities().map(if pinned { Grounds::Pinned } else { Grounds::Chain });
         let check = |grounds: &_| Smime::check(certificate, grounds, self.at).err();
         let refused = grounds.as_ref().ok().and_then(check);

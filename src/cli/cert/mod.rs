@@ -6,6 +6,7 @@ mod from_mail;
 mod import;
 mod json;
 mod judging;
+mod levels;
 mod list;
 mod refresh;
 mod remove;
@@ -30,12 +31,14 @@ pub use refresh::Target;
 pub fn run(verb: Cert, global: &Global, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let place = Place::open(global)?;
     match verb {
-        Cert::Import { file, from_mail: false } => import::run(&file, &place, at, voice),
-        Cert::Import { file, from_mail: true } => from_mail::run(&file, &place, at, voice),
+        Cert::Import { file, from_mail: false, .. } => import::run(&file, &place, at, voice),
+        Cert::Import { file, from_mail: true, passphrase } => {
+            from_mail::run(&file, passphrase.as_deref(), &place, global, at, voice)
+        }
         Cert::List(CertList { missing: true }) => check::missing(&place, global, at, voice),
         Cert::List(CertList { missing: false }) => list::run(&place, at, voice),
         Cert::Refresh(arguments) => refresh::run(&arguments, &place, at, voice),
-        Cert::Find(arguments) => find::run(&arguments, &place, at, voice),
+        Cert::Find(arguments) => find::run(&arguments, &place, global, at, voice),
         Cert::Show(arguments) => list::show(&arguments.name, &place, at, voice),
         Cert::Export(arguments) => {
             let certificate = named::certificate_named(&arguments.name, &place, at)?;

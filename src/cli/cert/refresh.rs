@@ -1,25 +1,32 @@
 //! `sealpost cert refresh`: what is new of certificates that are known. What comes is merged under the fingerprint that is
 //! known, one answer after the other: a kill loses nothing that was merged, and nothing takes another one's place.
 
-use std::collections::{BTreeMap, HashMap};
+mod smime;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::find::{KnownJson, TriedJson, addresses, conflict, known_for, known_json, worst};
+use super::{
+    Judging,
+    find::{KnownJson, TriedJson, addresses, conflict, known_for, known_json, worst},
+};
 use crate::{
     cli::{
         composition::{Place, drive},
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::CertRefresh,
+        named::AnyCertificate,
         printable::Printable,
         progress::Progress,
         sources,
         voice::Voice,
     },
     crypt::{Fingerprint, PublicCertificate, Suite, SuiteName, pgp::Certificate, pgp::Pgp},
-    flow::find::{self, Change, Known, Looked},
+    flow::{
+        find::{self, Change, Looked},
+        known::{self, Known},
+    },
     keystore::find::{Question, Source},
     mail::Address,
 };
@@ -28,16 +35,17 @@ use crate::{
 #[derive(Serialize)]
 pub struct ResultJson {
     pub address: String,
+    pub suite: SuiteName,
     pub fingerprint: String,
-    /// `unchanged`, `extended`, `revoked`, `updated`, `removed`, `conflict`, `not-found` or `failed`.
+    /// `unchanged`, `extended`, `revoked`, `updated`, `renewed`, `removed`, `conflict`, `not-found` or `failed`.
     pub status: &'static str,
     /// Who had something: the last of those that changed it, else the first.
     source: Option<&'static str>,
     /// Until when it is of use; none if it never expires.
     expires: Option<String>,
-    /// For a conflict: what else the source has.
+    /// For a conflict: what else the source has; of S/MIME also what renews it, and is kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    found: Vec<String>,
+    pub found: Vec<String>,
     /// For a conflict: what is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     known: Vec<KnownJson>,
@@ -50,22 +58,29 @@ pub type Wrong = Option<(Kind, String)>;
 /// A certificate that is asked for.
 pub struct Target {
     pub address: Address,
-    certificate: Certificate,
+    certificate: AnyCertificate,
     known: Known,
 }
 
 pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
+    let judging = Judging::new(place, at)?;
     let mut strangers = Vec::new();
     let targets = if arguments.all {
-        all(place, at)?
+        all(place, &judging, at)?
     } else {
         let mut targets = Vec::new();
         for address in addresses(&arguments.addresses)? {
             let known = known_for(&address, place, at)?;
-            if known.stored.is_empty() {
-                strangers.push(address.clone());
+            let of_address = Target::of(&address, &known, &judging)?;
+            if of_address.is_empty() {
+                let why = if known.smime.is_empty() {
+                    "no certificate is known"
+                } else {
+                    "nothing vouches for what is known"
+                };
+                strangers.push((address, why));
             }
-            targets.extend(Target::of(&address, known));
+            targets.extend(of_address);
         }
         targets
     };
@@ -78,7 +93,7 @@ pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) 
         let mut lost = None;
         let progress = Progress::new(voice, Some(targets.len()), "certificates");
         let tell = |index: usize, looked: Looked| {
-            match targets[index].result(looked, place, at) {
+            match targets[index].result(looked, place, &judging, at) {
                 Ok(result) => results[index] = Some(result),
                 // Told once all are asked: what others have is stored all the same.
                 Err(failure) => lost = lost.take().or(Some(failure)),
@@ -95,42 +110,28 @@ pub fn run(arguments: &CertRefresh, place: &Place, at: Timestamp, voice: Voice) 
 }
 
 /// Every certificate of the store with each address that it names; where pins say which, those alone.
-fn all(place: &Place, at: Timestamp) -> Result<Vec<Target>, Failure> {
+fn all(place: &Place, judging: &Judging<'_>, at: Timestamp) -> Result<Vec<Target>, Failure> {
     let recipients = place.recipients()?;
-    let stored = place.keystore.all_certificates()?;
-    let by_fingerprint: HashMap<Fingerprint, &Certificate> =
-        stored.iter().map(|one| (one.fingerprint(), one)).collect();
-    let mut known: BTreeMap<Address, Known> = BTreeMap::new();
-    for certificate in &stored {
-        for address in certificate.addresses(at) {
-            known.entry(address).or_default().stored.push(certificate.clone());
-        }
-    }
-    for (_, addresses) in recipients.pinned() {
-        for address in addresses {
-            known.entry(address).or_default();
-        }
+    let mut all = known::everybody(&place.keystore, at)?;
+    for address in recipients.pinned().into_iter().flat_map(|(_, addresses)| addresses) {
+        all.entry(address).or_default();
     }
     let mut targets = Vec::new();
-    for (address, mut known) in known {
-        known.pins = recipients.fingerprints_for(&address).to_vec();
-        if !known.pins.is_empty() {
-            known.stored = known.pins.iter().filter_map(|pin| by_fingerprint.get(pin).copied().cloned()).collect();
-        }
-        targets.extend(Target::of(&address, known));
+    for (address, known) in all {
+        let pins = recipients.fingerprints_for(&address);
+        let known = if pins.is_empty() { known } else { Known::of(&place.keystore, &address, pins, at)? };
+        targets.extend(Target::of(&address, &known, judging)?);
     }
     Ok(targets)
 }
 
 impl Target {
-    /// One for each certificate that is known for an address.
-    fn of(address: &Address, known: Known) -> Vec<Self> {
-        let target = |certificate: &Certificate| Self {
-            address: address.clone(),
-            certificate: certificate.clone(),
-            known: known.clone(),
-        };
-        known.stored.iter().map(target).collect()
+    /// One for each certificate of OpenPGP that is known for an address, and one for all of S/MIME.
+    fn of(address: &Address, known: &Known, judging: &Judging<'_>) -> Result<Vec<Self>, Failure> {
+        let openpgp = known.openpgp.iter().map(|(one, _)| AnyCertificate::OpenPgp(Box::new(one.clone())));
+        let smime = smime::longest(known, judging)?.map(AnyCertificate::Smime);
+        let target = |certificate| Self { address: address.clone(), certificate, known: known.clone() };
+        Ok(openpgp.chain(smime).map(target).collect())
     }
 
     /// That of an address and a fingerprint, if the store has it.
@@ -138,10 +139,19 @@ impl Target {
         address: &Address,
         fingerprint: &Fingerprint,
         place: &Place,
+        judging: &Judging<'_>,
         at: Timestamp,
     ) -> Result<Option<Self>, Failure> {
-        let all = Self::of(address, known_for(address, place, at)?);
-        Ok(all.into_iter().find(|one| one.certificate.fingerprint() == *fingerprint))
+        let known = known_for(address, place, at)?;
+        let openpgp = known.openpgp.iter().find(|(one, _)| one.fingerprint() == *fingerprint);
+        let certificate = match openpgp {
+            Some((one, _)) => Some(AnyCertificate::OpenPgp(Box::new(one.clone()))),
+            None => {
+                let held = smime::held(&known, judging)?.into_iter();
+                held.map(AnyCertificate::Smime).find(|one| one.fingerprint() == *fingerprint)
+            }
+        };
+        Ok(certificate.map(|certificate| Self { address: address.clone(), certificate, known }))
     }
 
     /// Whether a pin decides for its address.
@@ -154,33 +164,59 @@ impl Target {
         Question {
             address: self.address.clone(),
             known: Some(self.certificate.fingerprint()),
-            suite: Some(SuiteName::OpenPgp),
+            suite: Some(self.certificate.suite()),
         }
     }
 
     /// Merges what came, and says what it changed.
-    pub fn result(&self, looked: Looked, place: &Place, at: Timestamp) -> Result<(ResultJson, Wrong), Failure> {
+    pub fn result(
+        &self,
+        looked: Looked,
+        place: &Place,
+        judging: &Judging<'_>,
+        at: Timestamp,
+    ) -> Result<(ResultJson, Wrong), Failure> {
         let (kind, reason) = (sources::kind(&looked), sources::reason(&looked));
-        let mut result = ResultJson {
+        let expires = match &self.certificate {
+            AnyCertificate::OpenPgp(certificate) => certificate.expires(at),
+            AnyCertificate::Smime(certificate) => certificate.expires(at),
+        };
+        let result = ResultJson {
             address: self.address.to_string(),
+            suite: self.certificate.suite(),
             fingerprint: self.certificate.fingerprint().to_string(),
             status: "not-found",
             source: looked.found.first().map(|(source, _)| source.word()),
-            expires: self.certificate.expires(at).map(|expiry| expiry.to_string()),
+            expires: expires.map(|expiry| expiry.to_string()),
             found: Vec::new(),
             known: Vec::new(),
             tried: TriedJson::all(&looked),
         };
         if looked.found.is_empty() {
             let failed = kind != Kind::Recipients;
-            result.status = if failed { "failed" } else { "not-found" };
-            return Ok((result, failed.then_some((kind, reason))));
+            let status = if failed { "failed" } else { "not-found" };
+            return Ok((ResultJson { status, ..result }, failed.then_some((kind, reason))));
         }
-        let mut latest = self.certificate.clone();
-        let mut conflicting: Vec<(Source, Vec<Certificate>)> = Vec::new();
+        match &self.certificate {
+            AnyCertificate::OpenPgp(certificate) => self.merged(certificate, looked, place, result, at),
+            AnyCertificate::Smime(certificate) => self.renewed(certificate, looked, place, judging, result),
+        }
+    }
+
+    fn merged(
+        &self,
+        certificate: &Certificate,
+        looked: Looked,
+        place: &Place,
+        mut result: ResultJson,
+        at: Timestamp,
+    ) -> Result<(ResultJson, Wrong), Failure> {
+        let stored: Vec<_> = self.known.openpgp.iter().map(|(one, _)| one.clone()).collect();
+        let mut latest = certificate.clone();
+        let mut conflicting: Vec<(Source, Vec<Fingerprint>)> = Vec::new();
         for (source, found) in looked.found {
             let (same, others): (Vec<_>, Vec<_>) =
-                found.openpgp.into_iter().partition(|one| one.fingerprint() == self.certificate.fingerprint());
+                found.openpgp.into_iter().partition(|one| one.fingerprint() == certificate.fingerprint());
             for new in same {
                 let Some(now) = place.keystore.update(&new)? else {
                     // Whoever parted with it while it was asked for is not given it back, nor told what it conflicts with.
@@ -190,7 +226,7 @@ impl Target {
                     result.source = Some(source.word());
                 }
                 latest = now;
-                result.status = match find::change(&self.certificate, &latest, at) {
+                result.status = match find::change(certificate, &latest, at) {
                     Change::Unchanged => "unchanged",
                     Change::Extended => "extended",
                     Change::Revoked => "revoked",
@@ -199,30 +235,41 @@ impl Target {
                 result.expires = latest.expires(at).map(|expiry| expiry.to_string());
             }
             let usable = |one: &Certificate| Pgp::check(one, &(), at).is_ok();
-            let others = find::compare(&self.known.stored, &self.known.pins, others, usable).conflicting;
+            let others = find::compare(&stored, &self.known.pins, others, usable).conflicting;
             if !others.is_empty() {
-                conflicting.push((source, others));
+                conflicting.push((source, others.iter().map(PublicCertificate::fingerprint).collect()));
             }
         }
         if conflicting.is_empty() {
             return Ok((result, None));
         }
-        result.status = "conflict";
-        let fingerprints = |all: &[Certificate]| all.iter().map(PublicCertificate::fingerprint).collect::<Vec<_>>();
-        result.known = known_json(&fingerprints(&self.known.stored), &self.known.pins, &self.address, place)?;
-        let reason = |(source, others): &(Source, Vec<_>)| conflict(*source, &fingerprints(others), &result.known);
-        let reasons = conflicting.iter().map(reason);
-        let reason = reasons.collect::<Vec<_>>().join("; ");
-        for fingerprint in conflicting.iter().flat_map(|(_, others)| others).map(|one| one.fingerprint().to_string()) {
-            if !result.found.contains(&fingerprint) {
-                result.found.push(fingerprint);
-            }
-        }
-        Ok((result, Some((Kind::Recipients, reason))))
+        let known: Vec<_> = stored.iter().map(PublicCertificate::fingerprint).collect();
+        conflicts(result, &known, &conflicting, &self.known.pins, &self.address, place)
     }
 }
 
-fn finish(results: Vec<(ResultJson, Wrong)>, strangers: &[Address], voice: Voice) -> Result<u8, Failure> {
+/// Tells of sources that have others than what is known.
+fn conflicts(
+    mut result: ResultJson,
+    known: &[Fingerprint],
+    conflicting: &[(Source, Vec<Fingerprint>)],
+    pins: &[Fingerprint],
+    address: &Address,
+    place: &Place,
+) -> Result<(ResultJson, Wrong), Failure> {
+    result.status = "conflict";
+    result.known = known_json(known, pins, address, place)?;
+    let reasons = conflicting.iter().map(|(source, others)| conflict(*source, others, &result.known));
+    let reason = reasons.collect::<Vec<_>>().join("; ");
+    for fingerprint in conflicting.iter().flat_map(|(_, others)| others).map(ToString::to_string) {
+        if !result.found.contains(&fingerprint) {
+            result.found.push(fingerprint);
+        }
+    }
+    Ok((result, Some((Kind::Recipients, reason))))
+}
+
+fn finish(results: Vec<(ResultJson, Wrong)>, strangers: &[(Address, &str)], voice: Voice) -> Result<u8, Failure> {
     let (results, wrong): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "results": results }))?;
@@ -238,10 +285,13 @@ fn finish(results: Vec<(ResultJson, Wrong)>, strangers: &[Address], voice: Voice
         for known in result.known.iter().filter(|known| !known.pinned) {
             failure = failure.hint(["sealpost", "cert", "remove", &known.fingerprint]);
         }
+        // A pin is not given up for what a source has: it is to be looked at.
+        if result.known.iter().any(|known| known.pinned) {
+            failure = failure.hint(["sealpost", "cert", "show", &result.fingerprint]);
+        }
     }
-    for address in strangers {
-        let reason = "no OpenPGP certificate is known".to_owned();
-        failure.recipients.push(RecipientReason { address: address.to_string(), reason });
+    for (address, why) in strangers {
+        failure.recipients.push(RecipientReason { address: address.to_string(), reason: (*why).to_owned() });
         failure = failure.hint(["sealpost", "cert", "find", &address.to_string()]);
     }
     Err(failure)
@@ -281,14 +331,16 @@ mod tests {
         let keystore = Keystore::open(&home.certificates, &home.keys, &home.x509, &home.state);
         let place = Place { home, keystore };
         let at: Timestamp = "2026-11-01T12:00:00Z".parse().unwrap();
+        let judging = Judging::new(&place, at).unwrap();
         let mailbox = Mailbox::parse("kim@example.org").unwrap();
         let certificate = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
         assert_eq!(place.keystore.insert(&certificate).unwrap(), Outcome::New);
-        let named = Target::named(&mailbox.address, &certificate.fingerprint(), &place, at).unwrap().unwrap();
+        let named = Target::named(&mailbox.address, &certificate.fingerprint(), &place, &judging, at).unwrap().unwrap();
         before(&place, &certificate);
         let other = Key::make(&mailbox, Profile::Rfc4880, at).unwrap().0.certificate();
         let looked = Looked { found: vec![(Source::Wkd, vec![certificate.clone(), other].into())], tried: Vec::new() };
-        let (result, _) = named.result(looked, &place, at).unwrap();
+        let (result, _) = named.result(looked, &place, &judging, at).unwrap();
+        drop(judging);
         (place, folder, certificate, result)
     }
 

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use jiff::Timestamp;
 
-use super::Judging;
+use super::{CertificateJson, Judging, levels::Levels};
 use crate::{
     cli::{
         composition::Place,
@@ -55,7 +55,8 @@ pub fn run(arguments: &CertVerify, place: &Place, at: Timestamp, voice: Voice) -
         keystore::overwrite(path, edited.as_bytes())?;
     }
     // Judged as it counts from now on.
-    let shown = Judging::new(place, at)?.show(&certificate);
+    let levels = Levels::new(place)?.of(&certificate, at, voice);
+    let shown = CertificateJson { levels, ..Judging::new(place, at)?.show(&certificate) };
     let outcome = match (unchanged, others.is_empty()) {
         (true, _) => "unchanged",
         (false, true) => "pinned",

@@ -13,11 +13,15 @@ pub enum Cert {
         /// Armored or binary; - is stdin
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
-        /// The file is a message: take what its Autocrypt header brings, as a candidate
+        /// The file is a message: take what its Autocrypt header brings of its author, as a candidate, and what it
+        /// says, where it is encrypted and opens, of its other readers, as gossip
         #[arg(long)]
         from_mail: bool,
+        /// Where the passphrase of the keys that open it comes from, if not from the account
+        #[arg(long, value_name = "SOURCE", requires = "from_mail")]
+        passphrase: Option<String>,
     },
-    /// Ask again for what is new of OpenPGP certificates that are known: a later expiry, a revocation
+    /// Ask again for what is new of certificates that are known: a later expiry, a revocation; of S/MIME what renews them
     Refresh(CertRefresh),
     /// Look for the certificate of an address: in the store, then where others publish theirs
     Find(CertFind),
@@ -81,7 +85,6 @@ pub enum SourceArgument {
     #[cfg(feature = "dane")]
     Dane,
     /// The directory of LDAP that config.toml names
-    #[cfg(feature = "ldap")]
     Ldap,
 }
 

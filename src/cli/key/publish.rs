@@ -110,7 +110,13 @@ fn upload(
     let sent = keystore::upload(&client, &server, &certificate, addresses, &locale, settings.timeout);
     let failed = |error: UploadError, what: &str| {
         let failure = Failure::from(error);
-        Failure { text: format!("{what}: {}", failure.text), ..failure }.hint(["sealpost", "cert", "export", name])
+        let failure = Failure { text: format!("{what}: {}", failure.text), ..failure };
+        match (failure.kind, url) {
+            // The same again may go better.
+            (Kind::Temporary, Some(url)) => failure.hint(["sealpost", "key", "publish", name, "--keyserver", url]),
+            (Kind::Temporary, None) => failure.hint(["sealpost", "key", "publish", name, "--keyserver"]),
+            _ => failure.hint(["sealpost", "cert", "export", name]),
+        }
     };
     let uploaded = drive(sent)?.map_err(|error| {
         let what = match error.may_have_it() {

@@ -16,9 +16,10 @@ use crate::{
     config::Overrides,
     crypt::{Fingerprint, OpenError, PublicCertificate, SuiteName, Trust, open::Requirement, pgp, smime},
     flow::{
+        known::trust_known,
         open::{OpenPgp, Opening, Outcome, Smime},
-        send::trust_known,
     },
+    keystore::find::Source,
     mail::Address,
 };
 
@@ -63,8 +64,11 @@ impl Ring {
     pub fn gather(arguments: &Open, global: &Global) -> Result<Self, Failure> {
         let place = Place::open(global)?;
         let given = !(arguments.key.is_empty() && arguments.cert.is_empty() && arguments.trust_anchor.is_empty());
-        let mut ring =
-            if given { Self::of_files(arguments, place)? } else { Self::of_store(arguments, global, place)? };
+        let mut ring = if given {
+            Self::of_files(arguments, place)?
+        } else {
+            Self::of_store(arguments.passphrase.as_deref(), global, place)?
+        };
         let mut authorities = if arguments.trust_anchor.is_empty() {
             composition::anchors(ring.place.config()?.smime())?
         } else {
@@ -110,11 +114,18 @@ impl Ring {
         Ok(Self::new(openpgp, smime, certificates, Vec::new(), passphrases, place))
     }
 
-    fn of_store(arguments: &Open, global: &Global, place: Place) -> Result<Self, Failure> {
+    /// The keys and certificates of the store, to read with; no signature by S/MIME is judged by them.
+    pub fn of_own(passphrase: Option<&str>, global: &Global) -> Result<Self, Failure> {
+        let mut ring = Self::of_store(passphrase, global, Place::open(global)?)?;
+        ring.take_public_halves();
+        Ok(ring)
+    }
+
+    fn of_store(passphrase: Option<&str>, global: &Global, place: Place) -> Result<Self, Failure> {
         let store = &place.keystore;
         let smime = store.all_x509()?.into_iter().map(|(certificate, _)| certificate).collect();
         let certificates = Known { openpgp: store.all_certificates()?, smime };
-        let flags = Overrides { passphrase: arguments.passphrase.clone(), ..Overrides::default() };
+        let flags = Overrides { passphrase: passphrase.map(str::to_owned), ..Overrides::default() };
         let account = place.settle(global, flags)?;
         let pins = place.recipients()?.pinned();
         let (openpgp, smime) = (store.keys()?, store.smime_keys()?);
@@ -208,8 +219,9 @@ impl Ring {
             Err(error) => Some(error.to_string()),
             Ok(origins) => {
                 let known = trust_known(&origins, address);
-                let why = || format!("it is known as {}, and to be known as {} at least", known.word(), lowest.word());
-                (known < lowest).then(why)
+                let word = known.map_or(Source::Gossip.word(), Trust::word);
+                let why = || format!("it is known as {word}, and to be known as {} at least", lowest.word());
+                (known < Some(lowest)).then(why)
             }
         }
     }

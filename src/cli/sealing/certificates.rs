@@ -12,8 +12,11 @@ use crate::{
         pgp::{self, Pgp},
         smime::{self, Authorities, Grounds, Smime},
     },
-    flow::send::{Candidate, Candidates, CertificateSource, MissingReason, Trust, trust_known, trust_known_x509},
-    keystore::{Keystore, Origin, StoreError},
+    flow::{
+        known,
+        send::{Candidate, Candidates, CertificateSource, MissingReason, Trust},
+    },
+    keystore::{Keystore, StoreError},
     mail::Address,
 };
 
@@ -57,11 +60,7 @@ impl Shelf for Pgp {
         address: &Address,
         at: Timestamp,
     ) -> Result<Vec<(pgp::Certificate, Trust)>, StoreError> {
-        let trust = |one: pgp::Certificate| {
-            let origins = store.origins(&one.fingerprint())?;
-            Ok((one, trust_known(&origins, address)))
-        };
-        store.certificates_for(address, at)?.into_iter().map(trust).collect()
+        known::openpgp_for(store, address, at)
     }
 
     fn stored(store: &Keystore, fingerprint: &Fingerprint) -> Result<Option<pgp::Certificate>, StoreError> {
@@ -87,11 +86,7 @@ impl Shelf for Smime {
         address: &Address,
         at: Timestamp,
     ) -> Result<Vec<(smime::Certificate, Trust)>, StoreError> {
-        let trust = |(one, origin): (smime::Certificate, Origin)| {
-            let origins = store.origins(&one.fingerprint())?;
-            Ok((one, trust_known_x509(origin, &origins, address)))
-        };
-        store.x509_for(address, at)?.into_iter().map(trust).collect()
+        known::smime_for(store, address, at)
     }
 
     fn stored(store: &Keystore, fingerprint: &Fingerprint) -> Result<Option<smime::Certificate>, StoreError> {

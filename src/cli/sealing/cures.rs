@@ -22,6 +22,18 @@ pub fn cures<'a>(
     hints
 }
 
+/// Why a recipient cannot be written to, with what is to be done before the command that the hint names.
+pub fn reason(missing: &MissingReason) -> String {
+    match missing {
+        MissingReason::LittleKnown { .. } => {
+            format!(
+                "{missing}: compare its fingerprint with its owner first, by telephone or in person, then verify it"
+            )
+        }
+        _ => missing.to_string(),
+    }
+}
+
 /// To get a certificate, or to look at the one that is there and that nothing vouches for. Where a setting is at fault
 /// no command mends it.
 fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hint> {
@@ -41,9 +53,10 @@ fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hin
             untrusted.map(|fingerprint| words(&["sealpost", "cert", "show", fingerprint.as_str()])).collect()
         }
         Some(MissingReason::Unusable(refused)) => {
+            let able = place.config().is_ok_and(|config| config.find().order.iter().any(|source| source.has_smime()));
             let renewed = |(suite, refused): &(SuiteName, Unusable)| {
                 let over = matches!(refused, Unusable::Expired { .. } | Unusable::Revoked { .. });
-                over && *suite == SuiteName::OpenPgp
+                over && (able || *suite == SuiteName::OpenPgp)
             };
             let refresh = refused.iter().any(renewed).then(|| words(&["sealpost", "cert", "refresh", address]));
             refresh.into_iter().chain([words(&["sealpost", "cert", "import", "-"])]).collect()

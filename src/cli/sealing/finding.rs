@@ -15,7 +15,8 @@ use crate::{
     },
     crypt::SuiteName,
     flow::{
-        find::{Known, Patience},
+        find::Patience,
+        known::Known,
         send::{self, MissingReason, Terms},
     },
     keystore::find::Question,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Certificates;
 use crate::{
     cli::{
-        cert::Target,
+        cert::{Judging, Target},
         composition::Place,
         exit::Kind,
         failure::{Failure, RecipientReason},
@@ -16,11 +16,11 @@ use crate::{
         receipt::WarningJson,
         responders, sources,
     },
-    crypt::{Fingerprint, PublicCertificate, SuiteName, Unusable},
+    crypt::{Fingerprint, PublicCertificate, Suite, SuiteName, Unusable},
     flow::{
         check::days_left,
         find::Patience,
-        send::{self, Addressee, MissingReason, Terms, Trust},
+        send::{self, Addressee, Assigned, MissingReason, Terms, Trust},
     },
     mail::Address,
 };
@@ -45,10 +45,14 @@ pub fn refresh(
     if !settings.on_send || responders::is_past(at) {
         return Ok(Vec::new());
     }
+    let able = settings.order.iter().any(|source| source.has_smime());
+    let judging = Judging::new(place, at)?;
     let mut targets = Vec::new();
     for address in recipients {
-        if let Some(fingerprint) = waning(address, source, terms, settings.soon, at) {
-            targets.extend(Target::named(address, &fingerprint, place, at)?);
+        for (suite, fingerprint) in waning(address, source, terms, settings.soon, at) {
+            if able || suite == SuiteName::OpenPgp {
+                targets.extend(Target::named(address, &fingerprint, place, &judging, at)?);
+            }
         }
     }
     if targets.is_empty() {
@@ -62,7 +66,7 @@ pub fn refresh(
     for (index, looked) in answers {
         let target = &targets[index];
         let reason = sources::reason(&looked);
-        let (result, wrong) = target.result(looked, place, at)?;
+        let (result, wrong) = target.result(looked, place, &judging, at)?;
         let text = match (result.status, wrong) {
             ("conflict", Some((_, reason))) if !target.is_pinned() => {
                 hints.push(["sealpost", "cert", "find", &result.address].map(str::to_owned).to_vec());
@@ -73,6 +77,7 @@ pub fn refresh(
             }
             ("conflict", Some((_, reason))) => reason,
             ("not-found" | "failed", _) => reason,
+            ("renewed", _) => format!("renewed, by certificate {}", result.found.join(" and ")),
             (status, _) => status.to_owned(),
         };
         let text = format!("certificate {} of {} was asked for anew: {text}", result.fingerprint, target.address);
@@ -86,31 +91,44 @@ pub fn refresh(
     Err(Failure { recipients: conflicts, hints, ..Failure::new(Kind::Recipients, text) })
 }
 
-/// The OpenPGP certificate of a recipient that ran out, was revoked, or has few days left; not one given for this run.
+/// The certificates of a recipient that ran out, were revoked, or have few days left; none that was given for this run.
 fn waning(
     address: &Address,
     source: &mut Certificates<'_>,
     terms: Terms,
     few: i64,
     at: Timestamp,
-) -> Option<Fingerprint> {
+) -> Vec<(SuiteName, Fingerprint)> {
     match send::assign(std::slice::from_ref(address), source, terms, at) {
-        Ok(assigned) => match assigned.into_iter().next()? {
-            Addressee::OpenPgp(one) if one.trust != Trust::Given => {
-                let certificate = one.recipient.usable().certificate();
-                let soon = days_left(certificate, at).is_some_and(|days| days < few);
-                soon.then(|| certificate.fingerprint())
-            }
-            _ => None,
+        Ok(assigned) => match assigned.into_iter().next() {
+            Some(Addressee::OpenPgp(one)) => ending(&one, few, at),
+            Some(Addressee::Smime(one)) => ending(&one, few, at),
+            None => Vec::new(),
         },
-        Err(missing) => match missing.into_iter().next()?.reason {
-            MissingReason::Unusable(refused) => refused.into_iter().find_map(|(suite, reason)| match reason {
-                Unusable::Expired { fingerprint, .. } | Unusable::Revoked { fingerprint, .. } => {
-                    (suite == SuiteName::OpenPgp).then_some(fingerprint)
+        Err(missing) => match missing.into_iter().next().map(|one| one.reason) {
+            Some(MissingReason::Unusable(refused)) => {
+                let over = refused.into_iter().filter_map(|(suite, reason)| match reason {
+                    Unusable::Expired { fingerprint, .. } | Unusable::Revoked { fingerprint, .. } => {
+                        Some((suite, fingerprint))
+                    }
+                    _ => None,
+                });
+                // The best known of each suite comes first.
+                let mut first: Vec<(SuiteName, Fingerprint)> = Vec::new();
+                for one in over {
+                    if !first.iter().any(|(suite, _)| *suite == one.0) {
+                        first.push(one);
+                    }
                 }
-                _ => None,
-            }),
-            _ => None,
+                first
+            }
+            _ => Vec::new(),
         },
     }
+}
+
+fn ending<S: Suite>(one: &Assigned<S>, few: i64, at: Timestamp) -> Vec<(SuiteName, Fingerprint)> {
+    let certificate = one.recipient.usable().certificate();
+    let soon = one.trust != Trust::Given && days_left(certificate, at).is_some_and(|days| days < few);
+    soon.then(|| (S::NAME, certificate.fingerprint())).into_iter().collect()
 }

@@ -8,7 +8,11 @@ use zeroize::Zeroizing;
 use super::{Readable, Readables, Summary, Warning, summary};
 use crate::{
     crypt::SuiteName,
-    mail::body::{self, safe_file_name},
+    mail::{
+        autocrypt::{self, Autocrypt},
+        body::{self, safe_file_name},
+        protected::Author,
+    },
 };
 
 /// A message that may be read.
@@ -92,6 +96,17 @@ impl Released {
     /// The attachments in order.
     pub fn attachments(&self) -> &[Attachment] {
         &self.attachments
+    }
+
+    /// What the author of an encrypted message says of its other readers' certificates; nobody vouches for it
+    /// (Autocrypt Level 1, 4.3).
+    pub fn gossip(&self) -> Vec<Autocrypt> {
+        let Readable { content: Readables::Entity { bytes, tree, root }, headers, encrypted: true } = &self.readable
+        else {
+            return Vec::new();
+        };
+        let Author::One(author) = headers.author() else { return Vec::new() };
+        autocrypt::gossip(&bytes[tree.part(*root).header.clone()], &author.address, &headers.readers())
     }
 
     /// Writes the decoded bytes of an attachment.

@@ -6,7 +6,6 @@ use crate::{
     crypt::{
         Binding, Fingerprint, PublicCertificate, Recipient, Suite, SuiteName, Trust, Unusable, pgp::Pgp, smime::Smime,
     },
-    keystore::{Origin, Provenance, find::Source},
     mail::Address,
 };
 
@@ -111,38 +110,6 @@ pub enum MissingReason {
     LookUp(String),
 }
 
-/// How well a certificate is known that a source has for an address.
-pub fn trust_of(source: Source) -> Trust {
-    match source {
-        Source::Wkd | Source::Dane => Trust::Found,
-        Source::Vks | Source::Hkps => Trust::Keyserver,
-        // A chain is what vouches for what a directory has.
-        Source::Ldap | Source::Autocrypt => Trust::Candidate,
-    }
-}
-
-/// How well an OpenPGP certificate of the store is known for an address: the best of how it came for that address; an
-/// import stands for the others too. What was never found was imported, and what was found for other addresses alone is
-/// known for this one as little as can be.
-pub fn trust_known(origins: &[Provenance], address: &Address) -> Trust {
-    let best = |of: Option<&Address>| {
-        let origins = origins.iter().filter(|one| one.address.as_ref() == of);
-        origins.map(|one| one.source.map_or(Trust::Imported, trust_of)).max()
-    };
-    let otherwise = if origins.is_empty() { Trust::Imported } else { Trust::Keyserver };
-    best(Some(address)).or_else(|| best(None)).unwrap_or(otherwise)
-}
-
-/// How well an S/MIME certificate of the store is known for an address: by its folder, or better where it was found.
-pub fn trust_known_x509(origin: Origin, origins: &[Provenance], address: &Address) -> Trust {
-    let stored = match origin {
-        Origin::Imported => Trust::Imported,
-        Origin::Candidate => Trust::Candidate,
-    };
-    let of_address = origins.iter().filter(|one| one.address.as_ref() == Some(address));
-    of_address.filter_map(|one| one.source.map(trust_of)).fold(stored, Trust::max)
-}
-
 impl Addressee {
     /// Whom.
     pub fn address(&self) -> &Address {
@@ -165,7 +132,7 @@ pub struct Terms {
 impl Terms {
     /// What is asked of a suite. A candidate of S/MIME has the word of a trust anchor for its address, where one of
     /// OpenPGP would have nothing but its own.
-    fn lowest(self, suite: SuiteName) -> Trust {
+    pub fn lowest(self, suite: SuiteName) -> Trust {
         self.lowest.unwrap_or(match suite {
             SuiteName::OpenPgp => Trust::Imported,
             SuiteName::Smime => Trust::Candidate,

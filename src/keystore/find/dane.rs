@@ -1,12 +1,11 @@
 //! DANE: certificates in the DNS of an address's own domain (RFC 7929, RFC 8162), where DNSSEC proves that they are the domain's.
 
-use jiff::Timestamp;
 use openssl::sha::sha256;
 use tokio::time::{Instant, timeout_at};
 
 use super::{FindError, Finding, Finds, Found, MOST, Question, Source};
 use crate::{
-    crypt::{PublicCertificate, SuiteName, pgp, smime},
+    crypt::{SuiteName, pgp, smime},
     mail::Address,
     net::{
         dnssec::{Association, Dnssec, DnssecError},
@@ -87,7 +86,7 @@ async fn smime(dnssec: &Dnssec, question: &Question) -> Result<Vec<smime::Certif
     for record in whole {
         let read = smime::Certificate::from_der(&record.data);
         let certificate = read.map_err(|error| FindError::BrokenX509 { host: host(question), error })?;
-        if certificate.addresses(Timestamp::UNIX_EPOCH).contains(&question.address) {
+        if question.is_named_by(&certificate) {
             given.push(certificate);
         }
     }

@@ -1,11 +1,10 @@
 //! A directory of LDAP that the user names: certificates of S/MIME by mail address (RFC 4523, RFC 2798).
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{FindError, Finding, Finds, Found, LARGEST, MOST, Question, Source};
 use crate::{
-    crypt::{PublicCertificate, SuiteName, smime::Certificate},
+    crypt::{SuiteName, smime::Certificate},
     net::{
         http::Client,
         ldap::{Bounds, Directory, LdapError},
@@ -42,8 +41,7 @@ impl Ldap {
             match Certificate::parse_all(&value) {
                 Ok(given) => {
                     some = true;
-                    let names = |one: &Certificate| one.addresses(Timestamp::UNIX_EPOCH).contains(&question.address);
-                    smime.extend(given.into_iter().filter(names));
+                    smime.extend(given.into_iter().filter(|one| question.is_named_by(one)));
                 }
                 // An old one that nobody can read hides no good one.
                 Err(error) => broken = Some(error),

@@ -7,18 +7,16 @@
 #[cfg(feature = "dane")]
 mod dane;
 mod keyserver;
-#[cfg(feature = "ldap")]
 mod ldap;
 pub(in crate::keystore) mod wkd;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 #[cfg(feature = "dane")]
 use crate::net::dnssec::DnssecError;
-#[cfg(feature = "ldap")]
-use crate::net::ldap::LdapError;
 use crate::{
     crypt::{
         Fingerprint, PublicCertificate, SuiteName,
@@ -26,14 +24,16 @@ use crate::{
         smime,
     },
     mail::Address,
-    net::http::{Client, HttpError, Limits, Request},
+    net::{
+        http::{Client, HttpError, Limits, Request},
+        ldap::LdapError,
+    },
 };
 
 #[cfg(feature = "dane")]
 pub use dane::Dane;
 pub(in crate::keystore) use keyserver::host;
 pub use keyserver::{Hkps, Vks};
-#[cfg(feature = "ldap")]
 pub use ldap::Ldap;
 pub use wkd::Wkd;
 
@@ -62,6 +62,8 @@ pub enum Source {
     Ldap,
     /// The header of a message, which nobody is asked for (Autocrypt Level 1).
     Autocrypt,
+    /// What the author of an encrypted message says of its other readers (Autocrypt Level 1, 4.3).
+    Gossip,
 }
 
 /// What is asked.
@@ -143,7 +145,6 @@ pub enum FindError {
     #[error(transparent)]
     Dnssec(#[from] DnssecError),
     /// A directory does not give it.
-    #[cfg(feature = "ldap")]
     #[error(transparent)]
     Ldap(#[from] LdapError),
     /// There is no answer.
@@ -177,7 +178,6 @@ impl Source {
         Self::Hkps,
         #[cfg(feature = "dane")]
         Self::Dane,
-        #[cfg(feature = "ldap")]
         Self::Ldap,
     ];
 
@@ -195,6 +195,7 @@ impl Source {
             Self::Dane => "dane",
             Self::Ldap => "ldap",
             Self::Autocrypt => "autocrypt",
+            Self::Gossip => "gossip",
         }
     }
 
@@ -241,7 +242,6 @@ impl FindError {
             Self::Http(error) => error.is_temporary(),
             #[cfg(feature = "dane")]
             Self::Dnssec(error) => matches!(error, DnssecError::Failed { .. }),
-            #[cfg(feature = "ldap")]
             Self::Ldap(error) => error.is_temporary(),
             Self::Status { status, .. } => status_is_temporary(*status),
             _ => false,
@@ -289,6 +289,11 @@ impl Question {
         let known = self.known.as_ref() == Some(&certificate.fingerprint());
         let limited = certificate.limited_to(&self.address);
         (known || !limited.user_ids().is_empty()).then_some(limited)
+    }
+
+    /// Whether a certificate of S/MIME names the address. What it names never changes, so at no time in particular.
+    pub fn is_named_by(&self, certificate: &smime::Certificate) -> bool {
+        certificate.addresses(Timestamp::UNIX_EPOCH).contains(&self.address)
     }
 
     /// Whether certificates of a suite are asked for.

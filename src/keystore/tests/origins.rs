@@ -69,3 +69,24 @@ fn what_a_removal_left_behind_says_nothing_of_what_is_found_later() {
     assert!(store.remove(&kim.fingerprint()).unwrap());
     assert!(sources(&store, &kim).is_empty() && !store.origins_path(&kim.fingerprint()).exists());
 }
+
+#[test]
+fn since_when_one_is_known_is_not_since_when_somebody_gossips_of_it() {
+    let (_folder, store) = store();
+    let (kim, lee) = (certificate("kim@example.org"), certificate("lee@example.org"));
+    let (address_of_kim, address_of_lee) = (address("kim@example.org"), address("lee@example.org"));
+    let gossip = |one: &Certificate, whom: &Address| {
+        store.insert_found(one, whom, Source::Gossip, Timestamp::now()).unwrap();
+    };
+    let since = |one: &Certificate, whom: &Address| store.known_since(&one.fingerprint(), whom).unwrap();
+    store.insert(&kim).unwrap();
+    let known = since(&kim, &address_of_kim);
+    thread::sleep(Duration::from_millis(1100));
+    gossip(&kim, &address_of_kim);
+    assert_eq!(since(&kim, &address_of_kim), known, "it was known before");
+    gossip(&lee, &address_of_lee);
+    assert_eq!(since(&lee, &address_of_lee), None);
+    let imported = Timestamp::now();
+    store.note_imported(&lee, imported).unwrap();
+    assert_eq!(since(&lee, &address_of_lee), Some(imported));
+}

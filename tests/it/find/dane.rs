@@ -312,7 +312,7 @@ fn another_smime_certificate_is_a_conflict_unless_it_renews() {
     let authority = Authority::new();
     let old = authority.mailbox("kim@example.test");
     let (renewed, foreign) = (authority.mailbox("kim@example.test"), Wish::new("kim@example.test").self_signed());
-    let ask = |held: &Mailbox, published: &[&Mailbox]| {
+    let ask_by = |verb: &[&str], held: &Mailbox, published: &[&Mailbox]| {
         let zone = Zone::new("example.test");
         let zone = published.iter().fold(zone, |zone, one| zone.smimea("kim", [3, 0, 0], &der(one)));
         let server = NameServer::start(&[zone]);
@@ -325,14 +325,29 @@ fn another_smime_certificate_is_a_conflict_unless_it_renews() {
         for one in [authority.issuer(), held] {
             home.sealpost(["cert", "import", "-"]).stdin(one.certificate_pem()).run().expect(0);
         }
-        find(&home, "kim@example.test")
+        let outcome = home.sealpost(["cert"].iter().chain(verb).chain(&["kim@example.test", "--json"])).run();
+        let plan = ["send", "--from", "alice@example.test", "-t", "kim@example.test", "-n", "--json", "--host", "h"];
+        (outcome, home.sealpost(plan).run())
     };
+    let ask =
+        |held: &Mailbox, published: &[&Mailbox]| ask_by(&["find", "--source", "dane", "--import"], held, published).0;
     assert_eq!(ask(&old, &[&renewed]).expect(0).json()["results"][0]["status"], "kept");
     assert_eq!(ask(&old, &[&old, &renewed]).expect(0).json()["results"][0]["status"], "kept");
     let conflict = ask(&old, &[&foreign]).expect(67);
     let reason = conflict.error()["recipients"][0]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains(&old.fingerprint()) && reason.contains(&foreign.fingerprint()), "{reason}");
     assert_eq!(ask(authority.issuer(), &[&old, &foreign]).expect(67).json()["results"][0]["status"], "conflict");
+    // Refreshing goes by the same rules, and what the domain publishes is known best.
+    let refresh = |published: &[&Mailbox]| ask_by(&["refresh"], &old, published);
+    let next = authority.issue(&Wish::new("kim@example.test").days(-1..400));
+    let (refreshed, plan) = refresh(&[&old, &next]);
+    assert_eq!(refreshed.expect(0).json()["results"][0]["status"], "renewed");
+    let recipient = plan.expect(0).json()["messages"][0]["recipients"][0].clone();
+    assert_eq!((&recipient["fingerprint"], &recipient["trust"]), (&next.fingerprint().into(), &"found".into()));
+    let (conflict, plan) = refresh(&[&next, &foreign]);
+    assert_eq!(conflict.expect(67).json()["results"][0]["status"], "conflict");
+    let recipient = plan.expect(0).json()["messages"][0]["recipients"][0].clone();
+    assert_eq!(recipient["fingerprint"], old.fingerprint(), "where one is in doubt none is kept");
 }
 
 /// A certificate's DER form.

@@ -2,7 +2,6 @@
 
 #[cfg(feature = "dane")]
 mod dane;
-#[cfg(feature = "ldap")]
 mod ldap;
 mod pinned;
 mod progress;
@@ -110,6 +109,14 @@ fn found_in_a_directory_shown_and_kept_when_asked() {
     let plan = ["send", "--from", "alice@example.test", "-t", "kim@example.test", "-n", "--json", "--host", "h"];
     let plan = scene.home.sealpost(plan).run().expect(0).json();
     assert_eq!(plan["messages"][0]["recipients"][0]["trust"], "found");
+    let level = |name: &str| {
+        let shown = scene.home.sealpost(["cert", "show", name, "--json"]).run().expect(0).json();
+        shown["certificate"]["levels"][0].clone()
+    };
+    let found = serde_json::json!({ "address": "kim@example.test", "trust": "found", "sources": ["wkd"] });
+    assert_eq!(level("kim@example.test"), found);
+    let listed = scene.home.sealpost(["cert", "list"]).run().expect(0).text();
+    assert!(listed.contains(&format!("{fingerprint}  kim@example.test (found, wkd)  usable")), "{listed}");
     // The store comes first, and then nobody is told.
     let asked = scene.server.asked();
     assert_eq!(scene.find(&[]).expect(0).json()["results"][0]["status"], "stored");
@@ -317,6 +324,30 @@ fn another_fingerprint_is_a_conflict() {
     pin(&other);
     scene.find(&["--import"]).expect(0);
     scene.home.sealpost(["cert", "show", &other]).run().expect(0);
+}
+
+#[test]
+fn a_candidate_ends_no_search() {
+    let scene = Scene::new();
+    let (kim, fingerprint) = made("kim@example.test", &[]);
+    let text = String::from_utf8(kim.clone()).unwrap();
+    let lines = text.split("\n\n").nth(1).unwrap().lines();
+    let digits: String = lines.take_while(|line| !line.starts_with(['=', '-'])).collect();
+    let message = format!("From: kim@example.test\nAutocrypt: addr=kim@example.test; keydata={digits}\n\nhello\n");
+    scene.home.sealpost(["cert", "import", "--from-mail", "-"]).stdin(message).run().expect(0);
+    let status = |exit| scene.find(&[]).expect(exit).json()["results"][0]["status"].clone();
+    assert_eq!(status(67), "not-found");
+    scene.server.will(&wkd(ADVANCED), Reply::Body(kim));
+    assert_eq!(status(0), "known");
+    // It does where the account is content with it, or where it is pinned.
+    let asked = scene.server.asked();
+    let account = "[account.work]\nfrom = \"alice@example.test\"\ntrust = \"candidate\"\n";
+    scene.set(account, &[ADVANCED, VKS]);
+    assert_eq!(status(0), "stored");
+    scene.set("", &[ADVANCED, VKS]);
+    scene.home.sealpost(["cert", "verify", &fingerprint]).run().expect(0);
+    assert_eq!(status(0), "stored");
+    assert_eq!(scene.server.asked(), asked);
 }
 
 #[test]

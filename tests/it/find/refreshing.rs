@@ -116,6 +116,8 @@ fn refreshing_replaces_nothing() {
             assert_eq!(result["fingerprint"], known.as_str());
             assert_eq!(result["found"][0], other.as_str());
             assert_eq!(result["known"][0]["pinned"], pinned);
+            let verb = if pinned { "show" } else { "remove" };
+            assert_eq!(refused.error()["hints"][0], serde_json::json!(["sealpost", "cert", verb, known]));
             scene.home.sealpost(["cert", "show", &other]).run().expect(66);
             scene.home.sealpost(["cert", "show", &known]).run().expect(0);
         }

@@ -132,7 +132,12 @@ fn by_hkp_where_the_url_or_the_setting_says_so() {
     scene.server.will(UPLOAD, told(&fingerprint, &json!({ "kim@example.test": "published" })));
     assert_eq!(publish(&scene, "kim@example.test", &[&format!("https://{VKS}/")]).expect(0).json()["source"], "vks");
     scene.server.will(ADD, Reply::Status(503));
-    publish(&scene, "kim@example.test", &[&hkps]).expect(75);
+    let later = publish(&scene, "kim@example.test", &[&hkps]).expect(75).error();
+    scene.server.will(ADD, Reply::Body(Vec::new()));
+    let hint: Vec<_> = later["hints"][0].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    scene.home.sealpost(&hint[1..]).run().expect(0);
+    let heard = scene.server.heard();
+    assert!(heard.contains("/pks/add"), "{heard}");
 }
 
 fn url_decoded(text: &str) -> Vec<u8> {
@@ -176,6 +181,9 @@ fn a_keyserver_that_fails_or_lies_is_told() {
         let text = failed.error()["text"].as_str().unwrap().to_owned();
         assert!(text.contains("kim@example.test") && text.contains(said), "{said}: {text}");
         assert!(!failed.words().contains('\u{1b}') && failed.stdout.is_empty(), "{failed:?}");
+        // What fails for a time is to be tried again, and else the certificate is to be given out otherwise.
+        let cure = if exit == 75 { "publish" } else { "export" };
+        assert_eq!(failed.error()["hints"][0][2], cure, "{failed:?}");
     }
     // A word that is not known is no failure: the certificate is there.
     scene.server.will(UPLOAD, told(&fingerprint, &json!({ "kim@example.test": "uploaded" })));
@@ -193,6 +201,7 @@ fn a_keyserver_that_fails_or_lies_is_told() {
     let half = publish(&scene, "kim@example.test", &[]).expect(75);
     assert_eq!(half.json()["addresses"][0]["status"], "unpublished");
     assert!(half.error()["text"].as_str().unwrap().contains("was not asked for"), "{half:?}");
+    assert_eq!(half.error()["hints"][0], json!(["sealpost", "key", "publish", "kim@example.test", "--keyserver"]));
 }
 
 #[test]

@@ -120,6 +120,8 @@ fn a_signed_message_brings_candidates_and_never_replaces_what_is_verified() {
     new.sealpost(["cert", "import", "-"]).stdin(signed(&bob)).run().expect(0);
     let plan = super::seal(&new, &["-n", "--json"]).expect(0).json();
     assert_eq!(plan["messages"][0]["recipients"][0]["trust"], "candidate", "{plan}");
+    let listed = new.sealpost(["cert", "list"]).run().expect(0).text();
+    assert!(listed.contains("bob@example.test (candidate, mail)"), "{listed}");
     assert_eq!(plan["messages"][0]["recipients"][0]["fingerprint"], bob.fingerprint());
     // An account that wants somebody to have looked at it says so.
     let strict = home(&authority.pem(), Some(&alice), &[], "[account.work]\ntrust = \"imported\"\n");
