@@ -9,23 +9,33 @@ use super::{
     failure::{Failure, Hint},
 };
 use crate::{
-    crypt::pgp::{AgentKey, Lent},
+    crypt::{
+        Fingerprint,
+        pgp::{AgentKey, Lent},
+        smime,
+    },
     secret::GpgAgent,
 };
 
 /// A key with its agent, which gets the passphrase if it wants one.
 pub fn lent(key: AgentKey, passphrase: Option<Zeroizing<String>>) -> Lent {
-    let agent = GpgAgent::of(key.home(), passphrase.filter(|given| !given.is_empty()));
-    key.lent_by(Arc::new(agent))
+    let agent = agent(key.home(), passphrase);
+    key.lent_by(agent)
 }
 
-/// Refuses what needs the secret half itself.
-pub fn refuse(key: &AgentKey, what: &str, cures: Vec<Hint>) -> Failure {
-    let text = format!(
-        "the secret half of key {} is in gpg-agent of {}, and not here: {what}",
-        key.fingerprint(),
-        key.home().display()
-    );
+/// The same for S/MIME.
+pub fn lent_smime(key: smime::AgentKey, passphrase: Option<Zeroizing<String>>) -> smime::Key {
+    let agent = agent(key.home(), passphrase);
+    key.lent_by(agent)
+}
+
+fn agent(home: &Path, passphrase: Option<Zeroizing<String>>) -> Arc<GpgAgent> {
+    Arc::new(GpgAgent::of(home, passphrase.filter(|given| !given.is_empty())))
+}
+
+/// Refuses what needs the secret half of a key itself.
+pub fn refuse(key: &Fingerprint, home: &Path, what: &str, cures: Vec<Hint>) -> Failure {
+    let text = format!("the secret half of key {key} is in gpg-agent of {}, and not here: {what}", home.display());
     cures.into_iter().fold(Failure::new(Kind::Permission, text), Failure::hint)
 }
 
@@ -33,6 +43,21 @@ pub fn refuse(key: &AgentKey, what: &str, cures: Vec<Hint>) -> Failure {
 pub fn extend(home: &Path, fingerprint: &str) -> Vec<Hint> {
     let period = |which: &[&str]| gpg(home, &[&["--quick-set-expire", fingerprint, "2y"], which].concat());
     vec![period(&[]), period(&["*"]), take_again(home, fingerprint)]
+}
+
+/// Makes the request for another certificate, of a key that is there, and takes it, which has another fingerprint.
+pub fn request(home: &Path) -> Vec<Hint> {
+    let shown = home.display().to_string();
+    let again = ["sealpost", "key", "import", "--from-gnupg", &shown, "--agent"].map(str::to_owned);
+    vec![gpgsm(home, &["--armor", "--generate-key"]), again.to_vec()]
+}
+
+/// Lets the agent sign something that says nothing, for which it asks for the passphrase, by a keygrip.
+pub fn unlock(home: &Path, grip: &str) -> Hint {
+    let nothing = "0".repeat(64);
+    let sign = [format!("SIGKEY {grip}"), format!("SETHASH --hash=sha256 {nothing}"), "PKSIGN".to_owned()];
+    let connect = on("gpg-connect-agent", home, &["--no-autostart"]);
+    connect.into_iter().chain(sign).chain(["/bye".to_owned()]).collect()
 }
 
 /// Makes subkeys.
@@ -48,7 +73,16 @@ pub fn revoke(home: &Path, fingerprint: &str) -> Vec<Hint> {
 
 /// gpg on a home.
 pub fn gpg(home: &Path, words: &[&str]) -> Hint {
-    ["gpg", "--homedir", &home.display().to_string()].iter().chain(words).map(|word| (*word).to_owned()).collect()
+    on("gpg", home, words)
+}
+
+/// gpgsm on a home.
+pub fn gpgsm(home: &Path, words: &[&str]) -> Hint {
+    on("gpgsm", home, words)
+}
+
+fn on(program: &str, home: &Path, words: &[&str]) -> Hint {
+    [program, "--homedir", &home.display().to_string()].iter().chain(words).map(|word| (*word).to_owned()).collect()
 }
 
 /// Takes the certificate again, as it is in the home now.

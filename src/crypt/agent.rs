@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::Fingerprint;
+use super::{Fingerprint, SuiteName};
 
 /// Lends the use of secret halves. It is bounded in time, and asks nobody anything.
 pub trait Agent: Send + Sync {
@@ -67,6 +67,44 @@ pub struct OpenedKey {
     pub padded: bool,
 }
 
+impl OpenedKey {
+    /// Of RSA v1.5: what stands behind the padding of PKCS #1 (RFC 8017, 7.2.2), whose first zero a number does not show.
+    pub fn text(&self) -> Option<&[u8]> {
+        if !self.padded {
+            return Some(&self.bytes);
+        }
+        let text = self.bytes.strip_prefix(&[0]).unwrap_or(&self.bytes);
+        let random = text.strip_prefix(&[2])?;
+        let end = random.iter().position(|byte| *byte == 0).filter(|end| *end >= 8)?;
+        random.get(end + 1..)
+    }
+
+    /// The same where its length is known; how long it takes does not tell what is wrong with the padding (RFC 3218, 2.3).
+    pub fn text_of(&self, length: usize) -> Option<&[u8]> {
+        if !self.padded {
+            return Some(&self.bytes).map(|text| &text[..]).filter(|text| text.len() == length);
+        }
+        let frame = self.bytes.strip_prefix(&[0]).unwrap_or(&self.bytes);
+        let end = frame.len().checked_sub(length + 1).filter(|end| *end > 8)?;
+        let (before, text) = frame.split_at_checked(end)?;
+        let (zero, text) = text.split_first()?;
+        let (two, random) = before.split_first()?;
+        let wrong = random.iter().fold((two ^ 2) | zero, |wrong, byte| wrong | u8::from(*byte == 0));
+        (std::hint::black_box(wrong) == 0).then_some(text)
+    }
+
+    /// Of ECDH: the x coordinate of the shared point, as agents and cards give it: alone, of a native curve behind 0x40,
+    /// or of a point behind 0x04 with its y.
+    pub fn x(&self, size: usize) -> Option<&[u8]> {
+        match self.bytes.as_slice() {
+            [0x04, rest @ ..] if rest.len() == 2 * size => rest.get(..size),
+            [0x40 | 0x41, rest @ ..] if rest.len() == size => Some(rest),
+            alone if alone.len() == size => Some(alone),
+            _ => None,
+        }
+    }
+}
+
 /// Why an agent did nothing. No variant holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AgentError {
@@ -99,6 +137,11 @@ pub enum AgentError {
     /// The smartcard is not there, another one, or locked; the agent's words.
     #[error("gpg-agent cannot use the smartcard: {0:?}")]
     Card(String),
+    /// It was to be decrypted by RSA-OAEP.
+    #[error(
+        "the message is encrypted to it by RSA-OAEP, which gpg-agent does not decrypt; let the sender use RSA v1.5"
+    )]
+    NoOaep,
     /// All else; the agent's words.
     #[error("gpg-agent refused: {0:?}")]
     Refused(String),
@@ -117,8 +160,67 @@ impl AgentError {
 pub struct AgentFailure {
     /// Whose secret half it is.
     pub key: Fingerprint,
+    /// Of which suite, and so which of GnuPG's programs knows it.
+    pub suite: SuiteName,
+    /// The name by which that program and the agent know it: its fingerprint, or its keygrip.
+    pub name: String,
     /// The GnuPG home whose agent was asked.
     pub home: PathBuf,
     /// Why.
     pub error: AgentError,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn opened(bytes: &[u8], padded: bool) -> OpenedKey {
+        OpenedKey { bytes: Zeroizing::new(bytes.to_vec()), padded }
+    }
+
+    #[test]
+    fn padding_and_points_are_read() {
+        let padded = |text: &[u8]| opened(text, true).text().map(<[u8]>::to_vec);
+        let padded_of = |text: &[u8], length| opened(text, true).text_of(length).map(<[u8]>::to_vec);
+        let good = b"\x02\x01\x01\x01\x01\x01\x01\x01\x01\0key";
+        assert_eq!((padded(good), padded_of(good, 3)), (Some(b"key".to_vec()), Some(b"key".to_vec())));
+        let empty = b"\0\x02\x01\x01\x01\x01\x01\x01\x01\x01\0";
+        assert_eq!((padded(empty), padded_of(empty, 0)), (Some(vec![]), Some(vec![])));
+        for none in [&b""[..], b"\x02", b"\x02\0key", b"\x01\x01\x01\x01\x01\x01\x01\x01\x01\0key"] {
+            assert_eq!((padded(none), padded_of(none, 3)), (None, None));
+        }
+        // Another length than the due one: a zero too early, or none where one is due.
+        for length in [0, 2, 4, usize::MAX - 1] {
+            assert_eq!(padded_of(good, length), None, "{length}");
+        }
+        let bare = opened(b"key", false);
+        assert_eq!((bare.text(), bare.text_of(3), bare.text_of(4)), (Some(&b"key"[..]), Some(&b"key"[..]), None));
+
+        let x = |point: &[u8], size| opened(point, false).x(size).map(<[u8]>::to_vec);
+        for point in [&b"\x04xxyy"[..], b"\x40xx", b"xx"] {
+            assert_eq!(x(point, 2), Some(b"xx".to_vec()));
+        }
+        assert_eq!(x(b"\x04xxy", 2), None);
+    }
+
+    proptest! {
+        #[test]
+        fn rubbish_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 0usize..100, padded: bool) {
+            let opened = opened(&bytes, padded);
+            let _ = (opened.x(size), opened.text(), opened.text_of(size));
+        }
+
+        #[test]
+        fn both_ways_of_taking_the_padding_away_agree(
+            random in prop::collection::vec(0..4u8, 8..12), key in prop::collection::vec(1..5u8, 0..4)
+        ) {
+            let opened = opened(&[&[2], &random[..], &[0], &key].concat(), true);
+            let length = opened.text().map_or(key.len(), <[u8]>::len);
+            prop_assert_eq!(opened.text_of(length), opened.text());
+        }
+    }
 }

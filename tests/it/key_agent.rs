@@ -248,7 +248,7 @@ fn which_keys_are_meant_is_exact_and_a_key_with_its_secret_here_stays() {
     home.sealpost(line(&["--agent", "--passphrase", "file:pw"])).run().expect(64);
     home.sealpost(["key", "import", "--agent", "alice@example.test"]).run().expect(64);
     let none = home.sealpost(line(&["--agent", "kim@example.test"])).run().expect(66).words();
-    assert!(none.contains("has no OpenPGP key of kim@example.test"), "{none}");
+    assert!(none.contains("has no key of kim@example.test"), "{none}");
 
     // The secret half takes the place of the note that an agent has it, and not the other way.
     scene.import(&[]);

@@ -27,6 +27,7 @@ pub struct Ring {
     openpgp: Keys<pgp::Key>,
     /// Keys that agents have. These get the passphrase with the first key that is unlocked.
     lent: Vec<pgp::Lent>,
+    lent_smime: Vec<(smime::AgentKey, smime::Key)>,
     lent_passphrase: bool,
     smime: Keys<smime::Key>,
     certificates: Known,
@@ -119,8 +120,9 @@ impl Ring {
         let pins = place.recipients()?.pinned();
         let (openpgp, smime) = (store.keys()?, store.smime_keys()?);
         let lent = store.agent_keys()?.into_iter().map(|key| agent::lent(key, None)).collect();
+        let lent_smime = store.smime_agent_keys()?.into_iter().map(|key| lent_smime(key, None)).collect();
         let ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
-        Ok(Self { lent, lowest: Some(account.trust.unwrap_or(Trust::Imported)), ..ring })
+        Ok(Self { lent, lent_smime, lowest: Some(account.trust.unwrap_or(Trust::Imported)), ..ring })
     }
 
     fn new(
@@ -133,11 +135,11 @@ impl Ring {
     ) -> Self {
         let authorities = smime::Authorities::default();
         let (openpgp, smime) = (Keys::new(openpgp), Keys::new(smime));
-        let (lent, lent_passphrase) = (Vec::new(), false);
         Self {
             openpgp,
-            lent,
-            lent_passphrase,
+            lent: Vec::new(),
+            lent_smime: Vec::new(),
+            lent_passphrase: false,
             smime,
             certificates,
             authorities,
@@ -161,7 +163,8 @@ impl Ring {
                 self.certificates.openpgp.push(certificate);
             }
         }
-        for key in self.smime.open.iter().chain(&self.smime.locked) {
+        let lent = self.lent_smime.iter().map(|(_, key)| key);
+        for key in self.smime.open.iter().chain(&self.smime.locked).chain(lent) {
             self.certificates.smime.extend(key.certificate().cloned());
             self.authorities.add_intermediates(key.chain().iter().cloned());
         }
@@ -171,8 +174,9 @@ impl Ring {
     pub fn open(&self, message: Vec<u8>, requirement: &Requirement, at: Timestamp) -> Result<Outcome, OpenError> {
         let doubt = |suite, certificate: &Fingerprint, address: &Address| self.doubt(suite, certificate, address);
         let openpgp = OpenPgp { keys: &self.openpgp.open, lent: &self.lent, certificates: &self.certificates.openpgp };
+        let keys: Vec<_> = self.smime.open.iter().chain(self.lent_smime.iter().map(|(_, key)| key)).cloned().collect();
         let smime = Smime {
-            keys: &self.smime.open,
+            keys: &keys,
             certificates: &self.certificates.smime,
             authorities: &self.authorities,
             pins: &self.pins,
@@ -231,16 +235,25 @@ impl Ring {
 
     /// Whether an agent may want a passphrase that it was not given yet.
     pub fn may_give(&self) -> bool {
-        !self.lent.is_empty() && !self.lent_passphrase && self.passphrases.any()
+        let any = !self.lent.is_empty() || !self.lent_smime.is_empty();
+        any && !self.lent_passphrase && self.passphrases.any()
     }
 
-    /// Gives agents the passphrase of OpenPGP keys, if there is one.
+    /// Gives agents the passphrase of their keys' suite, if there is one.
     pub fn give_to_agents(&mut self) -> Result<(), Failure> {
-        if self.may_give()
+        if !self.lent.is_empty()
+            && self.may_give()
             && let Some(passphrase) = self.passphrases.given(SuiteName::OpenPgp)?
         {
             let lent = std::mem::take(&mut self.lent).into_iter();
             self.lent = lent.map(|lent| agent::lent(lent.key, Some(passphrase.clone()))).collect();
+        }
+        if !self.lent_smime.is_empty()
+            && self.may_give()
+            && let Some(passphrase) = self.passphrases.given(SuiteName::Smime)?
+        {
+            let lent = std::mem::take(&mut self.lent_smime).into_iter();
+            self.lent_smime = lent.map(|(key, _)| lent_smime(key, Some(passphrase.clone()))).collect();
         }
         self.lent_passphrase = true;
         Ok(())
@@ -262,6 +275,11 @@ impl Ring {
         }
         Ok(())
     }
+}
+
+/// A key for S/MIME, and the same with its agent.
+fn lent_smime(key: smime::AgentKey, passphrase: Option<Zeroizing<String>>) -> (smime::AgentKey, smime::Key) {
+    (key.clone(), agent::lent_smime(key, passphrase))
 }
 
 impl<K: Lockable> Keys<K> {

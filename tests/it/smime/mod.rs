@@ -1,5 +1,6 @@
 //! S/MIME from the shell: the program against OpenSSL, GnuPG, notmuch, neomutt and s-nail, both ways.
 
+mod agent;
 mod judging;
 mod keys;
 mod mixed;

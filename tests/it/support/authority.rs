@@ -225,6 +225,11 @@ impl Authority {
         }
     }
 
+    /// A certificate as wished, of a key that has one.
+    pub fn certify(&self, wish: &Wish<'_>, own: &Mailbox) -> X509 {
+        wish.certificate(&own.key, Some(&self.middle))
+    }
+
     /// A good certificate for mail.
     pub fn mailbox(&self, address: &str) -> Mailbox {
         self.issue(&Wish::new(address))

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use openpgp::{PacketPile, crypto::Signer as _, parse::Parse, serialize::SerializeInto};
-use proptest::prelude::*;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::crypt::{
@@ -106,26 +106,4 @@ fn an_agent_is_asked_a_bounded_number_of_times_for_one_message() {
     let reader = Reader { keys: &[key], ..reader };
     assert_eq!(reader.decrypt(&many).unwrap().plaintext.as_slice(), b"hello");
     assert_eq!(agent.0.load(Ordering::Relaxed), 20);
-}
-
-#[test]
-fn padding_and_points_are_read() {
-    let padded = |text: &[u8]| unpadded(&Zeroizing::new(text.to_vec())).map(<[u8]>::to_vec);
-    assert_eq!(padded(b"\x02\x01\x01\x01\x01\x01\x01\x01\x01\0key"), Some(b"key".to_vec()));
-    assert_eq!(padded(b"\0\x02\x01\x01\x01\x01\x01\x01\x01\x01\0"), Some(vec![]));
-    for none in [&b""[..], b"\x02", b"\x02\0key", b"\x01\x01\x01\x01\x01\x01\x01\x01\x01\0key"] {
-        assert_eq!(padded(none), None);
-    }
-    assert_eq!(x_of(b"\x04xxyy", 2), Some(&b"xx"[..]));
-    assert_eq!(x_of(b"\x40xx", 2), Some(&b"xx"[..]));
-    assert_eq!(x_of(b"xx", 2), Some(&b"xx"[..]));
-    assert_eq!(x_of(b"\x04xxy", 2), None);
-}
-
-proptest! {
-    #[test]
-    fn rubbish_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 0usize..100) {
-        let _ = x_of(&bytes, size);
-        let _ = unpadded(&Zeroizing::new(bytes));
-    }
 }
