@@ -136,7 +136,7 @@ impl From<AgentFailure> for Failure {
                 SuiteName::OpenPgp => told.hint(["gpg", "--homedir", &home, "--local-user", name, "--clear-sign"]),
                 SuiteName::Smime => told.hint(agent::unlock(&failure.home, name)),
             },
-            E::Card(_) => told.hint(match failure.suite {
+            E::Card(_) | E::WrongPin => told.hint(match failure.suite {
                 SuiteName::OpenPgp => ["gpg", "--homedir", &home, "--card-status"],
                 SuiteName::Smime => ["gpgsm", "--homedir", &home, "--learn-card"],
             }),

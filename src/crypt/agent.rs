@@ -14,6 +14,36 @@ pub trait Agent: Send + Sync {
 
     /// Does what only the secret half can do of decrypting a session key.
     fn decrypt(&self, grip: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError>;
+
+    /// Whether a smartcard or a token has it, which looks at paddings itself.
+    fn is_on_token(&self, grip: &Keygrip) -> Result<bool, AgentError>;
+}
+
+/// What an agent decrypts; none if it cannot, which may be about the message, of which nothing must be told (RFC 3218;
+/// RFC 9580, 13.4).
+///
+/// Where a token takes paddings of RSA v1.5 away, whatever comes of a wrong one, be it that a PIN is asked for, tells of
+/// it. All that there is to say of the agent itself is found out before, by a number of our own that is encrypted to
+/// the key.
+///
+/// # Errors
+/// What is about the agent alone.
+pub(in crate::crypt) fn decrypt(
+    agent: &dyn Agent,
+    grip: &Keygrip,
+    sealed: SealedKey<'_>,
+    of_our_own: impl FnOnce() -> Option<Vec<u8>>,
+) -> Result<Option<OpenedKey>, AgentError> {
+    if matches!(sealed, SealedKey::Rsa(_)) && agent.is_on_token(grip)? {
+        let Some(own) = of_our_own() else { return Ok(None) };
+        agent.decrypt(grip, SealedKey::Rsa(&own))?;
+        return Ok(agent.decrypt(grip, sealed).ok());
+    }
+    match agent.decrypt(grip, sealed) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(AgentError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The name by which GnuPG knows a key pair, whatever it is used for: 40 upper-case hexadecimal digits.
@@ -131,6 +161,9 @@ pub enum AgentError {
     /// It is not the right one.
     #[error("gpg-agent refused the passphrase: it is wrong")]
     WrongPassphrase,
+    /// The same of a smartcard's or a token's PIN, or what it was asked for was the token itself.
+    #[error("gpg-agent refused the PIN: it is wrong, or its smartcard or token is not there")]
+    WrongPin,
     /// It takes none from us, by its settings.
     #[error("gpg-agent needs its passphrase, and its settings forbid to give it one (no-allow-loopback-pinentry)")]
     TakesNoPassphrase,

@@ -91,9 +91,10 @@ impl GpgAgent {
         Ok((dialogue, passphrase))
     }
 
-    /// Gives commands in order, and what the last one brought.
+    /// Gives commands about a key in order, and what the last one brought.
     fn ask(
         &self,
+        grip: &Keygrip,
         commands: &[String],
         more: &dyn Fn(&str) -> Option<Zeroizing<Vec<u8>>>,
     ) -> Result<Answer, AgentError> {
@@ -103,8 +104,11 @@ impl GpgAgent {
             let answer = dialogue.command(command, &mut |keyword| more(keyword).or_else(|| passphrase.reply(keyword)));
             last = answer.map_err(|error| {
                 let refused = self.refusal(error, &passphrase);
-                self.wrong.fetch_or(refused == AgentError::WrongPassphrase, Ordering::Relaxed);
-                refused
+                if refused != AgentError::WrongPassphrase {
+                    return refused;
+                }
+                self.wrong.store(true, Ordering::Relaxed);
+                if is_on_token(&mut dialogue, grip) { AgentError::WrongPin } else { refused }
             })?;
         }
         Ok(last)
@@ -174,14 +178,14 @@ impl Agent for GpgAgent {
     fn sign(&self, grip: &Keygrip, hash: u8, digest: &[u8]) -> Result<MadeSignature, AgentError> {
         let digest: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
         let commands = [format!("SIGKEY {grip}"), format!("SETHASH {hash} {digest}"), "PKSIGN".to_owned()];
-        let answer = self.ask(&commands, &|_| None)?;
+        let answer = self.ask(grip, &commands, &|_| None)?;
         signature(&answer.data).ok_or(AgentError::Protocol("it gives no signature"))
     }
 
     fn decrypt(&self, grip: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
         let sealed = Zeroizing::new(enclosed(sealed));
         let reply = |keyword: &str| (keyword == "CIPHERTEXT").then(|| sealed.clone());
-        let answer = self.ask(&[format!("SETKEY {grip}"), "PKDECRYPT".to_owned()], &reply)?;
+        let answer = self.ask(grip, &[format!("SETKEY {grip}"), "PKDECRYPT".to_owned()], &reply)?;
         // A card takes the padding away itself.
         let padded = !answer.status.iter().any(|(keyword, rest)| keyword == "PADDING" && rest == "0");
         let value = Expression::parse(&answer.data);
@@ -192,6 +196,16 @@ impl Agent for GpgAgent {
         let value = value.ok_or(AgentError::Protocol("it gives nothing decrypted"))?;
         Ok(OpenedKey { bytes: Zeroizing::new(value.to_vec()), padded })
     }
+
+    fn is_on_token(&self, grip: &Keygrip) -> Result<bool, AgentError> {
+        Ok(is_on_token(&mut self.dialogue()?.0, grip))
+    }
+}
+
+/// Whether the agent knows the key to be on a smartcard or a token.
+fn is_on_token(dialogue: &mut Dialogue<Timed>, grip: &Keygrip) -> bool {
+    let told = dialogue.command(&format!("KEYINFO {grip}"), &mut |_| None).unwrap_or_default();
+    told.status.iter().any(|(keyword, rest)| keyword == "KEYINFO" && rest.split(' ').nth(1) == Some("T"))
 }
 
 /// What an agent is told when it asks.

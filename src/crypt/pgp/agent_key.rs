@@ -14,7 +14,7 @@ use sequoia_openpgp as openpgp;
 
 use super::{Certificate, CertificateError, Fingerprint, Key, Signer, Unusable, certificate, policy};
 use crate::{
-    crypt::{Agent, AgentError, AgentFailure, Keygrip, MadeSignature, SealedKey, SuiteName},
+    crypt::{Agent, AgentError, AgentFailure, Keygrip, MadeSignature, SealedKey, SuiteName, agent},
     mail::Address,
 };
 
@@ -236,10 +236,12 @@ impl LentPart {
             mpi::Ciphertext::ECDH { e, key } => SealedKey::Ecdh(e.value(), key),
             _ => return None,
         };
-        let opened = match self.agent.decrypt(&self.grip, sealed) {
-            Ok(opened) => opened,
-            // It may be about the message, of which nothing must be told (RFC 9580, 13.4).
-            Err(AgentError::Refused(_)) => return None,
+        let of_our_own = || match self.public.encrypt(&SessionKey::new(32).ok()?).ok()? {
+            mpi::Ciphertext::RSA { c } => Some(c.value().to_vec()),
+            _ => None,
+        };
+        let opened = match agent::decrypt(&*self.agent, &self.grip, sealed, of_our_own) {
+            Ok(opened) => opened?,
             Err(error) => {
                 self.failed = Some(self.failure(error));
                 return None;

@@ -7,7 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use openssl::pkey::{PKey, Private};
+use openssl::{
+    error::ErrorStack,
+    pkey::{PKey, PKeyRef, Private, Public},
+    pkey_ctx::PkeyCtx,
+    rsa::Padding,
+};
 
 use super::{
     Certificate, CertificateError, Key,
@@ -16,7 +21,7 @@ use super::{
 };
 use crate::crypt::{
     Agent, AgentError, AgentFailure, Fingerprint, Keygrip, MadeSignature, OpenedKey, PublicCertificate, SealedKey,
-    SuiteName,
+    SuiteName, agent,
 };
 
 /// An own key whose secret half is in the agent of a GnuPG home.
@@ -138,12 +143,13 @@ impl Lender {
     }
 
     /// Decrypts; none if the agent cannot, which may be about the message, of which nothing must be told.
-    pub fn open(&self, sealed: SealedKey<'_>) -> Result<Option<OpenedKey>, Box<AgentFailure>> {
-        match self.agent.decrypt(&self.grip, sealed) {
-            Ok(opened) => Ok(Some(opened)),
-            Err(AgentError::Refused(_)) => Ok(None),
-            Err(error) => Err(self.failure(error)),
-        }
+    pub fn open(
+        &self,
+        public: &PKeyRef<Public>,
+        sealed: SealedKey<'_>,
+    ) -> Result<Option<OpenedKey>, Box<AgentFailure>> {
+        let of_our_own = || transport(&[0; 32], public).ok();
+        agent::decrypt(&*self.agent, &self.grip, sealed, of_our_own).map_err(|error| self.failure(error))
     }
 
     /// Why the key cannot be used.
@@ -151,6 +157,16 @@ impl Lender {
         let (key, name, home) = (self.key.clone(), self.grip.to_string(), self.home.clone());
         Box::new(AgentFailure { key, suite: SuiteName::Smime, name, home, error })
     }
+}
+
+/// By RSA v1.5 (RFC 8017, 7.2.1).
+fn transport(bytes: &[u8], to: &PKeyRef<Public>) -> Result<Vec<u8>, ErrorStack> {
+    let mut context = PkeyCtx::new(to)?;
+    context.encrypt_init()?;
+    context.set_rsa_padding(Padding::PKCS1)?;
+    let mut number = Vec::new();
+    context.encrypt_to_vec(bytes, &mut number)?;
+    Ok(number)
 }
 
 #[cfg(test)]

@@ -113,6 +113,12 @@ fn each_refusal_has_its_meaning() {
     // A wrong one is told once.
     let says = b"OK\nOK\nINQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\nERR 67108875 Bad passphrase\n";
     assert_eq!(error(says, true), AgentError::WrongPassphrase);
+    // Of a token it is its PIN, unless the token itself was asked for.
+    for (kind, meaning) in [("T", AgentError::WrongPin), ("D", AgentError::WrongPassphrase)] {
+        let info = format!("S KEYINFO {} {kind} D27600012401115031319909A5ED1111 - - - - - -\nOK\n", "A".repeat(40));
+        let says = format!("OK\nOK\nINQUIRE PASSPHRASE\nERR 67108951 Bad PIN\n{info}");
+        assert_eq!(error(says.as_bytes(), true), meaning);
+    }
 }
 
 #[test]
@@ -124,7 +130,7 @@ fn a_wrong_passphrase_is_told_once_however_often_the_agent_is_used() {
         let mut told = Vec::new();
         for stream in listener.incoming().take(3) {
             let mut stream = stream.unwrap();
-            let refusal = "INQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\n";
+            let refusal = "INQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\nOK\n";
             stream.write_all(format!("OK\nOK\n{refusal}").as_bytes()).unwrap();
             stream.read_to_end(&mut told).unwrap();
         }

@@ -277,7 +277,7 @@ fn a_certificate_that_gpgsm_got_anew_signs_and_the_old_one_opens() {
     scene.import(&[]);
     let old = scene.message_to_alice();
     let wish = Wish::new("alice@example.test").days(-5..300);
-    let renewed = Mailbox { certificate: scene.authority.certify(&wish, &scene.alice), ..scene.alice.clone() };
+    let renewed = Mailbox { certificate: scene.authority.certify(&wish, &scene.alice.key), ..scene.alice.clone() };
     scene.gnupg.import(&renewed.certificate_pem()).expect(0);
     let told = scene.import(&[]);
     let outcomes: Vec<_> = told["keys"].as_array().unwrap().iter().map(|key| &key["outcome"]).collect();

@@ -7,6 +7,7 @@ mod mixed;
 mod opening;
 mod peers;
 mod sealing;
+mod token;
 mod trusting;
 
 use std::fmt::Write;

@@ -8,7 +8,7 @@ use openssl::{
     hash::MessageDigest,
     nid::Nid,
     pkcs12::Pkcs12,
-    pkey::{PKey, Private},
+    pkey::{HasPublic, PKey, PKeyRef, Private},
     rsa::Rsa,
     stack::Stack,
     x509::{
@@ -116,17 +116,17 @@ impl<'a> Wish<'a> {
     /// A certificate that nobody but itself vouches for.
     pub fn self_signed(&self) -> Mailbox {
         let key = self.algorithm.key();
-        let certificate = self.certificate(&key, None);
+        let certificate = self.certificate(&key, None, &key);
         Mailbox { certificate, key, chain: Vec::new() }
     }
 
-    fn certificate(&self, key: &PKey<Private>, issuer: Option<&Mailbox>) -> X509 {
+    fn certificate(&self, key: &PKeyRef<impl HasPublic>, signer: Option<&X509>, by: &PKey<Private>) -> X509 {
         let own_name = name(self.address.split('@').next().unwrap());
         let mut builder = builder(key, &own_name, 0);
         let now = jiff::Timestamp::now().as_second();
         builder.set_not_before(&Asn1Time::from_unix(now + self.days.start * DAY).unwrap()).unwrap();
         builder.set_not_after(&Asn1Time::from_unix(now + self.days.end * DAY).unwrap()).unwrap();
-        let signer = issuer.map(|issuer| &*issuer.certificate);
+        let signer = signer.map(|signer| &**signer);
         builder.set_issuer_name(signer.map_or(&*own_name, |signer| signer.subject_name())).unwrap();
         let names =
             SubjectAlternativeName::new().email(self.address).build(&builder.x509v3_context(signer, None)).unwrap();
@@ -146,7 +146,6 @@ impl<'a> Wish<'a> {
             let access = openssl::x509::X509Extension::new_nid(None, None, openssl::nid::Nid::INFO_ACCESS, &access);
             builder.append_extension(access.unwrap()).unwrap();
         }
-        let by = issuer.map_or(key, |issuer| &issuer.key);
         builder.sign(by, digest(by)).unwrap();
         builder.build()
     }
@@ -218,16 +217,12 @@ impl Authority {
     /// A certificate as wished.
     pub fn issue(&self, wish: &Wish<'_>) -> Mailbox {
         let key = wish.algorithm.key();
-        Mailbox {
-            certificate: wish.certificate(&key, Some(&self.middle)),
-            key,
-            chain: vec![self.middle.certificate.clone()],
-        }
+        Mailbox { certificate: self.certify(wish, &key), key, chain: vec![self.middle.certificate.clone()] }
     }
 
-    /// A certificate as wished, of a key that has one.
-    pub fn certify(&self, wish: &Wish<'_>, own: &Mailbox) -> X509 {
-        wish.certificate(&own.key, Some(&self.middle))
+    /// A certificate as wished, of somebody's key.
+    pub fn certify(&self, wish: &Wish<'_>, key: &PKeyRef<impl HasPublic>) -> X509 {
+        wish.certificate(key, Some(&self.middle.certificate), &self.middle.key)
     }
 
     /// A good certificate for mail.

@@ -29,6 +29,10 @@ impl Agent for StandIn {
         let bytes = self.0.lock().unwrap().clone()?;
         Ok(OpenedKey { bytes: Zeroizing::new(bytes), padded: false })
     }
+
+    fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+        Ok(false)
+    }
 }
 
 fn key() -> Key {
@@ -90,6 +94,10 @@ fn an_agent_is_asked_a_bounded_number_of_times_for_one_message() {
         fn decrypt(&self, _: &Keygrip, _: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
             self.0.fetch_add(1, Ordering::Relaxed);
             Err(AgentError::Refused(String::new()))
+        }
+
+        fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+            Ok(false)
         }
     }
     let key = key();

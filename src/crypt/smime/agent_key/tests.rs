@@ -71,6 +71,10 @@ impl Agent for Soft {
         };
         Ok(OpenedKey { bytes: Zeroizing::new(bytes), padded: true })
     }
+
+    fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+        Ok(false)
+    }
 }
 
 /// Answers what it was given, and counts.
@@ -97,6 +101,10 @@ impl Agent for StandIn {
         self.1.fetch_add(1, Ordering::Relaxed);
         let (bytes, padded) = self.0.lock().unwrap().clone()?;
         Ok(OpenedKey { bytes: Zeroizing::new(bytes), padded })
+    }
+
+    fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+        Ok(false)
     }
 }
 
@@ -244,6 +252,62 @@ fn nothing_is_told_of_a_padding() {
     let (agent, good) = (StandIn::new(Ok((vec![], true))), soft(&bob));
     assert_eq!(open(&message, &[lent(&bob, &agent), lent(&bob, &good)]), Err(OpenError::Undecryptable));
     assert_eq!(good.1.load(Ordering::Relaxed), 0);
+}
+
+/// A token, which takes paddings away itself, and asks for its PIN again where one is wrong.
+struct Hard(PKey<Private>, Option<AgentError>);
+
+impl Agent for Hard {
+    fn sign(&self, _: &Keygrip, _: u8, _: &[u8]) -> Result<MadeSignature, AgentError> {
+        Err(AgentError::NoPassphrase)
+    }
+
+    fn decrypt(&self, _: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
+        let (SealedKey::Rsa(number), None) = (sealed, &self.1) else { return Err(self.1.clone().unwrap()) };
+        let mut frame = vec![0; 256];
+        let length = self.0.rsa().unwrap().private_decrypt(number, &mut frame, Padding::NONE).unwrap();
+        let opened = OpenedKey { bytes: Zeroizing::new(frame[..length].to_vec()), padded: true };
+        let text = opened.text().ok_or(AgentError::NoPassphrase)?;
+        Ok(OpenedKey { bytes: Zeroizing::new(text.to_vec()), padded: false })
+    }
+
+    fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+        Ok(true)
+    }
+}
+
+#[test]
+fn what_a_token_asks_for_after_a_wrong_padding_is_not_told() {
+    let (bob, other) = (person("bob", rsa()), rsa());
+    let message = sealed(TEXT, None, &[&bob], Form::default());
+    let open = |agent: Hard| open(&message, &[lent(&bob, &Arc::new(agent))]);
+    assert_eq!(open(Hard(bob.key.clone(), None)), Ok(TEXT.to_vec()));
+    for error in [AgentError::NoPassphrase, AgentError::WrongPin, AgentError::Card("gone".to_owned())] {
+        let Err(OpenError::Agent(failure)) = open(Hard(bob.key.clone(), Some(error.clone()))) else { panic!() };
+        assert_eq!(failure.error, error);
+    }
+    // One that opens what we made, and not what the message has.
+    struct Other(Hard, Hard, AtomicUsize);
+    impl Agent for Other {
+        fn sign(&self, grip: &Keygrip, hash: u8, digest: &[u8]) -> Result<MadeSignature, AgentError> {
+            self.0.sign(grip, hash, digest)
+        }
+
+        fn decrypt(&self, grip: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
+            match self.2.fetch_add(1, Ordering::Relaxed) {
+                0 => self.0.decrypt(grip, sealed),
+                _ => self.1.decrypt(grip, sealed),
+            }
+        }
+
+        fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+            Ok(true)
+        }
+    }
+    for error in [None, Some(AgentError::NoPassphrase), Some(AgentError::WrongPin), Some(AgentError::NoSecret)] {
+        let agent = Other(Hard(bob.key.clone(), None), Hard(other.clone(), error), AtomicUsize::new(0));
+        assert_eq!(super::tests::open(&message, &[lent(&bob, &Arc::new(agent))]), Err(OpenError::Undecryptable));
+    }
 }
 
 #[test]

@@ -246,7 +246,7 @@ impl Wrapped<'_> {
         let Some(public) = certificate.public_key() else { return Ok(None) };
         match self.method {
             Method::Transport(algorithm) if algorithm.is(&oid::RSA) && public.id() == Id::RSA => {
-                let opened = lender.open(SealedKey::Rsa(&self.key))?;
+                let opened = lender.open(public, SealedKey::Rsa(&self.key))?;
                 Ok(opened.and_then(|opened| Some(Zeroizing::new(opened.text_of(length)?.to_vec()))))
             }
             // Nothing is asked: a card that takes a padding away would tell of one of v1.5.
@@ -255,7 +255,7 @@ impl Wrapped<'_> {
                 // No point that is not on the curve is handed on.
                 let point = peer(public, &originator).and_then(|peer| uncompressed(&peer));
                 let Some(point) = point else { return Ok(None) };
-                let Some(opened) = lender.open(SealedKey::Ecdh(&point, &self.key))? else { return Ok(None) };
+                let Some(opened) = lender.open(public, SealedKey::Ecdh(&point, &self.key))? else { return Ok(None) };
                 let shared = opened.x((point.len() - 1) / 2);
                 Ok(shared.and_then(|shared| agreed_key(shared, material, &algorithm, &self.key)))
             }
