@@ -293,6 +293,18 @@ fn a_certificate_that_gpgsm_got_anew_signs_and_the_old_one_opens() {
 }
 
 #[test]
+fn two_keys_in_an_agent_for_one_address_are_both_ones_own() {
+    let scene = Scene::of(Algorithm::P256);
+    let subject = Wish::new("alice.two@example.test").algorithm(Algorithm::P384);
+    let second = scene.authority.issue(&subject.also("alice@example.test"));
+    scene.gnupg.give_to_agent(&second);
+    scene.import(&[]);
+    let to_me = IN.replace("To: bob@example.test", "To: alice@example.test");
+    let sealed = scene.home.sealpost(["seal", "-t", "alice@example.test"]).stdin(to_me).run().expect(0).stdout;
+    assert!(scene.open(&scene.to_alice(&sealed), &[]).run().expect(0).text().contains("hello"));
+}
+
+#[test]
 fn oaep_is_refused_with_the_reason() {
     let scene = Scene::new();
     scene.import(&[]);

@@ -25,7 +25,9 @@ fn a_token_signs_and_opens_with_its_pin_and_says_what_is_missing() {
     // It does not give its key out.
     let none = home.sealpost(import.iter().chain(&["--passphrase", "file:pin"])).run().expect(66);
     assert_eq!(none.json()["keys"][0]["outcome"], "on-card");
-    let told = home.sealpost(import.iter().chain(&["--agent"])).run().expect(0).json();
+    let hint = none.error()["hints"][1].as_array().unwrap().clone();
+    let hint: Vec<&str> = hint.iter().skip(1).map(|word| word.as_str().unwrap()).collect();
+    let told = home.sealpost(hint.iter().chain(&["--json"])).run().expect(0).json();
     assert_eq!(
         (&told["keys"][0]["outcome"], &told["keys"][0]["home"]),
         (&"imported".into(), &"agent".into()),

@@ -53,6 +53,7 @@ pub struct Wish<'a> {
     days: std::ops::Range<i64>,
     purpose: Purpose,
     responder: Option<&'a str>,
+    second: Option<&'a str>,
 }
 
 /// The key of a certificate.
@@ -86,12 +87,25 @@ pub enum Purpose {
 impl<'a> Wish<'a> {
     /// A good certificate for mail: P-256, from ten days ago for a month.
     pub fn new(address: &'a str) -> Self {
-        Self { address, algorithm: Algorithm::P256, days: -10..30, purpose: Purpose::Mail, responder: None }
+        Self {
+            address,
+            algorithm: Algorithm::P256,
+            days: -10..30,
+            purpose: Purpose::Mail,
+            responder: None,
+            second: None,
+        }
     }
 
     /// With another key.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
+        self
+    }
+
+    /// That names a second address too.
+    pub fn also(mut self, address: &'a str) -> Self {
+        self.second = Some(address);
         self
     }
 
@@ -128,9 +142,11 @@ impl<'a> Wish<'a> {
         builder.set_not_after(&Asn1Time::from_unix(now + self.days.end * DAY).unwrap()).unwrap();
         let signer = signer.map(|signer| &**signer);
         builder.set_issuer_name(signer.map_or(&*own_name, |signer| signer.subject_name())).unwrap();
-        let names =
-            SubjectAlternativeName::new().email(self.address).build(&builder.x509v3_context(signer, None)).unwrap();
-        builder.append_extension(names).unwrap();
+        let mut names = SubjectAlternativeName::new();
+        for address in std::iter::once(self.address).chain(self.second) {
+            names.email(address);
+        }
+        builder.append_extension(names.build(&builder.x509v3_context(signer, None)).unwrap()).unwrap();
         identify(&mut builder, signer);
         builder.append_extension(self.algorithm.usage()).unwrap();
         let purpose = match self.purpose {
