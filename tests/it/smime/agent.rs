@@ -5,7 +5,7 @@ use std::{fs, os::unix::net::UnixListener, process::Command};
 use serde_json::Value;
 
 use super::{ENTITY, HEAD, IN, authority, der, home, message};
-use crate::support::{Algorithm, Authority, Gpgsm, Home, Mailbox, OpensslCms, Outcome, Run, Wish, run};
+use crate::support::{Algorithm, Authority, Gpgsm, Home, MailServer, Mailbox, OpensslCms, Outcome, Run, Wish, run};
 
 /// Alice's key is in the agent of her GnuPG home, under the passphrase `specimen`; Bob has his own.
 struct Scene {
@@ -290,6 +290,28 @@ fn a_certificate_that_gpgsm_got_anew_signs_and_the_old_one_opens() {
     let by = scene.openssl.run(&["x509", "-in", "by.pem", "-noout", "-fingerprint", "-sha256"], b"").expect(0).text();
     assert!(by.replace(':', "").contains(&renewed.fingerprint()), "{by}");
     assert_eq!(scene.open(&old, &[]).run().expect(0).text(), "hello\n");
+}
+
+#[test]
+fn send_signs_through_the_agent_and_sends_nothing_without_it() {
+    let scene = Scene::of(Algorithm::P256);
+    scene.import(&[]);
+    let (server, ca) = MailServer::with_ca();
+    scene.home.file("server.pem", ca.pem());
+    scene.home.file("smtp-pw", MailServer::PASSWORD);
+    let ports = server.ports();
+    let line =
+        ["send", "--json", "--from", "alice@example.test", "-t", "bob@example.test", "-s", "x", "--host", "localhost"];
+    let login =
+        ["--ports", &ports, "--ca-file", "server.pem", "--user", MailServer::USER, "--password", "file:smtp-pw"];
+    let send = || scene.home.sealpost(line.iter().chain(&login)).stdin("hello\n").run();
+    assert_eq!(send().expect(0).json()["status"], "accepted");
+    let wire = server.delivered("bob", 1);
+    assert!(scene.openssl.open(&scene.bob, &wire).expect(0).text().contains("hello"));
+    scene.agent(["--kill", "gpg-agent"]);
+    let gone = send().expect(77).error();
+    assert!(gone["text"].as_str().unwrap().contains("there is no gpg-agent for"), "{gone}");
+    assert_eq!(server.mailbox("bob").len(), 1);
 }
 
 #[test]

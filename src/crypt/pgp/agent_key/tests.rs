@@ -115,3 +115,57 @@ fn an_agent_is_asked_a_bounded_number_of_times_for_one_message() {
     assert_eq!(reader.decrypt(&many).unwrap().plaintext.as_slice(), b"hello");
     assert_eq!(agent.0.load(Ordering::Relaxed), 20);
 }
+
+/// A token, which takes paddings away itself: what it decrypts first it decrypts.
+struct Token {
+    pair: Mutex<KeyPair>,
+    asked: AtomicUsize,
+    first: Option<AgentError>,
+    then: Option<AgentError>,
+}
+
+impl Agent for Token {
+    fn sign(&self, _: &Keygrip, _: u8, _: &[u8]) -> Result<MadeSignature, AgentError> {
+        Err(AgentError::NoSecret)
+    }
+
+    fn decrypt(&self, _: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
+        let refused = if self.asked.fetch_add(1, Ordering::Relaxed) == 0 { &self.first } else { &self.then };
+        if let Some(error) = refused {
+            return Err(error.clone());
+        }
+        let SealedKey::Rsa(number) = sealed else { panic!() };
+        let number = mpi::Ciphertext::RSA { c: mpi::MPI::new(number) };
+        let opened = crypto::Decryptor::decrypt(&mut *self.pair.lock().unwrap(), &number, None).unwrap();
+        Ok(OpenedKey { bytes: Zeroizing::new(opened.to_vec()), padded: false })
+    }
+
+    fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+        Ok(true)
+    }
+}
+
+#[test]
+fn what_a_token_says_of_the_message_is_not_told_and_what_it_says_before_is() {
+    let suite = openpgp::cert::CipherSuite::RSA2k;
+    let made = openpgp::cert::CertBuilder::general_purpose(Some("<alice@example.org>")).set_cipher_suite(suite);
+    let (cert, _) = made.set_creation_time(policy::system_time(now())).generate().unwrap();
+    let strict = policy::strict(now());
+    let valid = cert.keys().with_policy(&strict, policy::system_time(now())).for_transport_encryption();
+    let part = valid.secret().next().unwrap().key().clone();
+    let pair = part.into_keypair().unwrap();
+    let key = Key { cert: cert.clone() };
+    let message = armor_of(&wire(&seal_bytes(b"hello", None, &[("alice", &key)])));
+    let open = |first: Option<AgentError>, then: Option<AgentError>| {
+        let token = Arc::new(Token { pair: Mutex::new(pair.clone()), asked: AtomicUsize::new(0), first, then });
+        let lent = [Lent { agent: token.clone(), ..lent(&key, Ok(Vec::new())) }];
+        let reader = Reader { keys: &[], lent: &lent, certificates: &[], at: now(), limit: 1 << 20 };
+        (reader.decrypt(&message).map(|opened| opened.plaintext.to_vec()), token.asked.load(Ordering::Relaxed))
+    };
+    assert_eq!(open(None, None), (Ok(b"hello".to_vec()), 2));
+    for error in [AgentError::NoPassphrase, AgentError::WrongPin, AgentError::Card("gone".to_owned())] {
+        assert_eq!(open(None, Some(error.clone())), (Err(OpenError::Undecryptable), 2));
+        let (Err(OpenError::Agent(failure)), 1) = open(Some(error.clone()), None) else { panic!() };
+        assert_eq!(failure.error, error);
+    }
+}
