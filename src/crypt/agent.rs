@@ -170,9 +170,9 @@ pub enum AgentError {
     /// The smartcard is not there, another one, or locked; the agent's words.
     #[error("gpg-agent cannot use the smartcard: {0:?}")]
     Card(String),
-    /// It was to be decrypted by RSA-OAEP.
+    /// It was to be decrypted by RSA-OAEP, which no token is asked for.
     #[error(
-        "the message is encrypted to it by RSA-OAEP, which gpg-agent does not decrypt; let the sender use RSA v1.5"
+        "the message is encrypted to it by RSA-OAEP, which no smartcard and no token does through gpg-agent; let the sender use RSA v1.5"
     )]
     NoOaep,
     /// All else; the agent's words.

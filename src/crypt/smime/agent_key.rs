@@ -142,6 +142,11 @@ impl Lender {
         self.agent.sign(&self.grip, hash, digest).map_err(|error| self.failure(error))
     }
 
+    /// Whether a smartcard or a token has it.
+    pub fn is_on_token(&self) -> Result<bool, Box<AgentFailure>> {
+        self.agent.is_on_token(&self.grip).map_err(|error| self.failure(error))
+    }
+
     /// Decrypts; none if the agent cannot, which may be about the message, of which nothing must be told.
     pub fn open(
         &self,

@@ -70,6 +70,13 @@ fn a_token_signs_and_opens_with_its_pin_and_says_what_is_missing() {
         assert!(words.contains("the message cannot be decrypted"), "{words}");
     }
 
+    // Nobody asks it for OAEP.
+    let oaep = ["-recip", "alice.pem", "-keyopt", "rsa_padding_mode:oaep"];
+    let line = [&["cms", "-encrypt", "-aes-256-cbc"][..], &HEAD, &oaep].concat();
+    home.file("oaep.eml", openssl.run(&line, ENTITY).expect(0).stdout);
+    let words = home.sealpost(["open", "oaep.eml", "--passphrase", "file:pin"]).run().expect(77).words();
+    assert!(words.contains("RSA-OAEP, which no smartcard and no token does"), "{words}");
+
     token.plug(false);
     token.restart(gnupg.home());
     for run in [seal(&["--passphrase", "file:pin"]), open(&["--passphrase", "file:pin"])] {

@@ -335,12 +335,18 @@ fn why_an_agent_did_nothing_is_told_where_nothing_was_decrypted() {
 }
 
 #[test]
-fn oaep_is_refused_and_not_announced() {
-    let oaep = capable("bob", rsa(), &Capabilities::ours());
-    let message = sealed(TEXT, None, &[&oaep], Form::default());
-    let agent = StandIn::new(Ok((vec![7; 32], false)));
-    let Err(OpenError::Agent(failure)) = open(&message, &[lent(&oaep, &agent)]) else { panic!() };
-    assert_eq!((failure.error, agent.asked()), (AgentError::NoOaep, 0));
+fn oaep_opens_where_the_agent_leaves_the_padding_and_is_not_announced() {
+    let bob = capable("bob", rsa(), &Capabilities::ours());
+    let message = sealed(TEXT, None, &[&bob], Form::default());
+    assert_eq!(open(&message, &[lent(&bob, &soft(&bob))]), Ok(TEXT.to_vec()));
+    let (other, stripped) =
+        (Soft(rsa(), AtomicUsize::new(0), Mutex::default()), StandIn::new(Ok((vec![7; 32], false))));
+    assert_eq!(open(&message, &[lent(&bob, &Arc::new(other))]), Err(OpenError::Undecryptable));
+    assert_eq!(open(&message, &[lent(&bob, &stripped)]), Err(OpenError::Undecryptable));
+    // A token is not asked: it would tell of a padding of v1.5.
+    let token = Arc::new(Hard(bob.key.clone(), None));
+    let Err(OpenError::Agent(failure)) = open(&message, &[lent(&bob, &token)]) else { panic!() };
+    assert_eq!(failure.error, AgentError::NoOaep);
     let announced = Capabilities::from_der(&Capabilities::of_agents()).unwrap();
     assert_eq!(announced, Capabilities { oaep: false, ..Capabilities::from_der(&Capabilities::ours()).unwrap() });
     assert!(!announced.oaep && announced.gcm256);

@@ -13,7 +13,7 @@ use openssl::{
     ec::{EcKey, EcPoint, PointConversionForm},
     error::ErrorStack,
     hash::MessageDigest,
-    md::{Md, MdRef},
+    md::Md,
     pkey::{HasPublic, Id, PKey, PKeyRef, Private, Public},
     pkey_ctx::PkeyCtx,
     rsa::Padding,
@@ -25,12 +25,13 @@ use super::super::{
     agent_key::{Half, Lender},
     asn1::{
         Algorithm, Fault, Identifier, MOST_RECIPIENTS,
-        ber::{Cursor, Element, tag},
+        ber::{Element, tag},
         oid,
     },
     derivation::{Derivation, shared_info},
     kem::{self, Encapsulated},
 };
+use super::oaep::Oaep;
 use crate::crypt::{AgentError, AgentFailure, Fingerprint, OpenError, PublicCertificate, SealedKey};
 
 /// The most keys that are unwrapped for one message.
@@ -249,8 +250,15 @@ impl Wrapped<'_> {
                 let opened = lender.open(public, SealedKey::Rsa(&self.key))?;
                 Ok(opened.and_then(|opened| Some(Zeroizing::new(opened.text_of(length)?.to_vec()))))
             }
-            // Nothing is asked: a card that takes a padding away would tell of one of v1.5.
-            Method::Transport(algorithm) if algorithm.is(&oid::RSA_OAEP) => Err(lender.failure(AgentError::NoOaep)),
+            Method::Transport(algorithm) if algorithm.is(&oid::RSA_OAEP) && public.id() == Id::RSA => {
+                // A token would take the padding of v1.5 away, and tell of it.
+                if lender.is_on_token()? {
+                    return Err(lender.failure(AgentError::NoOaep));
+                }
+                let Some(oaep) = Oaep::read(&algorithm) else { return Ok(None) };
+                let opened = lender.open(public, SealedKey::Rsa(&self.key))?.filter(|opened| opened.padded);
+                Ok(opened.and_then(|opened| oaep.unpad(&opened.bytes, public.size(), length)))
+            }
             Method::Agreement { originator, material, algorithm } if public.id() == Id::EC => {
                 // No point that is not on the curve is handed on.
                 let point = peer(public, &originator).and_then(|peer| uncompressed(&peer));
@@ -281,13 +289,7 @@ fn transported(secret: &PKey<Private>, algorithm: &Algorithm<'_>, wrapped: &[u8]
     if algorithm.is(&oid::RSA) {
         context.set_rsa_padding(Padding::PKCS1).ok()?;
     } else if algorithm.is(&oid::RSA_OAEP) {
-        let Oaep { digest, mask, label } = Oaep::read(algorithm)?;
-        context.set_rsa_padding(Padding::PKCS1_OAEP).ok()?;
-        context.set_rsa_oaep_md(digest).ok()?;
-        context.set_rsa_mgf1_md(mask).ok()?;
-        if !label.is_empty() {
-            context.set_rsa_oaep_label(&label).ok()?;
-        }
+        Oaep::read(algorithm)?.prepare(&mut context).ok()?;
     } else {
         return None;
     }
@@ -295,54 +297,6 @@ fn transported(secret: &PKey<Private>, algorithm: &Algorithm<'_>, wrapped: &[u8]
     let length = context.decrypt(wrapped, Some(&mut key)).ok()?;
     key.truncate(length);
     Some(key)
-}
-
-/// RSAES-OAEP-params (RFC 4055, 4.1).
-struct Oaep {
-    digest: &'static MdRef,
-    mask: &'static MdRef,
-    label: Vec<u8>,
-}
-
-impl Oaep {
-    fn read(algorithm: &Algorithm<'_>) -> Option<Self> {
-        let mut oaep = Self { digest: Md::sha1(), mask: Md::sha1(), label: Vec::new() };
-        let Some(parameters) = algorithm.parameters else { return Some(oaep) };
-        let mut fields = parameters.inside(tag::SEQUENCE).ok()?;
-        if let Some(digest) = explicit(&mut fields, 0)? {
-            oaep.digest = digest_named(&Algorithm::read(digest).ok()?)?;
-        }
-        if let Some(mask) = explicit(&mut fields, 1)? {
-            let mask = Algorithm::read(mask).ok().filter(|mask| mask.is(&oid::MGF1))?;
-            oaep.mask = digest_named(&Algorithm::read(mask.parameters?).ok()?)?;
-        }
-        if let Some(label) = explicit(&mut fields, 2)? {
-            let label = Algorithm::read(label).ok().filter(|label| label.is(&oid::P_SPECIFIED))?;
-            oaep.label = label.parameters?.octets(tag::OCTET_STRING).ok()?.into_owned();
-        }
-        fields.end().ok()?;
-        Some(oaep)
-    }
-}
-
-/// The element in an explicit tag, if it is there.
-fn explicit<'a>(fields: &mut Cursor<'a>, number: u8) -> Option<Option<Element<'a>>> {
-    let Some(outer) = fields.next_if(&[tag::context(number)]).ok()? else { return Some(None) };
-    let mut inside = outer.inside(tag::context(number)).ok()?;
-    let element = inside.next().ok()?;
-    inside.end().ok()?;
-    Some(Some(element))
-}
-
-fn digest_named(algorithm: &Algorithm<'_>) -> Option<&'static MdRef> {
-    let known = [
-        (oid::SHA1, Md::sha1()),
-        (oid::SHA224, Md::sha224()),
-        (oid::SHA256, Md::sha256()),
-        (oid::SHA384, Md::sha384()),
-        (oid::SHA512, Md::sha512()),
-    ];
-    known.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| digest)
 }
 
 /// By the name of the whole scheme (RFC 5753, 7.1.4; RFC 8418, 2.1).
