@@ -15,7 +15,7 @@ pub trait Agent: Send + Sync {
     /// Does what only the secret half can do of decrypting a session key.
     fn decrypt(&self, grip: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError>;
 
-    /// Whether a smartcard or a token has it, which looks at paddings itself.
+    /// Whether a smartcard or a token has it, or may have it, which looks at paddings itself.
     fn is_on_token(&self, grip: &Keygrip) -> Result<bool, AgentError>;
 }
 

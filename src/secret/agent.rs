@@ -108,7 +108,8 @@ impl GpgAgent {
                     return refused;
                 }
                 self.wrong.store(true, Ordering::Relaxed);
-                if is_on_token(&mut dialogue, grip) { AgentError::WrongPin } else { refused }
+                let kind = kind(&mut dialogue, grip).unwrap_or_default();
+                if kind.as_deref() == Some(TOKEN) { AgentError::WrongPin } else { refused }
             })?;
         }
         Ok(last)
@@ -198,14 +199,24 @@ impl Agent for GpgAgent {
     }
 
     fn is_on_token(&self, grip: &Keygrip) -> Result<bool, AgentError> {
-        Ok(is_on_token(&mut self.dialogue()?.0, grip))
+        // Of what it does not tell it may be.
+        let kind = kind(&mut self.dialogue()?.0, grip).map_err(|error| self.broken(error))?;
+        Ok(kind.as_deref() != Some(DISK))
     }
 }
 
-/// Whether the agent knows the key to be on a smartcard or a token.
-fn is_on_token(dialogue: &mut Dialogue<Timed>, grip: &Keygrip) -> bool {
-    let told = dialogue.command(&format!("KEYINFO {grip}"), &mut |_| None).unwrap_or_default();
-    told.status.iter().any(|(keyword, rest)| keyword == "KEYINFO" && rest.split(' ').nth(1) == Some("T"))
+/// Where a key is, in the answer to KEYINFO.
+const TOKEN: &str = "T";
+const DISK: &str = "D";
+
+/// Where the agent says that a key is; none if it says nothing of it.
+fn kind(dialogue: &mut Dialogue<Timed>, grip: &Keygrip) -> Result<Option<String>, AssuanError> {
+    let told = match dialogue.command(&format!("KEYINFO {grip}"), &mut |_| None) {
+        Err(AssuanError::Refused(..)) => return Ok(None),
+        told => told?,
+    };
+    let info = told.status.iter().find(|(keyword, _)| keyword == "KEYINFO");
+    Ok(info.and_then(|(_, rest)| rest.split(' ').nth(1)).map(str::to_owned))
 }
 
 /// What an agent is told when it asks.

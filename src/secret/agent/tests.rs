@@ -122,6 +122,29 @@ fn each_refusal_has_its_meaning() {
 }
 
 #[test]
+fn only_a_key_that_is_surely_on_disk_is_on_no_token() {
+    let grip = Keygrip::parse(&"A".repeat(40)).unwrap();
+    let asked = |says: &str, deadline| {
+        let (_folder, agent) = stand_in(format!("OK\nOK\n{says}").into_bytes(), true, deadline);
+        agent.is_on_token(&grip)
+    };
+    for (says, expected) in [
+        ("S KEYINFO A D - - - P - - -\nOK\n", false),
+        ("S KEYINFO A T D276 X/1 - - - - -\nOK\n", true),
+        ("S KEYINFO A X - - - - - - -\nOK\n", true),
+        ("S KEYINFO A - - - - - - - -\nOK\n", true),
+        ("S KEYINFO\nOK\n", true),
+        ("OK\n", true),
+        ("ERR 67108891 Not found\n", true),
+    ] {
+        assert_eq!(asked(says, PLENTY), Ok(expected), "{says}");
+    }
+    assert!(matches!(asked("rubbish\n", PLENTY), Err(AgentError::Protocol(_))));
+    let short = Duration::from_millis(200);
+    assert_eq!(asked("", short), Err(AgentError::Silent(short)));
+}
+
+#[test]
 fn a_wrong_passphrase_is_told_once_however_often_the_agent_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
