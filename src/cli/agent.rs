@@ -1,6 +1,10 @@
 //! Own keys whose secret half is in gpg-agent: how they are used, and what is done to them by gpg alone.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use zeroize::Zeroizing;
 
@@ -17,20 +21,36 @@ use crate::{
     secret::GpgAgent,
 };
 
-/// A key with its agent, which gets the passphrase if it wants one.
-pub fn lent(key: AgentKey, passphrase: Option<Zeroizing<String>>) -> Lent {
-    let agent = agent(key.home(), passphrase);
-    key.lent_by(agent)
-}
+/// The agents of a run: one for each home and passphrase, which so tells no token a wrong PIN twice.
+#[derive(Default)]
+pub struct Agents(RefCell<Vec<One>>);
 
-/// The same for S/MIME.
-pub fn lent_smime(key: smime::AgentKey, passphrase: Option<Zeroizing<String>>) -> smime::Key {
-    let agent = agent(key.home(), passphrase);
-    key.lent_by(agent)
-}
+/// One, with its home and the passphrase that it gets if it wants one.
+type One = (PathBuf, Option<Zeroizing<String>>, Arc<GpgAgent>);
 
-fn agent(home: &Path, passphrase: Option<Zeroizing<String>>) -> Arc<GpgAgent> {
-    Arc::new(GpgAgent::of(home, passphrase.filter(|given| !given.is_empty())))
+impl Agents {
+    /// A key with its agent.
+    pub fn lend(&self, key: AgentKey, passphrase: Option<Zeroizing<String>>) -> Lent {
+        let agent = self.of(key.home(), passphrase);
+        key.lent_by(agent)
+    }
+
+    /// The same for S/MIME.
+    pub fn lend_smime(&self, key: smime::AgentKey, passphrase: Option<Zeroizing<String>>) -> smime::Key {
+        let agent = self.of(key.home(), passphrase);
+        key.lent_by(agent)
+    }
+
+    fn of(&self, home: &Path, passphrase: Option<Zeroizing<String>>) -> Arc<GpgAgent> {
+        let passphrase = passphrase.filter(|given| !given.is_empty());
+        let mut known = self.0.borrow_mut();
+        if let Some((.., agent)) = known.iter().find(|(there, given, _)| there == home && *given == passphrase) {
+            return agent.clone();
+        }
+        let agent = Arc::new(GpgAgent::of(home, passphrase.clone()));
+        known.push((home.to_owned(), passphrase, agent.clone()));
+        agent
+    }
 }
 
 /// Refuses what needs the secret half of a key itself.

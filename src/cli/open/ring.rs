@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{
-        agent,
+        agent::Agents,
         composition::{self, Place},
         exit::Kind,
         failure::Failure,
@@ -28,6 +28,7 @@ pub struct Ring {
     /// Keys that agents have. These get the passphrase with the first key that is unlocked.
     lent: Vec<pgp::Lent>,
     lent_smime: Vec<(smime::AgentKey, smime::Key)>,
+    agents: Agents,
     lent_passphrase: bool,
     smime: Keys<smime::Key>,
     certificates: Known,
@@ -119,10 +120,12 @@ impl Ring {
         let account = place.settle(global, flags)?;
         let pins = place.recipients()?.pinned();
         let (openpgp, smime) = (store.keys()?, store.smime_keys()?);
-        let lent = store.agent_keys()?.into_iter().map(|key| agent::lent(key, None)).collect();
-        let lent_smime = store.smime_agent_keys()?.into_iter().map(|key| lent_smime(key, None)).collect();
-        let ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
-        Ok(Self { lent, lent_smime, lowest: Some(account.trust.unwrap_or(Trust::Imported)), ..ring })
+        let (lent, lent_smime) = (store.agent_keys()?, store.smime_agent_keys()?);
+        let mut ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
+        ring.lent = lent.into_iter().map(|key| ring.agents.lend(key, None)).collect();
+        ring.lent_smime = lent_smime.into_iter().map(|key| lend_smime(key, None, &ring.agents)).collect();
+        ring.lowest = Some(account.trust.unwrap_or(Trust::Imported));
+        Ok(ring)
     }
 
     fn new(
@@ -139,6 +142,7 @@ impl Ring {
             openpgp,
             lent: Vec::new(),
             lent_smime: Vec::new(),
+            agents: Agents::default(),
             lent_passphrase: false,
             smime,
             certificates,
@@ -246,14 +250,14 @@ impl Ring {
             && let Some(passphrase) = self.passphrases.given(SuiteName::OpenPgp)?
         {
             let lent = std::mem::take(&mut self.lent).into_iter();
-            self.lent = lent.map(|lent| agent::lent(lent.key, Some(passphrase.clone()))).collect();
+            self.lent = lent.map(|lent| self.agents.lend(lent.key, Some(passphrase.clone()))).collect();
         }
         if !self.lent_smime.is_empty()
             && self.may_give()
             && let Some(passphrase) = self.passphrases.given(SuiteName::Smime)?
         {
             let lent = std::mem::take(&mut self.lent_smime).into_iter();
-            self.lent_smime = lent.map(|(key, _)| lent_smime(key, Some(passphrase.clone()))).collect();
+            self.lent_smime = lent.map(|(key, _)| lend_smime(key, Some(passphrase.clone()), &self.agents)).collect();
         }
         self.lent_passphrase = true;
         Ok(())
@@ -278,8 +282,12 @@ impl Ring {
 }
 
 /// A key for S/MIME, and the same with its agent.
-fn lent_smime(key: smime::AgentKey, passphrase: Option<Zeroizing<String>>) -> (smime::AgentKey, smime::Key) {
-    (key.clone(), agent::lent_smime(key, passphrase))
+fn lend_smime(
+    key: smime::AgentKey,
+    passphrase: Option<Zeroizing<String>>,
+    agents: &Agents,
+) -> (smime::AgentKey, smime::Key) {
+    (key.clone(), agents.lend_smime(key, passphrase))
 }
 
 impl<K: Lockable> Keys<K> {

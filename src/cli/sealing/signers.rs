@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::{
     cli::{
         agent,
+        agent::Agents,
         composition::Place,
         exit::Kind,
         failure::{Failure, Hint},
@@ -29,6 +30,7 @@ struct Search<'a> {
     file: Option<KeyFile>,
     place: &'a Place,
     passphrases: Passphrases,
+    agents: Agents,
     /// Whether keys of both suites are needed.
     both: bool,
     at: Timestamp,
@@ -55,7 +57,8 @@ pub fn signers(
     let file = arguments.key.as_deref().map(KeyFile::read).transpose()?;
     let needed = |suite| groups.iter().any(|group| group.suite() == suite);
     let both = needed(SuiteName::OpenPgp) && needed(SuiteName::Smime);
-    let search = Search { from, file, place, passphrases: Passphrases::of(account), both, at };
+    let search =
+        Search { from, file, place, passphrases: Passphrases::of(account), agents: Agents::default(), both, at };
     Ok(Signers {
         openpgp: needed(SuiteName::OpenPgp).then(|| search.openpgp()).transpose()?,
         smime: needed(SuiteName::Smime).then(|| search.smime()).transpose()?,
@@ -89,7 +92,7 @@ impl Search<'_> {
             Some(Own::Here(key)) => key,
             Some(Own::Agent(key)) => {
                 let hints = agent::extend(key.home(), key.fingerprint().as_str());
-                let lent = agent::lent(key, self.passphrases.given(SuiteName::OpenPgp)?);
+                let lent = self.agents.lend(key, self.passphrases.given(SuiteName::OpenPgp)?);
                 return lent.signer(self.at).map_err(|reason| self.unfit_in_agent(SuiteName::OpenPgp, &reason, hints));
             }
         };
@@ -140,7 +143,7 @@ impl Search<'_> {
             Some((_, Own::Here(key))) => key,
             Some((_, Own::Agent(key))) => {
                 let hints = agent::request(key.home());
-                let lent = agent::lent_smime(key, self.passphrases.given(SuiteName::Smime)?);
+                let lent = self.agents.lend_smime(key, self.passphrases.given(SuiteName::Smime)?);
                 return lent.signer(self.at).map_err(|reason| self.unfit_in_agent(SuiteName::Smime, &reason, hints));
             }
         };

@@ -57,13 +57,13 @@ fn a_token_signs_and_opens_with_its_pin_and_says_what_is_missing() {
 
     // A wrong padding is like any other failure, though the token closes then and would ask for its PIN.
     let forged = authority.issue(&wish);
-    let cms = super::der(&openssl.encrypt(&[&forged], &["-aes-256-cbc"], ENTITY));
+    let cms = super::der(&openssl.encrypt(&[&forged], &["-aes-256-gcm"], ENTITY));
     let (name, other) = (serial(&certificate), serial(&forged.certificate));
     let at = cms.windows(other.len()).position(|window| window == other).unwrap();
     // It names the token's key now, and these numbers are of one length.
     assert_eq!(name.len(), other.len());
     let swapped = [&cms[..at], &name, &cms[at + other.len()..]].concat();
-    home.file("forged.eml", message("enveloped-data", &swapped));
+    home.file("forged.eml", message("authEnveloped-data", &swapped));
     for more in [&["--passphrase", "file:pin"][..], &[], &["--passphrase", "file:pin"]] {
         assert_eq!(open(&["--passphrase", "file:pin"]).run().expect(0).text(), "hello\n");
         let words = home.sealpost(["open", "forged.eml"].iter().chain(more)).run().expect(65).words();
