@@ -1,6 +1,10 @@
 //! Own keys whose secret half is in gpg-agent: how they are used, and what is done to them by gpg alone.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use zeroize::Zeroizing;
 
@@ -9,23 +13,49 @@ use super::{
     failure::{Failure, Hint},
 };
 use crate::{
-    crypt::pgp::{AgentKey, Lent},
+    crypt::{
+        Fingerprint,
+        pgp::{AgentKey, Lent},
+        smime,
+    },
     secret::GpgAgent,
 };
 
-/// A key with its agent, which gets the passphrase if it wants one.
-pub fn lent(key: AgentKey, passphrase: Option<Zeroizing<String>>) -> Lent {
-    let agent = GpgAgent::of(key.home(), passphrase.filter(|given| !given.is_empty()));
-    key.lent_by(Arc::new(agent))
+/// The agents of a run: one for each home and passphrase, which so tells no token a wrong PIN twice.
+#[derive(Default)]
+pub struct Agents(RefCell<Vec<One>>);
+
+/// One, with its home and the passphrase that it gets if it wants one.
+type One = (PathBuf, Option<Zeroizing<String>>, Arc<GpgAgent>);
+
+impl Agents {
+    /// A key with its agent.
+    pub fn lend(&self, key: AgentKey, passphrase: Option<Zeroizing<String>>) -> Lent {
+        let agent = self.of(key.home(), passphrase);
+        key.lent_by(agent)
+    }
+
+    /// The same for S/MIME.
+    pub fn lend_smime(&self, key: smime::AgentKey, passphrase: Option<Zeroizing<String>>) -> smime::Key {
+        let agent = self.of(key.home(), passphrase);
+        key.lent_by(agent)
+    }
+
+    fn of(&self, home: &Path, passphrase: Option<Zeroizing<String>>) -> Arc<GpgAgent> {
+        let passphrase = passphrase.filter(|given| !given.is_empty());
+        let mut known = self.0.borrow_mut();
+        if let Some((.., agent)) = known.iter().find(|(there, given, _)| there == home && *given == passphrase) {
+            return agent.clone();
+        }
+        let agent = Arc::new(GpgAgent::of(home, passphrase.clone()));
+        known.push((home.to_owned(), passphrase, agent.clone()));
+        agent
+    }
 }
 
-/// Refuses what needs the secret half itself.
-pub fn refuse(key: &AgentKey, what: &str, cures: Vec<Hint>) -> Failure {
-    let text = format!(
-        "the secret half of key {} is in gpg-agent of {}, and not here: {what}",
-        key.fingerprint(),
-        key.home().display()
-    );
+/// Refuses what needs the secret half of a key itself.
+pub fn refuse(key: &Fingerprint, home: &Path, what: &str, cures: Vec<Hint>) -> Failure {
+    let text = format!("the secret half of key {key} is in gpg-agent of {}, and not here: {what}", home.display());
     cures.into_iter().fold(Failure::new(Kind::Permission, text), Failure::hint)
 }
 
@@ -33,6 +63,21 @@ pub fn refuse(key: &AgentKey, what: &str, cures: Vec<Hint>) -> Failure {
 pub fn extend(home: &Path, fingerprint: &str) -> Vec<Hint> {
     let period = |which: &[&str]| gpg(home, &[&["--quick-set-expire", fingerprint, "2y"], which].concat());
     vec![period(&[]), period(&["*"]), take_again(home, fingerprint)]
+}
+
+/// Makes the request for another certificate, of a key that is there, and takes it, which has another fingerprint.
+pub fn request(home: &Path) -> Vec<Hint> {
+    let shown = home.display().to_string();
+    let again = ["sealpost", "key", "import", "--from-gnupg", &shown, "--agent"].map(str::to_owned);
+    vec![gpgsm(home, &["--armor", "--generate-key"]), again.to_vec()]
+}
+
+/// Lets the agent sign something that says nothing, for which it asks for the passphrase, by a keygrip.
+pub fn unlock(home: &Path, grip: &str) -> Hint {
+    let nothing = "0".repeat(64);
+    let sign = [format!("SIGKEY {grip}"), format!("SETHASH --hash=sha256 {nothing}"), "PKSIGN".to_owned()];
+    let connect = on("gpg-connect-agent", home, &["--no-autostart"]);
+    connect.into_iter().chain(sign).chain(["/bye".to_owned()]).collect()
 }
 
 /// Makes subkeys.
@@ -48,7 +93,16 @@ pub fn revoke(home: &Path, fingerprint: &str) -> Vec<Hint> {
 
 /// gpg on a home.
 pub fn gpg(home: &Path, words: &[&str]) -> Hint {
-    ["gpg", "--homedir", &home.display().to_string()].iter().chain(words).map(|word| (*word).to_owned()).collect()
+    on("gpg", home, words)
+}
+
+/// gpgsm on a home.
+pub fn gpgsm(home: &Path, words: &[&str]) -> Hint {
+    on("gpgsm", home, words)
+}
+
+fn on(program: &str, home: &Path, words: &[&str]) -> Hint {
+    [program, "--homedir", &home.display().to_string()].iter().chain(words).map(|word| (*word).to_owned()).collect()
 }
 
 /// Takes the certificate again, as it is in the home now.

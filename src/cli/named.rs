@@ -17,6 +17,8 @@ pub enum AnyKey {
     /// One whose secret half an agent has.
     Agent(Box<pgp::AgentKey>),
     Smime(smime::Key),
+    /// One for S/MIME whose secret half an agent has.
+    SmimeAgent(smime::AgentKey),
     /// One that waits for its certificate.
     Waiting(smime::Waiting),
 }
@@ -25,23 +27,27 @@ pub enum AnyKey {
 pub fn key_named(name: &str, place: &Place, at: Timestamp) -> Result<AnyKey, Failure> {
     let store = &place.keystore;
     let waiting = store.waiting()?;
-    let (openpgp, agent, smime, waiting): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) = match named(name)? {
+    type All = (Vec<pgp::Key>, Vec<pgp::AgentKey>, Vec<smime::Key>, Vec<smime::AgentKey>, Vec<smime::Waiting>);
+    let (openpgp, agent, smime, smime_agent, waiting): All = match named(name)? {
         Name::Fingerprint(full) => (
             store.key(&full)?.into_iter().collect(),
             store.agent_key(&full)?.into_iter().collect(),
             store.smime_key(&full)?.into_iter().collect(),
+            store.smime_agent_key(&full)?.into_iter().collect(),
             waiting.into_iter().filter(|waiting| waiting.id() == full).collect(),
         ),
         Name::Address(address) => (
             store.keys_for(&address, at)?,
             store.agent_keys_for(&address, at)?,
             store.smime_keys_for(&address, at)?,
+            store.smime_agent_keys_for(&address, at)?,
             waiting.into_iter().filter(|waiting| waiting.addresses().contains(&address)).collect(),
         ),
     };
     let openpgp = openpgp.into_iter().map(|key| AnyKey::OpenPgp(Box::new(key)));
     let agent = agent.into_iter().map(|key| AnyKey::Agent(Box::new(key)));
     let smime = smime.into_iter().map(AnyKey::Smime);
+    let smime = smime.chain(smime_agent.into_iter().map(AnyKey::SmimeAgent));
     let waiting = waiting.into_iter().map(AnyKey::Waiting);
     one(openpgp.chain(agent).chain(smime).chain(waiting).collect(), name, "key", AnyKey::fingerprint)
 }
@@ -52,6 +58,7 @@ impl AnyKey {
             Self::OpenPgp(key) => key.fingerprint().to_string(),
             Self::Agent(key) => key.fingerprint().to_string(),
             Self::Smime(key) => key.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default(),
+            Self::SmimeAgent(key) => key.fingerprint().to_string(),
             Self::Waiting(waiting) => waiting.id().to_string(),
         }
     }

@@ -4,6 +4,7 @@
 use std::io;
 
 use super::{
+    agent,
     exit::Kind,
     failure::{Failure, RecipientReason},
     receipt::AttemptJson,
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     config::{ConfigError, EditError},
     crypt::{
-        AgentError, AgentFailure, OpenError, SealError,
+        AgentError, AgentFailure, OpenError, SealError, SuiteName,
         pgp::{CertificateError, ChangeError, FileError, KeyError, UnlockError},
         smime,
     },
@@ -108,9 +109,10 @@ impl From<AgentFailure> for Failure {
         use AgentError as E;
         let text = failure.to_string();
         let (home, key) = (failure.home.display().to_string(), failure.key.to_string());
+        let name = failure.name.as_str();
         let more = match failure.error {
-            E::NoPassphrase => "; give --passphrase, or let gpg ask for it, and gpg-agent keeps it for a while",
-            E::TakesNoPassphrase => "; let gpg ask for it, and gpg-agent keeps it for a while",
+            E::NoPassphrase => "; give --passphrase, or let gpg-agent ask for it, and it keeps it for a while",
+            E::TakesNoPassphrase => "; let gpg-agent ask for it, and it keeps it for a while",
             _ => "",
         };
         let told = Self::new(Kind::Permission, text + more);
@@ -123,12 +125,22 @@ impl From<AgentFailure> for Failure {
                 "--launch",
                 "gpg-agent",
             ]),
-            E::NoSecret => told.hint(["gpg", "--homedir", &home, "--list-secret-keys", &key]),
+            E::NoSecret => told.hint(match failure.suite {
+                SuiteName::OpenPgp => ["gpg", "--homedir", &home, "--list-secret-keys", name].map(str::to_owned),
+                SuiteName::Smime => {
+                    ["gpgsm", "--homedir", &home, "--list-secret-keys", &format!("&{name}")].map(str::to_owned)
+                }
+            }),
             E::WrongPassphrase => told.hint(["sealpost", "key", "show", &key]),
-            E::NoPassphrase | E::TakesNoPassphrase => {
-                told.hint(["gpg", "--homedir", &home, "--local-user", &key, "--clear-sign"])
-            }
-            E::Card(_) => told.hint(["gpg", "--homedir", &home, "--card-status"]),
+            E::NoPassphrase | E::TakesNoPassphrase => match failure.suite {
+                SuiteName::OpenPgp => told.hint(["gpg", "--homedir", &home, "--local-user", name, "--clear-sign"]),
+                SuiteName::Smime => told.hint(agent::unlock(&failure.home, name)),
+            },
+            E::Card(_) | E::WrongPin => told.hint(match failure.suite {
+                SuiteName::OpenPgp => ["gpg", "--homedir", &home, "--card-status"],
+                SuiteName::Smime => ["gpgsm", "--homedir", &home, "--learn-card"],
+            }),
+            E::NoOaep => told.hint(["sealpost", "key", "show", &key]),
             E::Refused(_) => {
                 told.hint(["gpg-connect-agent", "--homedir", &home, "--no-autostart", "KEYINFO --list", "/bye"])
             }
@@ -212,7 +224,10 @@ impl From<smime::KeyError> for Failure {
     fn from(error: smime::KeyError) -> Self {
         let kind = match error {
             smime::KeyError::Library(_) | smime::KeyError::Unwritable => Kind::System,
-            smime::KeyError::Locked | smime::KeyError::NotLocked | smime::KeyError::Foreign => Kind::Permission,
+            smime::KeyError::Locked
+            | smime::KeyError::NotLocked
+            | smime::KeyError::Foreign
+            | smime::KeyError::InAgent => Kind::Permission,
             smime::KeyError::NoCertificate => Kind::Malformed,
         };
         Self::new(kind, error.to_string())

@@ -24,6 +24,8 @@ pub enum Piece {
     Key(Box<pgp::Key>),
     /// An own key that an agent has: no secret of it.
     AgentKey(Box<pgp::AgentKey>),
+    /// The same for S/MIME.
+    SmimeAgentKey(smime::AgentKey),
     /// The revocation certificate of one.
     Revocation(Fingerprint, String),
     /// An own key for S/MIME.
@@ -110,7 +112,8 @@ impl Keystore {
     pub fn restore(&self, piece: &Piece) -> Result<Option<Outcome>, StoreError> {
         let restored = match piece {
             Piece::Key(key) => self.store_key(key, None),
-            Piece::AgentKey(key) => self.restore_agent_key(key),
+            Piece::AgentKey(key) => self.restore_note(&**key),
+            Piece::SmimeAgentKey(key) => self.restore_note(key),
             Piece::Revocation(fingerprint, text) => self.restore_revocation(fingerprint, text),
             Piece::SmimeKey(key) => self.store_smime_key(key),
             Piece::Waiting(waiting) => self.store_waiting(waiting),
@@ -167,6 +170,7 @@ impl Piece {
         let piece = match (folder.as_str(), suffix) {
             (KEYS, "pgp") => Self::Key(Box::new(only(pgp::Key::parse_all(bytes).ok()?)?)),
             (KEYS, "agent") => Self::AgentKey(Box::new(agent_keys::parse(bytes)?)),
+            (KEYS, "smime.agent") => Self::SmimeAgentKey(agent_keys::parse(bytes)?),
             (KEYS, "rev.asc") => {
                 let revocation = only(Certificate::parse_all(bytes).ok()?)?;
                 (revocation.fingerprint() == fingerprint).then_some(())?;
@@ -183,6 +187,7 @@ impl Piece {
         let is = match &piece {
             Self::Key(key) => Some(key.fingerprint()).filter(|_| key.to_bytes().is_ok()),
             Self::AgentKey(key) => Some(key.fingerprint()),
+            Self::SmimeAgentKey(key) => Some(key.fingerprint()),
             Self::SmimeKey(key) => key.fingerprint(),
             Self::Waiting(waiting) => Some(waiting.id()),
             Self::Certificate(certificate) => Some(certificate.fingerprint()),

@@ -11,7 +11,10 @@ use super::{
     disk::{self, Lock},
 };
 use crate::{
-    crypt::{Fingerprint, pgp::Key},
+    crypt::{
+        Fingerprint,
+        pgp::{AgentKey, Key},
+    },
     mail::Address,
 };
 
@@ -71,7 +74,7 @@ impl Keystore {
             disk::write(&self.keys.join(format!("{fingerprint}.rev.asc")), revocation.as_bytes())?;
         }
         disk::write(&path, &bytes)?;
-        disk::remove(&self.agent_key_path(&fingerprint))?;
+        disk::remove(&self.note_path::<AgentKey>(&fingerprint))?;
         Ok(Outcome::New)
     }
 

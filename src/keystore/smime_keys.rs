@@ -12,7 +12,7 @@ use super::{
 use crate::{
     crypt::{
         Fingerprint, PublicCertificate,
-        smime::{Certificate, CertificateError, Key, KeyError, Waiting},
+        smime::{AgentKey, Certificate, CertificateError, Key, KeyError, Waiting},
     },
     mail::Address,
 };
@@ -54,14 +54,19 @@ impl Keystore {
         }
     }
 
-    /// Stores a key that is not there yet.
+    /// Stores a key that is not there yet. It takes the place of what says that an agent has it.
     ///
     /// # Errors
     /// The key is not locked or has no certificate; or one of its fingerprint is there and differs
     /// ([`StoreError::KeyExists`]).
     pub fn store_smime_key(&self, key: &Key) -> Result<Outcome, StoreError> {
         key.to_pem()?;
-        self.place_own(&self.lock_keys()?, key)
+        let lock = self.lock_keys()?;
+        let outcome = self.place_own(&lock, key)?;
+        if let Some(fingerprint) = key.fingerprint() {
+            disk::remove(&self.note_path::<AgentKey>(&fingerprint))?;
+        }
+        Ok(outcome)
     }
 
     /// Changes a stored key under the lock.
@@ -194,7 +199,7 @@ impl Keystore {
         Err(StoreError::Misfiled { path, fingerprint: id.clone() })
     }
 
-    fn smime_key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
+    pub(super) fn smime_key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.keys.join(format!("{fingerprint}.pem"))
     }
 

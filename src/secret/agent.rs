@@ -8,15 +8,12 @@ mod expression;
 
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     error::Error,
     io::{self, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Mutex, OnceLock, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -55,30 +52,34 @@ pub struct GpgAgent {
     socket: OnceLock<PathBuf>,
     passphrase: Option<Zeroizing<String>>,
     deadline: Duration,
-    /// The passphrase is wrong, and is not told again: three wrong PINs lock a card.
-    wrong: AtomicBool,
+    wrong: Mutex<Wrong>,
+}
+
+/// For what the passphrase is wrong. It is not told again: three wrong PINs lock a card.
+#[derive(Default)]
+struct Wrong {
+    /// Keys that are no token's.
+    keys: BTreeSet<Keygrip>,
+    /// As the PIN of whatever token there is.
+    pin: bool,
 }
 
 impl GpgAgent {
     /// That of a home, looked for when it is used; it is never started. The passphrase is for when it wants one.
     pub fn of(home: &Path, passphrase: Option<Zeroizing<String>>) -> Self {
-        Self {
-            home: home.to_owned(),
-            socket: OnceLock::new(),
-            passphrase,
-            deadline: DEADLINE,
-            wrong: AtomicBool::new(false),
-        }
+        Self { home: home.to_owned(), socket: OnceLock::new(), passphrase, deadline: DEADLINE, wrong: Mutex::default() }
     }
 
-    /// A dialogue that asks nobody.
-    fn dialogue(&self) -> Result<(Dialogue<Timed>, Passphrase<'_>), AgentError> {
+    /// A dialogue about a key that asks nobody.
+    fn dialogue(&self, grip: &Keygrip) -> Result<(Dialogue<Timed>, Passphrase<'_>), AgentError> {
         let end = Instant::now() + self.deadline;
         let stream = connect(self.socket()?, self.deadline)?.map_err(|error| self.not_there(&error))?;
         is_ours(&stream).map_err(|error| self.not_there(&error))?;
         let stream = Timed { stream, end };
         let mut dialogue = Dialogue::begin(stream).map_err(|error| self.broken(error))?;
-        let mut passphrase = Passphrase { given: self.told(), asked: Cell::new(0), refused: false };
+        let withheld = self.is_wrong(&mut dialogue, grip)?;
+        let given = self.passphrase.as_ref().filter(|_| !withheld);
+        let mut passphrase = Passphrase { given, asked: Cell::new(0), withheld, refused: false };
         if passphrase.given.is_some() {
             match dialogue.command("OPTION pinentry-mode=loopback", &mut |_| None) {
                 Ok(_) => return Ok((dialogue, passphrase)),
@@ -91,28 +92,42 @@ impl GpgAgent {
         Ok((dialogue, passphrase))
     }
 
-    /// Gives commands in order, and what the last one brought.
+    /// Gives commands about a key in order, and what the last one brought.
     fn ask(
         &self,
+        grip: &Keygrip,
         commands: &[String],
         more: &dyn Fn(&str) -> Option<Zeroizing<Vec<u8>>>,
     ) -> Result<Answer, AgentError> {
-        let (mut dialogue, passphrase) = self.dialogue()?;
+        let (mut dialogue, passphrase) = self.dialogue(grip)?;
         let mut last = Answer::default();
         for command in commands {
             let answer = dialogue.command(command, &mut |keyword| more(keyword).or_else(|| passphrase.reply(keyword)));
             last = answer.map_err(|error| {
                 let refused = self.refusal(error, &passphrase);
-                self.wrong.fetch_or(refused == AgentError::WrongPassphrase, Ordering::Relaxed);
-                refused
+                if refused != AgentError::WrongPassphrase {
+                    return refused;
+                }
+                let kind = kind(&mut dialogue, grip).unwrap_or_default();
+                let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+                wrong.keys.insert(grip.clone());
+                wrong.pin |= kind.as_deref() != Some(DISK);
+                if kind.as_deref() == Some(TOKEN) { AgentError::WrongPin } else { refused }
             })?;
         }
         Ok(last)
     }
 
-    /// What it may be told.
-    fn told(&self) -> Option<&Zeroizing<String>> {
-        self.passphrase.as_ref().filter(|_| !self.wrong.load(Ordering::Relaxed))
+    /// Whether the passphrase is known to be wrong for a key.
+    fn is_wrong(&self, dialogue: &mut Dialogue<Timed>, grip: &Keygrip) -> Result<bool, AgentError> {
+        {
+            let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+            if !wrong.pin || wrong.keys.contains(grip) {
+                return Ok(wrong.keys.contains(grip));
+            }
+        }
+        let kind = kind(dialogue, grip).map_err(|error| self.broken(error))?;
+        Ok(kind.as_deref() != Some(DISK))
     }
 
     /// Where it listens.
@@ -158,9 +173,7 @@ impl GpgAgent {
             | code::BAD_PIN => match passphrase {
                 Passphrase { refused: true, .. } => AgentError::TakesNoPassphrase,
                 // It asked a second time.
-                Passphrase { asked, .. } if asked.get() > 0 || self.wrong.load(Ordering::Relaxed) => {
-                    AgentError::WrongPassphrase
-                }
+                Passphrase { asked, withheld, .. } if asked.get() > 0 || *withheld => AgentError::WrongPassphrase,
                 Passphrase { .. } => AgentError::NoPassphrase,
             },
             code::WRONG_CARD => AgentError::Card(words),
@@ -174,14 +187,14 @@ impl Agent for GpgAgent {
     fn sign(&self, grip: &Keygrip, hash: u8, digest: &[u8]) -> Result<MadeSignature, AgentError> {
         let digest: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
         let commands = [format!("SIGKEY {grip}"), format!("SETHASH {hash} {digest}"), "PKSIGN".to_owned()];
-        let answer = self.ask(&commands, &|_| None)?;
+        let answer = self.ask(grip, &commands, &|_| None)?;
         signature(&answer.data).ok_or(AgentError::Protocol("it gives no signature"))
     }
 
     fn decrypt(&self, grip: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
         let sealed = Zeroizing::new(enclosed(sealed));
         let reply = |keyword: &str| (keyword == "CIPHERTEXT").then(|| sealed.clone());
-        let answer = self.ask(&[format!("SETKEY {grip}"), "PKDECRYPT".to_owned()], &reply)?;
+        let answer = self.ask(grip, &[format!("SETKEY {grip}"), "PKDECRYPT".to_owned()], &reply)?;
         // A card takes the padding away itself.
         let padded = !answer.status.iter().any(|(keyword, rest)| keyword == "PADDING" && rest == "0");
         let value = Expression::parse(&answer.data);
@@ -192,12 +205,34 @@ impl Agent for GpgAgent {
         let value = value.ok_or(AgentError::Protocol("it gives nothing decrypted"))?;
         Ok(OpenedKey { bytes: Zeroizing::new(value.to_vec()), padded })
     }
+
+    fn is_on_token(&self, grip: &Keygrip) -> Result<bool, AgentError> {
+        // Of what it does not tell it may be.
+        let kind = kind(&mut self.dialogue(grip)?.0, grip).map_err(|error| self.broken(error))?;
+        Ok(kind.as_deref() != Some(DISK))
+    }
+}
+
+/// Where a key is, in the answer to KEYINFO.
+const TOKEN: &str = "T";
+const DISK: &str = "D";
+
+/// Where the agent says that a key is; none if it says nothing of it.
+fn kind(dialogue: &mut Dialogue<Timed>, grip: &Keygrip) -> Result<Option<String>, AssuanError> {
+    let told = match dialogue.command(&format!("KEYINFO {grip}"), &mut |_| None) {
+        Err(AssuanError::Refused(..)) => return Ok(None),
+        told => told?,
+    };
+    let info = told.status.iter().find(|(keyword, _)| keyword == "KEYINFO");
+    Ok(info.and_then(|(_, rest)| rest.split(' ').nth(1)).map(str::to_owned))
 }
 
 /// What an agent is told when it asks.
 struct Passphrase<'a> {
     given: Option<&'a Zeroizing<String>>,
     asked: Cell<u32>,
+    /// It is wrong.
+    withheld: bool,
     /// It takes none.
     refused: bool,
 }

@@ -45,7 +45,7 @@ pub struct GnupgKey {
     pub fingerprint: Fingerprint,
     /// Where its secret half is.
     pub whereabouts: Whereabouts,
-    /// OpenPGP: its keygrips, those of parts whose secret half is missing left out.
+    /// Its keygrips, those of parts whose secret half is missing left out; of S/MIME one.
     pub parts: Vec<(Fingerprint, Keygrip)>,
     /// The fingerprint by which its program knows it.
     name: String,
@@ -171,6 +171,20 @@ impl Gnupg {
             SuiteName::OpenPgp => self.run("gpg", &["--export-options", "export-minimal", "--export", &key.name], None),
             SuiteName::Smime => self.run("gpgsm", &["--export", &key.name], None),
         }
+    }
+
+    /// The certificates that are behind that of a key for S/MIME, as far as the home has them, PEM.
+    ///
+    /// # Errors
+    /// [`GnupgError`].
+    pub fn chain(&self, key: &GnupgKey) -> Result<Zeroizing<Vec<u8>>, GnupgError> {
+        let listed = self.run("gpgsm", &["--with-colons", "--list-keys"], None)?;
+        let names = listing::behind(&listed, &key.name);
+        if names.is_empty() {
+            return Ok(Zeroizing::default());
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.run("gpgsm", &[&["--armor", "--export"], names.as_slice()].concat(), None)
     }
 
     /// The secret half with its certificate: a transferable secret key (RFC 9580, 10.2) or a PKCS#12 file, locked with

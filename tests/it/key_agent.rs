@@ -248,7 +248,7 @@ fn which_keys_are_meant_is_exact_and_a_key_with_its_secret_here_stays() {
     home.sealpost(line(&["--agent", "--passphrase", "file:pw"])).run().expect(64);
     home.sealpost(["key", "import", "--agent", "alice@example.test"]).run().expect(64);
     let none = home.sealpost(line(&["--agent", "kim@example.test"])).run().expect(66).words();
-    assert!(none.contains("has no OpenPGP key of kim@example.test"), "{none}");
+    assert!(none.contains("has no key of kim@example.test"), "{none}");
 
     // The secret half takes the place of the note that an agent has it, and not the other way.
     scene.import(&[]);
@@ -258,4 +258,15 @@ fn which_keys_are_meant_is_exact_and_a_key_with_its_secret_here_stays() {
     assert_eq!((listed["keys"].as_array().unwrap().len(), &listed["keys"][0]["home"]), (1, &"store".into()));
     let refused = home.sealpost(line(&["--agent", "--json"])).run().expect(73);
     assert_eq!(refused.json()["keys"][0]["outcome"], "refused");
+}
+
+#[test]
+fn two_keys_in_an_agent_for_one_address_are_both_ones_own() {
+    let scene = Scene::new("default", "");
+    scene.alice.make_key("alice@example.test", "default");
+    scene.import(&[]);
+    let message = "From: alice@example.test\nTo: alice@example.test\nSubject: x\n\nhello me\n";
+    let sealed = scene.home.sealpost(["seal", "-t", "alice@example.test"]).stdin(message).run().expect(0).stdout;
+    scene.home.file("to-me.eml", sealed);
+    assert_eq!(scene.home.sealpost(["open", "to-me.eml"]).run().expect(0).text(), "hello me\n");
 }

@@ -202,8 +202,8 @@ pub struct KeyImport {
     pub from_gnupg: Option<Option<PathBuf>>,
     /// Leave the secret halves in gpg-agent, or on the smartcard behind it, and use them there: all, or this key's
     ///
-    /// For OpenPGP. Only certificates are stored, and where the agent is. Taken again, what gpg changed of them comes
-    /// along. gpg-agent has to run when such a key is used, and never asks anybody: it takes the passphrase, or the
+    /// For OpenPGP, and for S/MIME what gpgsm lists. Only certificates are stored, and where the agent is. Taken again,
+    /// what gpg changed of them, and what gpgsm got anew, comes along. gpg-agent has to run when such a key is used, and never asks anybody: it takes the passphrase, or the
     /// PIN, from --passphrase or the account, else it must have it already. Three wrong PINs lock a card.
     #[arg(
         long,

@@ -13,9 +13,23 @@ pub fn run(arguments: &Export, place: &Place, at: Timestamp, voice: Voice) -> Re
                 agent::gpg(key.home(), &["--armor", "--export-secret-keys", &fingerprint]),
                 ["sealpost", "cert", "export", &fingerprint].map(str::to_owned).to_vec(),
             ];
-            return Err(agent::refuse(&key, "gpg exports it, where it is on no smartcard", cures));
+            return Err(agent::refuse(
+                &key.fingerprint(),
+                key.home(),
+                "gpg exports it, where it is on no smartcard",
+                cures,
+            ));
         }
         AnyKey::Smime(key) => key.to_pem()?,
+        AnyKey::SmimeAgent(key) => {
+            let fingerprint = key.fingerprint().to_string();
+            let cures = vec![
+                agent::gpgsm(key.home(), &["--armor", "--export-secret-key-p12", &format!("&{}", key.grip())]),
+                ["sealpost", "cert", "export", &fingerprint].map(str::to_owned).to_vec(),
+            ];
+            let what = "gpgsm exports it, where it is on no smartcard";
+            return Err(agent::refuse(&key.fingerprint(), key.home(), what, cures));
+        }
         AnyKey::Waiting(waiting) => waiting.to_pem()?,
     };
     named::export(&text, "key", arguments.output.as_deref(), voice)

@@ -38,7 +38,13 @@ pub fn run(arguments: &Extend, global: &Global, place: &Place, at: Timestamp, vo
         }
         AnyKey::Agent(key) => {
             let cures = agent::extend(key.home(), key.fingerprint().as_str());
-            Err(agent::refuse(&key, "gpg extends it; take it again then", cures))
+            Err(agent::refuse(&key.fingerprint(), key.home(), "gpg extends it; take it again then", cures))
+        }
+        AnyKey::SmimeAgent(key) => {
+            let cures = agent::request(key.home());
+            let what =
+                "gpgsm asks an authority for another certificate of the same key, and imports it; take it again then";
+            Err(agent::refuse(&key.fingerprint(), key.home(), what, cures))
         }
         AnyKey::Smime(key) => match &arguments.request {
             Some(path) => request(&key, path, arguments, global, place, at, voice),

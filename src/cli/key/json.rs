@@ -43,6 +43,12 @@ impl KeyJson {
         Self { home: Some("agent"), gnupg_home, ..Self::new(SuiteName::OpenPgp, &key.certificate(), at) }
     }
 
+    /// The same for S/MIME.
+    pub fn smime_agent(key: &smime::AgentKey, at: Timestamp) -> Self {
+        let gnupg_home = Some(key.home().display().to_string());
+        Self { home: Some("agent"), gnupg_home, ..Self::new(SuiteName::Smime, key.certificate(), at) }
+    }
+
     /// None of a key without a certificate, which is never stored.
     pub fn smime(key: &smime::Key, at: Timestamp) -> Option<Self> {
         key.certificate().map(|certificate| Self::new(SuiteName::Smime, certificate, at))
@@ -120,7 +126,7 @@ impl KeyJson {
         let done = match self.outcome {
             Some("unchanged") => "stored already:",
             Some("refused") => "refused",
-            Some("on-card" | "no-secret" | "not-openpgp") => "not imported:",
+            Some("on-card" | "no-secret") => "not imported:",
             Some("merged") => "taken again:",
             _ => "imported",
         };

@@ -17,6 +17,7 @@ pub fn run(place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let store = &place.keystore;
     let mut keys: Vec<_> = store.keys()?.iter().map(|key| KeyJson::openpgp(key, at)).collect();
     keys.extend(store.agent_keys()?.iter().map(|key| KeyJson::agent(key, at)));
+    keys.extend(store.smime_agent_keys()?.iter().map(|key| KeyJson::smime_agent(key, at)));
     keys.extend(store.smime_keys()?.iter().filter_map(|key| KeyJson::smime(key, at)));
     keys.extend(store.waiting()?.iter().map(KeyJson::waiting));
     place.warn(voice);
@@ -37,6 +38,11 @@ pub fn show(name: &str, place: &Place, at: Timestamp, voice: Voice) -> Result<u8
             home: Some("agent"),
             gnupg_home: Some(key.home().display().to_string()),
             ..judging.openpgp(&key.certificate())
+        }),
+        AnyKey::SmimeAgent(key) => Some(CertificateJson {
+            home: Some("agent"),
+            gnupg_home: Some(key.home().display().to_string()),
+            ..judging.smime(key.certificate())
         }),
         AnyKey::Smime(key) => key.certificate().map(|certificate| judging.smime(certificate)),
         AnyKey::Waiting(waiting) => {

@@ -45,7 +45,11 @@ pub fn run(
         }
         AnyKey::Agent(key) => {
             let cures = vec![agent::gpg(key.home(), &["--change-passphrase", &fingerprint])];
-            return Err(agent::refuse(&key, "gpg changes its passphrase", cures));
+            return Err(agent::refuse(&key.fingerprint(), key.home(), "gpg changes its passphrase", cures));
+        }
+        AnyKey::SmimeAgent(key) => {
+            let cures = vec![agent::gpgsm(key.home(), &["--change-passphrase", &format!("&{}", key.grip())])];
+            return Err(agent::refuse(&key.fingerprint(), key.home(), "gpgsm changes its passphrase", cures));
         }
         AnyKey::Smime(key) => {
             let Some(certificate) = key.certificate() else { return Err(smime::KeyError::NoCertificate.into()) };

@@ -29,7 +29,7 @@ pub fn run(arguments: &Publish, place: &Place, at: Timestamp, voice: Voice) -> R
     let own = match named::key_named(name, place, at)? {
         AnyKey::OpenPgp(key) => key.certificate(),
         AnyKey::Agent(key) => key.certificate(),
-        AnyKey::Smime(_) => {
+        AnyKey::Smime(_) | AnyKey::SmimeAgent(_) => {
             let text = format!(
                 "the key of {name} is for S/MIME: {way} for OpenPGP; give people its certificate, or a message that it \
                  signed, which brings it"

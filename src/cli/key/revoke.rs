@@ -28,7 +28,7 @@ pub fn run(arguments: &Revoke, global: &Global, place: &Place, at: Timestamp, vo
     let named = named::key_named(&arguments.name, place, at)?;
     if let AnyKey::Agent(key) = &named {
         let cures = agent::revoke(key.home(), key.fingerprint().as_str());
-        return Err(agent::refuse(key, "gpg revokes it; take it again then", cures));
+        return Err(agent::refuse(&key.fingerprint(), key.home(), "gpg revokes it; take it again then", cures));
     }
     let AnyKey::OpenPgp(key) = named else {
         let text = format!(

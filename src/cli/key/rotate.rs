@@ -18,7 +18,7 @@ pub fn run(arguments: &Rotate, global: &Global, place: &Place, at: Timestamp, vo
     let named = named::key_named(&arguments.name, place, at)?;
     if let AnyKey::Agent(key) = &named {
         let cures = agent::rotate(key.home(), key.fingerprint().as_str());
-        return Err(agent::refuse(key, "gpg makes new subkeys; take it again then", cures));
+        return Err(agent::refuse(&key.fingerprint(), key.home(), "gpg makes new subkeys; take it again then", cures));
     }
     let AnyKey::OpenPgp(key) = named else {
         let text = format!("the key of {} is for S/MIME and has no subkeys: make a new key instead", arguments.name);

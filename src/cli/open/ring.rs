@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{
-        agent,
+        agent::Agents,
         composition::{self, Place},
         exit::Kind,
         failure::Failure,
@@ -28,6 +28,8 @@ pub struct Ring {
     openpgp: Keys<pgp::Key>,
     /// Keys that agents have. These get the passphrase with the first key that is unlocked.
     lent: Vec<pgp::Lent>,
+    lent_smime: Vec<(smime::AgentKey, smime::Key)>,
+    agents: Agents,
     lent_passphrase: bool,
     smime: Keys<smime::Key>,
     certificates: Known,
@@ -129,9 +131,12 @@ impl Ring {
         let account = place.settle(global, flags)?;
         let pins = place.recipients()?.pinned();
         let (openpgp, smime) = (store.keys()?, store.smime_keys()?);
-        let lent = store.agent_keys()?.into_iter().map(|key| agent::lent(key, None)).collect();
-        let ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
-        Ok(Self { lent, lowest: Some(account.trust.unwrap_or(Trust::Imported)), ..ring })
+        let (lent, lent_smime) = (store.agent_keys()?, store.smime_agent_keys()?);
+        let mut ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
+        ring.lent = lent.into_iter().map(|key| ring.agents.lend(key, None)).collect();
+        ring.lent_smime = lent_smime.into_iter().map(|key| lend_smime(key, None, &ring.agents)).collect();
+        ring.lowest = Some(account.trust.unwrap_or(Trust::Imported));
+        Ok(ring)
     }
 
     fn new(
@@ -144,11 +149,12 @@ impl Ring {
     ) -> Self {
         let authorities = smime::Authorities::default();
         let (openpgp, smime) = (Keys::new(openpgp), Keys::new(smime));
-        let (lent, lent_passphrase) = (Vec::new(), false);
         Self {
             openpgp,
-            lent,
-            lent_passphrase,
+            lent: Vec::new(),
+            lent_smime: Vec::new(),
+            agents: Agents::default(),
+            lent_passphrase: false,
             smime,
             certificates,
             authorities,
@@ -172,7 +178,8 @@ impl Ring {
                 self.certificates.openpgp.push(certificate);
             }
         }
-        for key in self.smime.open.iter().chain(&self.smime.locked) {
+        let lent = self.lent_smime.iter().map(|(_, key)| key);
+        for key in self.smime.open.iter().chain(&self.smime.locked).chain(lent) {
             self.certificates.smime.extend(key.certificate().cloned());
             self.authorities.add_intermediates(key.chain().iter().cloned());
         }
@@ -182,8 +189,9 @@ impl Ring {
     pub fn open(&self, message: Vec<u8>, requirement: &Requirement, at: Timestamp) -> Result<Outcome, OpenError> {
         let doubt = |suite, certificate: &Fingerprint, address: &Address| self.doubt(suite, certificate, address);
         let openpgp = OpenPgp { keys: &self.openpgp.open, lent: &self.lent, certificates: &self.certificates.openpgp };
+        let keys: Vec<_> = self.smime.open.iter().chain(self.lent_smime.iter().map(|(_, key)| key)).cloned().collect();
         let smime = Smime {
-            keys: &self.smime.open,
+            keys: &keys,
             certificates: &self.certificates.smime,
             authorities: &self.authorities,
             pins: &self.pins,
@@ -243,16 +251,25 @@ impl Ring {
 
     /// Whether an agent may want a passphrase that it was not given yet.
     pub fn may_give(&self) -> bool {
-        !self.lent.is_empty() && !self.lent_passphrase && self.passphrases.any()
+        let any = !self.lent.is_empty() || !self.lent_smime.is_empty();
+        any && !self.lent_passphrase && self.passphrases.any()
     }
 
-    /// Gives agents the passphrase of OpenPGP keys, if there is one.
+    /// Gives agents the passphrase of their keys' suite, if there is one.
     pub fn give_to_agents(&mut self) -> Result<(), Failure> {
-        if self.may_give()
+        if !self.lent.is_empty()
+            && self.may_give()
             && let Some(passphrase) = self.passphrases.given(SuiteName::OpenPgp)?
         {
             let lent = std::mem::take(&mut self.lent).into_iter();
-            self.lent = lent.map(|lent| agent::lent(lent.key, Some(passphrase.clone()))).collect();
+            self.lent = lent.map(|lent| self.agents.lend(lent.key, Some(passphrase.clone()))).collect();
+        }
+        if !self.lent_smime.is_empty()
+            && self.may_give()
+            && let Some(passphrase) = self.passphrases.given(SuiteName::Smime)?
+        {
+            let lent = std::mem::take(&mut self.lent_smime).into_iter();
+            self.lent_smime = lent.map(|(key, _)| lend_smime(key, Some(passphrase.clone()), &self.agents)).collect();
         }
         self.lent_passphrase = true;
         Ok(())
@@ -274,6 +291,15 @@ impl Ring {
         }
         Ok(())
     }
+}
+
+/// A key for S/MIME, and the same with its agent.
+fn lend_smime(
+    key: smime::AgentKey,
+    passphrase: Option<Zeroizing<String>>,
+    agents: &Agents,
+) -> (smime::AgentKey, smime::Key) {
+    (key.clone(), agents.lend_smime(key, passphrase))
 }
 
 impl<K: Lockable> Keys<K> {

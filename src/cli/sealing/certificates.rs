@@ -116,7 +116,10 @@ impl CertificateSource for Certificates<'_> {
     /// One that cannot be read is not taken for one's own.
     fn is_own(&self, fingerprint: &Fingerprint) -> bool {
         let store = &self.place.keystore;
-        matches!(store.key(fingerprint), Ok(Some(_))) || matches!(store.smime_key(fingerprint), Ok(Some(_)))
+        matches!(store.key(fingerprint), Ok(Some(_)))
+            || matches!(store.smime_key(fingerprint), Ok(Some(_)))
+            || matches!(store.agent_key(fingerprint), Ok(Some(_)))
+            || matches!(store.smime_agent_key(fingerprint), Ok(Some(_)))
     }
 }
 

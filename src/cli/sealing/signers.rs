@@ -1,11 +1,18 @@
 //! Who signs: the author's key of each suite that a message goes out in, unlocked.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
 use crate::{
-    cli::{agent, composition::Place, exit::Kind, failure::Failure, grammar, known::KeyFile, secrets::Passphrases},
+    cli::{
+        agent,
+        agent::Agents,
+        composition::Place,
+        exit::Kind,
+        failure::{Failure, Hint},
+        grammar,
+        known::KeyFile,
+        secrets::Passphrases,
+    },
     config,
     crypt::{
         PublicCertificate, SuiteName, Unusable,
@@ -23,15 +30,16 @@ struct Search<'a> {
     file: Option<KeyFile>,
     place: &'a Place,
     passphrases: Passphrases,
+    agents: Agents,
     /// Whether keys of both suites are needed.
     both: bool,
     at: Timestamp,
 }
 
-/// An OpenPGP key of the author.
-enum Own {
-    Here(pgp::Key),
-    Agent(pgp::AgentKey),
+/// A key of the author.
+enum Own<K, A> {
+    Here(K),
+    Agent(A),
 }
 
 /// The signing keys that some groups need; none if nothing is to be signed.
@@ -49,7 +57,8 @@ pub fn signers(
     let file = arguments.key.as_deref().map(KeyFile::read).transpose()?;
     let needed = |suite| groups.iter().any(|group| group.suite() == suite);
     let both = needed(SuiteName::OpenPgp) && needed(SuiteName::Smime);
-    let search = Search { from, file, place, passphrases: Passphrases::of(account), both, at };
+    let search =
+        Search { from, file, place, passphrases: Passphrases::of(account), agents: Agents::default(), both, at };
     Ok(Signers {
         openpgp: needed(SuiteName::OpenPgp).then(|| search.openpgp()).transpose()?,
         smime: needed(SuiteName::Smime).then(|| search.smime()).transpose()?,
@@ -82,9 +91,9 @@ impl Search<'_> {
             None => return Err(self.none(SuiteName::OpenPgp)),
             Some(Own::Here(key)) => key,
             Some(Own::Agent(key)) => {
-                let home = key.home().to_owned();
-                let lent = agent::lent(key, self.passphrases.given(SuiteName::OpenPgp)?);
-                return lent.signer(self.at).map_err(|reason| self.unfit_in_agent(&reason, &home));
+                let hints = agent::extend(key.home(), key.fingerprint().as_str());
+                let lent = self.agents.lend(key, self.passphrases.given(SuiteName::OpenPgp)?);
+                return lent.signer(self.at).map_err(|reason| self.unfit_in_agent(SuiteName::OpenPgp, &reason, hints));
             }
         };
         if !key.is_locked() {
@@ -98,30 +107,46 @@ impl Search<'_> {
     }
 
     fn smime(&self) -> Result<smime::Signer, Failure> {
-        let keys = match &self.file {
+        let (keys, lent) = match &self.file {
             Some(KeyFile::Smime(keys)) => {
                 // PKCS#12 tells whose it is only once it is open.
                 let open = keys.iter().map(|key| match key.certificate() {
                     Some(_) => Ok(vec![key.clone()]),
                     None => self.unlocked(key),
                 });
-                open.collect::<Result<Vec<_>, Failure>>()?.concat()
+                (open.collect::<Result<Vec<_>, Failure>>()?.concat(), Vec::new())
             }
-            _ => self.place.keystore.smime_keys_for(self.from, self.at)?,
+            _ => {
+                let store = &self.place.keystore;
+                (store.smime_keys_for(self.from, self.at)?, store.smime_agent_keys_for(self.from, self.at)?)
+            }
         };
-        let authorities = match keys.len() {
+        let authorities = match keys.len() + lent.len() {
             0 | 1 => smime::Authorities::default(),
             _ => self.place.authorities(self.place.config()?.smime())?,
         };
-        let named = keys.into_iter().filter_map(|key| {
-            let certificate = key.certificate().filter(|one| one.addresses(self.at).contains(self.from))?;
+        let keys = keys.into_iter().map(Own::Here);
+        let named = keys.chain(lent.into_iter().map(Own::Agent)).filter_map(|key| {
+            let certificate = match &key {
+                Own::Here(key) => key.certificate(),
+                Own::Agent(key) => Some(key.certificate()),
+            };
+            let certificate = certificate.filter(|one| one.addresses(self.at).contains(self.from))?;
             let counts = PublicCertificate::expires(certificate, self.at).is_none_or(|expiry| expiry > self.at);
             // Many have another key for encryption.
             let signs = certificate.usages().contains(&"sign");
             let vouched = authorities.vouch_for(certificate, self.at);
             Some(((signs, counts, vouched, certificate.created()), key))
         });
-        let Some((_, key)) = named.max_by_key(|(order, _)| *order) else { return Err(self.none(SuiteName::Smime)) };
+        let key = match named.max_by_key(|(order, _)| *order) {
+            None => return Err(self.none(SuiteName::Smime)),
+            Some((_, Own::Here(key))) => key,
+            Some((_, Own::Agent(key))) => {
+                let hints = agent::request(key.home());
+                let lent = self.agents.lend_smime(key, self.passphrases.given(SuiteName::Smime)?);
+                return lent.signer(self.at).map_err(|reason| self.unfit_in_agent(SuiteName::Smime, &reason, hints));
+            }
+        };
         let unlocked = self.unlocked(&key)?;
         let Some(key) = unlocked.first() else { return Err(self.none(SuiteName::Smime)) };
         key.signer(self.at).map_err(|reason| self.unfit(SuiteName::Smime, &reason))
@@ -166,13 +191,11 @@ impl Search<'_> {
         Failure { hints: Vec::new(), ..failure }.hint(hint)
     }
 
-    /// The same of one that gpg extends.
-    fn unfit_in_agent(&self, reason: &Unusable, home: &Path) -> Failure {
-        let failure = self.no_key(SuiteName::OpenPgp, &reason.to_string());
+    /// The same of one that GnuPG extends.
+    fn unfit_in_agent(&self, suite: SuiteName, reason: &Unusable, hints: Vec<Hint>) -> Failure {
+        let failure = self.no_key(suite, &reason.to_string());
         match reason {
-            Unusable::Expired { fingerprint, .. } => {
-                Failure { hints: agent::extend(home, fingerprint.as_str()), ..failure }
-            }
+            Unusable::Expired { .. } => Failure { hints, ..failure },
             _ => failure,
         }
     }

@@ -4,19 +4,17 @@
 use std::{collections::BTreeMap, fmt, path::Path, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use sequoia_openpgp as openpgp;
-use zeroize::Zeroizing;
-
 use openpgp::{
     Cert, KeyHandle,
     crypto::{self, KeyPair, SessionKey, ecdh, mpi},
     packet::{self, key},
     types::{HashAlgorithm, PublicKeyAlgorithm},
 };
+use sequoia_openpgp as openpgp;
 
 use super::{Certificate, CertificateError, Fingerprint, Key, Signer, Unusable, certificate, policy};
 use crate::{
-    crypt::{Agent, AgentError, AgentFailure, Keygrip, MadeSignature, SealedKey},
+    crypt::{Agent, AgentError, AgentFailure, Keygrip, MadeSignature, SealedKey, SuiteName, agent},
     mail::Address,
 };
 
@@ -214,7 +212,7 @@ impl LentPart {
 
     fn failure(&self, error: AgentError) -> AgentFailure {
         let (key, home) = self.owner.clone();
-        AgentFailure { key, home, error }
+        AgentFailure { name: key.to_string(), key, suite: SuiteName::OpenPgp, home, error }
     }
 
     fn sign(&self, hash: HashAlgorithm, digest: &[u8]) -> openpgp::Result<mpi::Signature> {
@@ -238,23 +236,22 @@ impl LentPart {
             mpi::Ciphertext::ECDH { e, key } => SealedKey::Ecdh(e.value(), key),
             _ => return None,
         };
-        let opened = match self.agent.decrypt(&self.grip, sealed) {
-            Ok(opened) => opened,
-            // It may be about the message, of which nothing must be told (RFC 9580, 13.4).
-            Err(AgentError::Refused(_)) => return None,
+        let of_our_own = || match self.public.encrypt(&SessionKey::new(32).ok()?).ok()? {
+            mpi::Ciphertext::RSA { c } => Some(c.value().to_vec()),
+            _ => None,
+        };
+        let opened = match agent::decrypt(&*self.agent, &self.grip, sealed, of_our_own) {
+            Ok(opened) => opened?,
             Err(error) => {
                 self.failed = Some(self.failure(error));
                 return None;
             }
         };
         match (self.public.mpis(), sealed) {
-            (mpi::PublicKey::RSA { .. }, SealedKey::Rsa(_)) => {
-                let text = if opened.padded { unpadded(&opened.bytes)? } else { &opened.bytes };
-                Some(text.to_vec().into())
-            }
+            (mpi::PublicKey::RSA { .. }, SealedKey::Rsa(_)) => Some(opened.text()?.to_vec().into()),
             (mpi::PublicKey::ECDH { curve, .. }, SealedKey::Ecdh(..)) => {
                 let size = curve.bits().ok()?.div_ceil(8);
-                let shared = x_of(&opened.bytes, size)?.to_vec().into();
+                let shared = opened.x(size)?.to_vec().into();
                 ecdh::decrypt_unwrap(&self.public, &shared, ciphertext, None).ok()
             }
             _ => None,
@@ -278,25 +275,6 @@ fn is_lent(algorithm: PublicKeyAlgorithm) -> bool {
     #[allow(deprecated)]
     let known = matches!(algorithm, A::RSAEncryptSign | A::RSAEncrypt | A::RSASign | A::ECDSA | A::EdDSA | A::ECDH);
     known
-}
-
-/// What stands behind the padding of PKCS #1 (RFC 8017, 7.2.2), whose first zero a number does not show.
-fn unpadded(text: &Zeroizing<Vec<u8>>) -> Option<&[u8]> {
-    let text = text.strip_prefix(&[0]).unwrap_or(text);
-    let random = text.strip_prefix(&[2])?;
-    let end = random.iter().position(|byte| *byte == 0).filter(|end| *end >= 8)?;
-    random.get(end + 1..)
-}
-
-/// The x coordinate of a shared point, as agents and cards give it: alone, of a native curve behind 0x40, or of a point
-/// behind 0x04 with its y.
-fn x_of(point: &[u8], size: usize) -> Option<&[u8]> {
-    match point {
-        [0x04, rest @ ..] if rest.len() == 2 * size => rest.get(..size),
-        [0x40 | 0x41, rest @ ..] if rest.len() == size => Some(rest),
-        alone if alone.len() == size => Some(alone),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -96,10 +96,18 @@ impl Capabilities {
 
     /// The SMIMECapabilities of this program, the best first. Those of an RSA key's holder are said to take OAEP.
     pub(super) fn ours() -> Vec<u8> {
-        let contents = [oid::AES256_GCM, oid::AES128_GCM, oid::AES256_CBC, oid::AES128_CBC];
-        let contents = contents.map(|cipher| algorithm(cipher, &[])).concat();
-        sequence(&[&contents, &wrap::oaep_sha256()])
+        sequence(&[&contents(), &wrap::oaep_sha256()])
     }
+
+    /// The same of a key that an agent has.
+    pub(super) fn of_agents() -> Vec<u8> {
+        sequence(&[&contents()])
+    }
+}
+
+fn contents() -> Vec<u8> {
+    let ciphers = [oid::AES256_GCM, oid::AES128_GCM, oid::AES256_CBC, oid::AES128_CBC];
+    ciphers.map(|cipher| algorithm(cipher, &[])).concat()
 }
 
 #[cfg(test)]

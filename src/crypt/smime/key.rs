@@ -15,7 +15,12 @@ use openssl::{
 };
 use zeroize::Zeroizing;
 
-use super::{Certificate, CertificateError, asn1::pem, identity, policy};
+use super::{
+    Certificate, CertificateError,
+    agent_key::{Half, Lender},
+    asn1::pem,
+    identity, policy,
+};
 use crate::crypt::{Fingerprint, PublicCertificate, Unusable};
 
 pub use lock::UnlockError;
@@ -42,6 +47,8 @@ pub(super) enum Secret {
     Traditional { pem: String, cipher: String },
     /// Ready to use.
     Open(PKey<Private>),
+    /// Ready to use by an agent, which has it.
+    Lent(Lender),
 }
 
 /// The most keys, and the most certificates, in a file.
@@ -49,7 +56,7 @@ pub(super) const MOST: usize = 100;
 
 /// An unlocked key that may sign.
 pub struct Signer {
-    pub(super) key: PKey<Private>,
+    pub(super) key: Half,
     pub(super) certificate: Certificate,
     /// What is sent along: the certificates between it and its root, not the root.
     pub(super) chain: Vec<Certificate>,
@@ -70,6 +77,9 @@ pub enum KeyError {
     /// It is locked in the form in which it came, which is not ours.
     #[error("the key is locked in a form that is not written here: it must be unlocked first")]
     Foreign,
+    /// It is in an agent, which does not give it out.
+    #[error("the secret half of the key is in an agent")]
+    InAgent,
     /// It has no certificate to be stored with.
     #[error("there is no certificate for the key")]
     NoCertificate,
@@ -208,6 +218,7 @@ impl Key {
         let locked = match &self.secret {
             Secret::Encrypted(der) => der,
             Secret::Open(_) => return Err(KeyError::NotLocked),
+            Secret::Lent(_) => return Err(KeyError::InAgent),
             Secret::Pkcs12(_) | Secret::Traditional { .. } => return Err(KeyError::Foreign),
         };
         let certificates = self.certificate.iter().chain(&self.chain).map(Certificate::to_pem);
@@ -223,13 +234,23 @@ impl Key {
         let cannot = || Unusable::CannotSign { fingerprint: self.fingerprint().unwrap_or_else(nameless) };
         let certificate = self.certificate.clone().ok_or_else(cannot)?;
         policy::may_sign(&certificate, at)?;
-        let Secret::Open(key) = &self.secret else { return Err(cannot()) };
-        if !matches!(key.id(), Id::RSA | Id::RSA_PSS | Id::EC | Id::ED25519) {
+        let key = self.half().ok_or_else(cannot)?;
+        if certificate.public_key().is_none_or(|key| !matches!(key.id(), Id::RSA | Id::RSA_PSS | Id::EC | Id::ED25519))
+        {
             return Err(cannot());
         }
         let mut chain = path(&certificate, &self.chain);
         chain.retain(|one| !is_root(one));
-        Ok(Signer { key: key.clone(), certificate, chain })
+        Ok(Signer { key, certificate, chain })
+    }
+
+    /// Its secret half, if that is ready to use.
+    pub(super) fn half(&self) -> Option<Half> {
+        match &self.secret {
+            Secret::Open(key) => Some(Half::Here(key.clone())),
+            Secret::Lent(lender) => Some(Half::Lent(lender.clone())),
+            Secret::Pkcs12(_) | Secret::Encrypted(_) | Secret::Traditional { .. } => None,
+        }
     }
 
     /// Whether it is for a recipient, as [`OpenError::NoKey`](crate::crypt::OpenError::NoKey) names one.
@@ -258,7 +279,7 @@ impl fmt::Debug for Signer {
 }
 
 /// The certificates behind one, nearest first, as far as they are among others.
-fn path(own: &Certificate, others: &[Certificate]) -> Vec<Certificate> {
+pub(super) fn path(own: &Certificate, others: &[Certificate]) -> Vec<Certificate> {
     let mut path: Vec<Certificate> = Vec::new();
     let mut last = own;
     while !is_root(last) {

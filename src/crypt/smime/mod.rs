@@ -1,10 +1,11 @@
 //! S/MIME (RFC 8551, RFC 8550) over CMS (RFC 5652, 5083, 5084, 5753, 8418). CMS and X.509 live here only.
 //!
 //! `asn1` reads and writes structures, memory-safe and without a copy of any content. `certificate`, `chain`, `policy`
-//! and `ocsp` say whose a certificate is and what it is worth; `key` holds the secret halves. `seal` writes messages,
+//! and `ocsp` say whose a certificate is and what it is worth; `key` holds the secret halves, and `agent_key` asks for those that an agent lends. `seal` writes messages,
 //! `look` looks at them once more, `read` opens and judges them. Every primitive, and the path validation, is the
 //! openssl crate's.
 
+mod agent_key;
 mod asn1;
 mod capabilities;
 mod certificate;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 
 use super::{Recipients, SealError, Sealed, Sealing, Suite, SuiteName, Unusable, Usable, look::Header};
 
+pub use agent_key::AgentKey;
 pub use capabilities::{Announced, Capabilities};
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Authorities, ChainFault, Judged, Revocation};

@@ -5,6 +5,7 @@ pub(super) mod algorithm;
 mod budget;
 mod decrypt;
 mod inflate;
+mod oaep;
 pub(super) mod unwrap;
 mod verify;
 

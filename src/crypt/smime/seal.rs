@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use self::sign::{Signature, Signing};
 use super::{ContentEncryption, Form, SignatureForm, Signer, Smime};
 use crate::crypt::{
-    PayloadUse, PublicCertificate, SealError, Sealed, Sealing, Unusable,
+    AgentFailure, PayloadUse, PublicCertificate, SealError, Sealed, Sealing, Unusable,
     look::Hidden,
     wire::{Base64Lines, Pieces, base64_lines_len, fold},
 };
@@ -32,16 +32,26 @@ pub(super) fn seal(sealing: Sealing<'_, Smime>) -> Result<Sealed, SealError> {
     };
     let recipient_infos = envelope::recipient_infos(recipients)?;
     let lines = Base64Lines::new(Pieces::new(head(outer, form.content).into_bytes()));
+    // Of the agent that has the key: it is told from what fails here.
+    let mut refused: Option<Box<AgentFailure>> = None;
     let write = || -> io::Result<Vec<Vec<u8>>> {
         let length = inside.len(payload.payload().len())?;
         let lines = relay(length, lines, |lines| {
             let mut sink = recipient_infos.encrypt(form.content, length, lines)?;
-            inside.write(payload, &mut sink)?;
+            inside.write(payload, &mut sink).map_err(|error| match error.downcast() {
+                Ok(sign::Refusal::Agent(failure)) => io::Error::other(refused.insert(failure).to_string()),
+                Ok(refusal) => io::Error::other(refusal),
+                Err(error) => error,
+            })?;
             sink.finish().map(|_| ())
         });
         Ok(lines?.finish()?.finish())
     };
-    let pieces = write().map_err(|error| SealError::Library(error.to_string()))?;
+    let pieces = write();
+    let pieces = pieces.map_err(|error| match refused {
+        Some(failure) => SealError::Agent(failure),
+        None => SealError::Library(error.to_string()),
+    })?;
     // The sender stands in From, so a copy to oneself hides nobody.
     let hidden: Vec<_> = unseen.iter().filter(|address| *address != envelope.from()).cloned().collect();
     Sealed::new(pieces, envelope, recipients, Hidden { subject: confidential_subject, addresses: &hidden })

@@ -1,7 +1,12 @@
 //! X.509 certificates and keys for S/MIME.
 
+use std::path::Path;
+
 use super::*;
-use crate::crypt::smime::{Algorithm, Certificate, Key, Waiting};
+use crate::crypt::{
+    Keygrip,
+    smime::{AgentKey, Algorithm, Certificate, Key, Waiting},
+};
 
 fn pass() -> Zeroizing<String> {
     Zeroizing::new("correct horse".to_owned())
@@ -67,6 +72,60 @@ fn damage_is_named_and_not_written_over() {
         assert_eq!(fs::read(&path).unwrap(), bytes.as_bytes());
     }
     assert!(store.remove_x509(&kim.fingerprint()).unwrap());
+}
+
+#[test]
+fn keys_that_an_agent_has_are_noted_without_a_secret() {
+    let (_folder, store) = store();
+    let open_key = make("kim@example.org");
+    let certificate = open_key.certificate().unwrap();
+    let grip = |digit: &str| Keygrip::parse(&digit.repeat(40)).unwrap();
+    let note = |home: &str, digit| AgentKey::new(certificate.clone(), &[], Path::new(home), grip(digit)).unwrap();
+    assert_eq!(store.store_smime_agent_key(&note("/a", "A")).unwrap(), Outcome::New);
+    assert_eq!(store.store_smime_agent_key(&note("/a", "A")).unwrap(), Outcome::Unchanged);
+    assert_eq!(store.store_smime_agent_key(&note("/b", "B")).unwrap(), Outcome::Merged);
+    let fingerprint = certificate.fingerprint();
+    let there = store.smime_agent_key(&fingerprint).unwrap().unwrap();
+    assert_eq!(there, note("/b", "B"));
+    assert_eq!(store.smime_agent_keys_for(&address("kim@example.org"), at()).unwrap().len(), 1);
+    assert!(store.smime_agent_keys_for(&address("lee@example.org"), at()).unwrap().is_empty());
+    assert!(store.agent_keys().unwrap().is_empty() && store.smime_keys().unwrap().is_empty(), "nothing else is there");
+    let path = store.keys.join(format!("{fingerprint}.smime.agent"));
+    assert_eq!(mode(&path), 0o600);
+
+    // A backup brings it back, and does not move it.
+    let bytes = fs::read(&path).unwrap();
+    let name = format!("keys/{fingerprint}.smime.agent");
+    let piece = Piece::read(&name, &bytes).unwrap();
+    assert_eq!(store.restore(&piece).unwrap(), Some(Outcome::Unchanged));
+    assert_eq!(store.store_smime_agent_key(&note("/c", "C")).unwrap(), Outcome::Merged);
+    assert_eq!(store.restore(&piece).unwrap(), None);
+    assert!(Piece::read(&format!("keys/{fingerprint}.agent"), &bytes).is_none(), "it is of the other suite");
+    assert!(Piece::read(&format!("keys/{}.smime.agent", "A".repeat(64)), &bytes).is_none());
+
+    // What is none of ours is told, and asked for nothing.
+    let text = String::from_utf8(bytes).unwrap();
+    for damaged in [
+        String::new(),
+        "{}".to_owned(),
+        text.replace("\"version\": 1", "\"version\": 2"),
+        text.replace("/b", "b"),
+        text.replace(fingerprint.as_str(), &"A".repeat(64)),
+        text.replace(&"B".repeat(40), "B"),
+        text.replace("CERTIFICATE", "PUBLIC KEY"),
+    ] {
+        fs::write(&path, &damaged).unwrap();
+        assert!(matches!(store.smime_agent_key(&fingerprint), Err(StoreError::DamagedAgentKey { .. })), "{damaged}");
+        assert!(store.smime_agent_keys().unwrap().is_empty() && store.damaged().len() == 1);
+    }
+
+    // The secret half takes its place, and not the other way.
+    fs::write(&path, &text).unwrap();
+    assert_eq!(store.store_smime_key(&locked(&open_key)).unwrap(), Outcome::New);
+    assert!(!path.exists() && store.smime_agent_key(&fingerprint).unwrap().is_none());
+    assert!(matches!(store.store_smime_agent_key(&note("/a", "A")), Err(StoreError::KeyExists { .. })));
+    fs::write(&path, &text).unwrap();
+    assert!(store.smime_agent_keys().unwrap().is_empty(), "a kill between the two leaves both");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn stand_in(says: Vec<u8>, stays: bool, deadline: Duration) -> (tempfile::TempDi
         socket: OnceLock::from(path),
         passphrase: Some(Zeroizing::new("right".to_owned())),
         deadline,
-        wrong: AtomicBool::new(false),
+        wrong: Mutex::default(),
     };
     (folder, agent)
 }
@@ -55,7 +55,9 @@ fn one_of_another_user_is_told_nothing() {
     let folder = tempfile::Builder::new().prefix("agent-").tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let path = folder.path().join("S");
-    let listen = "$s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die; \
+    // It has its name once it listens.
+    let listen = "$s = IO::Socket::UNIX->new(Local => \"$ARGV[0].new\", Listen => 1) or die; \
+                  rename \"$ARGV[0].new\", $ARGV[0] or die; \
                   $c = $s->accept; $c->print(\"OK\\n\"); print while <$c>";
     let mut perl = std::process::Command::new("perl");
     perl.args(["-MIO::Socket::UNIX", "-e", listen]).arg(&path).uid(65534).stdout(std::process::Stdio::piped());
@@ -68,7 +70,7 @@ fn one_of_another_user_is_told_nothing() {
         socket: OnceLock::from(path),
         passphrase: Some(Zeroizing::new("right".to_owned())),
         deadline: PLENTY,
-        wrong: AtomicBool::new(false),
+        wrong: Mutex::default(),
     };
     let grip = Keygrip::parse(&"A".repeat(40)).unwrap();
     let refused = agent.sign(&grip, 10, &[0; 64]).unwrap_err();
@@ -113,6 +115,35 @@ fn each_refusal_has_its_meaning() {
     // A wrong one is told once.
     let says = b"OK\nOK\nINQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\nERR 67108875 Bad passphrase\n";
     assert_eq!(error(says, true), AgentError::WrongPassphrase);
+    // Of a token it is its PIN, unless the token itself was asked for.
+    for (kind, meaning) in [("T", AgentError::WrongPin), ("D", AgentError::WrongPassphrase)] {
+        let info = format!("S KEYINFO {} {kind} D27600012401115031319909A5ED1111 - - - - - -\nOK\n", "A".repeat(40));
+        let says = format!("OK\nOK\nINQUIRE PASSPHRASE\nERR 67108951 Bad PIN\n{info}");
+        assert_eq!(error(says.as_bytes(), true), meaning);
+    }
+}
+
+#[test]
+fn only_a_key_that_is_surely_on_disk_is_on_no_token() {
+    let grip = Keygrip::parse(&"A".repeat(40)).unwrap();
+    let asked = |says: &str, deadline| {
+        let (_folder, agent) = stand_in(format!("OK\nOK\n{says}").into_bytes(), true, deadline);
+        agent.is_on_token(&grip)
+    };
+    for (says, expected) in [
+        ("S KEYINFO A D - - - P - - -\nOK\n", false),
+        ("S KEYINFO A T D276 X/1 - - - - -\nOK\n", true),
+        ("S KEYINFO A X - - - - - - -\nOK\n", true),
+        ("S KEYINFO A - - - - - - - -\nOK\n", true),
+        ("S KEYINFO\nOK\n", true),
+        ("OK\n", true),
+        ("ERR 67108891 Not found\n", true),
+    ] {
+        assert_eq!(asked(says, PLENTY), Ok(expected), "{says}");
+    }
+    assert!(matches!(asked("rubbish\n", PLENTY), Err(AgentError::Protocol(_))));
+    let short = Duration::from_millis(200);
+    assert_eq!(asked("", short), Err(AgentError::Silent(short)));
 }
 
 #[test]
@@ -124,7 +155,7 @@ fn a_wrong_passphrase_is_told_once_however_often_the_agent_is_used() {
         let mut told = Vec::new();
         for stream in listener.incoming().take(3) {
             let mut stream = stream.unwrap();
-            let refusal = "INQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\n";
+            let refusal = "INQUIRE PASSPHRASE\nERR 67108875 Bad passphrase\nOK\n";
             stream.write_all(format!("OK\nOK\n{refusal}").as_bytes()).unwrap();
             stream.read_to_end(&mut told).unwrap();
         }
@@ -137,6 +168,41 @@ fn a_wrong_passphrase_is_told_once_however_often_the_agent_is_used() {
         assert_eq!(agent.sign(&grip, 10, &[0; 64]), Err(AgentError::WrongPassphrase));
     }
     assert_eq!(server.join().unwrap().matches("D right").count(), 1);
+}
+
+#[test]
+fn a_wrong_pin_is_told_for_one_key_alone_and_a_wrong_passphrase_hinders_no_other_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (token, disk) = ("S KEYINFO X T - - - - - - -\nOK\n", "S KEYINFO X D - - - - - - -\nOK\n");
+    let asks = "OK\nINQUIRE PASSPHRASE\nERR 67108951 Bad PIN\n";
+    let server = thread::spawn(move || {
+        let says = [
+            format!("OK\n{asks}{disk}"),
+            format!("OK\n{asks}{token}"),
+            // It is looked first where the key is.
+            format!("OK\n{token}OK\nERR 67108949 No pinentry\n{token}"),
+            format!("OK\n{disk}{asks}{disk}"),
+        ];
+        let told = says.map(|says| {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(says.as_bytes()).unwrap();
+            let mut told = String::new();
+            stream.read_to_string(&mut told).unwrap();
+            told.contains("D right")
+        });
+        assert_eq!(told, [true, true, false, true]);
+    });
+    let passphrase = Some(Zeroizing::new("right".to_owned()));
+    let agent = GpgAgent { socket: OnceLock::from(path), ..GpgAgent::of(folder.path(), passphrase) };
+    let expected =
+        [AgentError::WrongPassphrase, AgentError::WrongPin, AgentError::WrongPin, AgentError::WrongPassphrase];
+    for (digit, expected) in ["A", "B", "C", "D"].into_iter().zip(expected) {
+        let grip = Keygrip::parse(&digit.repeat(40)).unwrap();
+        assert_eq!(agent.sign(&grip, 10, &[0; 64]), Err(expected), "{digit}");
+    }
+    server.join().unwrap();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What GnuPG says for programs to read: `--with-colons` and `--status-fd` (doc/DETAILS of GnuPG).
 
+use std::collections::BTreeMap;
+
 use super::{GnupgError, GnupgKey, Whereabouts};
 use crate::crypt::{Fingerprint, Keygrip, SuiteName};
 
@@ -51,25 +53,52 @@ pub fn openpgp(listed: &[u8]) -> Vec<GnupgKey> {
     keys
 }
 
-/// The keys of gpgsm: `crs`, with both fingerprints of the certificate, where it tells the newer one.
+/// The keys of gpgsm: `crs`, with both fingerprints of the certificate, where it tells the newer one, and the keygrip.
 pub fn smime(listed: &[u8]) -> Vec<GnupgKey> {
     let mut keys: Vec<GnupgKey> = Vec::new();
-    let mut secret = false;
+    let mut secret = None;
     for line in String::from_utf8_lossy(listed).lines() {
         let fields: Vec<&str> = line.split(':').collect();
         let Some(value) = fields.get(9) else { continue };
         match fields[0] {
-            kind @ ("crs" | "crt") => secret = kind == "crs",
-            "fpr" if secret => keys.extend(key(SuiteName::Smime, value, value, Whereabouts::Here)),
-            "fp2" if secret => {
+            kind @ ("crs" | "crt") => secret = (kind == "crs").then(|| whereabouts(&fields)),
+            "fpr" => keys.extend(secret.and_then(|whereabouts| key(SuiteName::Smime, value, value, whereabouts))),
+            "fp2" if secret.is_some() => {
                 if let Some((last, fingerprint)) = keys.last_mut().zip(Fingerprint::parse(value)) {
                     last.fingerprint = fingerprint;
+                }
+            }
+            "grp" if secret.is_some() => {
+                if let Some((last, grip)) = keys.last_mut().zip(Keygrip::parse(value)) {
+                    last.parts = vec![(last.fingerprint.clone(), grip)];
                 }
             }
             _ => {}
         }
     }
     keys
+}
+
+/// The fingerprints of the certificates behind one, the nearest first, by field 13 of each `fpr` of gpgsm: its issuer's.
+pub fn behind(listed: &[u8], name: &str) -> Vec<String> {
+    let listed = String::from_utf8_lossy(listed);
+    let issuers: BTreeMap<&str, &str> = listed
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            Some((*fields.get(9)?, *fields.get(12)?)).filter(|(own, _)| fields[0] == "fpr" && !own.is_empty())
+        })
+        .collect();
+    let mut names: Vec<String> = Vec::new();
+    let mut last = name;
+    while let Some(issuer) = issuers.get(last).filter(|issuer| issuers.contains_key(**issuer)) {
+        if *issuer == name || names.iter().any(|there| there == issuer) {
+            break;
+        }
+        names.push((*issuer).to_owned());
+        last = issuer;
+    }
+    names
 }
 
 /// Why gpg did not export a key, where the passphrase is the reason.
@@ -192,6 +221,42 @@ mod tests {
         let keys = smime(listed.as_bytes());
         assert_eq!(keys.len(), 1, "{keys:?}");
         assert_eq!((keys[0].fingerprint.to_string(), keys[0].name.as_str()), (sha256.to_owned(), A));
+        assert_eq!(keys[0].whereabouts, Whereabouts::Here);
+    }
+
+    #[test]
+    fn a_key_of_gpgsm_has_its_keygrip_and_may_be_on_a_card() {
+        let sha256 = "68DDC4B3F2861CC51247904DDADC8987EBCBB0C241136A1E6156C49FD713DD72";
+        let grip = "59121DBC46BF6D7B380278049C824B2EC0E64ADD";
+        let listed = format!(
+            "crs::2048:1:EDA2474D0730DB66:20261128T210957:20270226T210957:5A::CN=ca::esES:::D27600012401115031319909A5ED1111:::23:\n\
+             fpr:::::::::{A}:::{B}:\nfp2:::::::::{sha256}::::\ngrp:::::::::{grip}:\n\
+             crt::2048:1:EDA2474D0730DB66:20261128T210957:20270226T210957:5B::CN=ca::esES::::::23:\n\
+             fpr:::::::::{B}:::{B}:\ngrp:::::::::0000000000000000000000000000000000000000:\n"
+        );
+        let keys = smime(listed.as_bytes());
+        assert_eq!((keys.len(), keys[0].whereabouts), (1, Whereabouts::Card), "{keys:?}");
+        let parts: Vec<_> = keys[0].parts.iter().map(|(part, grip)| (part.as_str(), grip.as_str())).collect();
+        assert_eq!(parts, [(sha256, grip)]);
+    }
+
+    #[test]
+    fn the_chain_ends_at_its_root_wherever_it_turns() {
+        let listed = |pairs: &[(&str, &str)]| -> String {
+            pairs.iter().map(|(own, issuer)| format!("crt:::\nfpr:::::::::{own}:::{issuer}:\n")).collect()
+        };
+        for (pairs, expected) in [
+            (&[("A", "B"), ("B", "C"), ("C", "C")][..], &["B", "C"][..]),
+            (&[("A", "B")], &[]),
+            (&[("A", "A")], &[]),
+            (&[("A", "B"), ("B", "A")], &["B"]),
+            (&[("A", "B"), ("B", "C"), ("C", "B")], &["B", "C"]),
+            (&[("A", ""), ("", "")], &[]),
+            (&[], &[]),
+        ] {
+            assert_eq!(behind(listed(pairs).as_bytes(), "A"), expected, "{pairs:?}");
+        }
+        assert!(behind(b"fpr:::::::::A\nfpr", "A").is_empty());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! S/MIME from the shell: the program against OpenSSL, GnuPG, notmuch, neomutt and s-nail, both ways.
 
+mod agent;
 mod judging;
 mod keys;
 mod mixed;
 mod opening;
 mod peers;
 mod sealing;
+mod token;
 mod trusting;
 
 use std::fmt::Write;

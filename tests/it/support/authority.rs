@@ -8,7 +8,7 @@ use openssl::{
     hash::MessageDigest,
     nid::Nid,
     pkcs12::Pkcs12,
-    pkey::{PKey, Private},
+    pkey::{HasPublic, PKey, PKeyRef, Private},
     rsa::Rsa,
     stack::Stack,
     x509::{
@@ -53,6 +53,7 @@ pub struct Wish<'a> {
     days: std::ops::Range<i64>,
     purpose: Purpose,
     responder: Option<&'a str>,
+    second: Option<&'a str>,
 }
 
 /// The key of a certificate.
@@ -86,12 +87,25 @@ pub enum Purpose {
 impl<'a> Wish<'a> {
     /// A good certificate for mail: P-256, from ten days ago for a month.
     pub fn new(address: &'a str) -> Self {
-        Self { address, algorithm: Algorithm::P256, days: -10..30, purpose: Purpose::Mail, responder: None }
+        Self {
+            address,
+            algorithm: Algorithm::P256,
+            days: -10..30,
+            purpose: Purpose::Mail,
+            responder: None,
+            second: None,
+        }
     }
 
     /// With another key.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
+        self
+    }
+
+    /// That names a second address too.
+    pub fn also(mut self, address: &'a str) -> Self {
+        self.second = Some(address);
         self
     }
 
@@ -116,21 +130,23 @@ impl<'a> Wish<'a> {
     /// A certificate that nobody but itself vouches for.
     pub fn self_signed(&self) -> Mailbox {
         let key = self.algorithm.key();
-        let certificate = self.certificate(&key, None);
+        let certificate = self.certificate(&key, None, &key);
         Mailbox { certificate, key, chain: Vec::new() }
     }
 
-    fn certificate(&self, key: &PKey<Private>, issuer: Option<&Mailbox>) -> X509 {
+    fn certificate(&self, key: &PKeyRef<impl HasPublic>, signer: Option<&X509>, by: &PKey<Private>) -> X509 {
         let own_name = name(self.address.split('@').next().unwrap());
         let mut builder = builder(key, &own_name, 0);
         let now = jiff::Timestamp::now().as_second();
         builder.set_not_before(&Asn1Time::from_unix(now + self.days.start * DAY).unwrap()).unwrap();
         builder.set_not_after(&Asn1Time::from_unix(now + self.days.end * DAY).unwrap()).unwrap();
-        let signer = issuer.map(|issuer| &*issuer.certificate);
+        let signer = signer.map(|signer| &**signer);
         builder.set_issuer_name(signer.map_or(&*own_name, |signer| signer.subject_name())).unwrap();
-        let names =
-            SubjectAlternativeName::new().email(self.address).build(&builder.x509v3_context(signer, None)).unwrap();
-        builder.append_extension(names).unwrap();
+        let mut names = SubjectAlternativeName::new();
+        for address in std::iter::once(self.address).chain(self.second) {
+            names.email(address);
+        }
+        builder.append_extension(names.build(&builder.x509v3_context(signer, None)).unwrap()).unwrap();
         identify(&mut builder, signer);
         builder.append_extension(self.algorithm.usage()).unwrap();
         let purpose = match self.purpose {
@@ -146,7 +162,6 @@ impl<'a> Wish<'a> {
             let access = openssl::x509::X509Extension::new_nid(None, None, openssl::nid::Nid::INFO_ACCESS, &access);
             builder.append_extension(access.unwrap()).unwrap();
         }
-        let by = issuer.map_or(key, |issuer| &issuer.key);
         builder.sign(by, digest(by)).unwrap();
         builder.build()
     }
@@ -218,11 +233,12 @@ impl Authority {
     /// A certificate as wished.
     pub fn issue(&self, wish: &Wish<'_>) -> Mailbox {
         let key = wish.algorithm.key();
-        Mailbox {
-            certificate: wish.certificate(&key, Some(&self.middle)),
-            key,
-            chain: vec![self.middle.certificate.clone()],
-        }
+        Mailbox { certificate: self.certify(wish, &key), key, chain: vec![self.middle.certificate.clone()] }
+    }
+
+    /// A certificate as wished, of somebody's key.
+    pub fn certify(&self, wish: &Wish<'_>, key: &PKeyRef<impl HasPublic>) -> X509 {
+        wish.certificate(key, Some(&self.middle.certificate), &self.middle.key)
     }
 
     /// A good certificate for mail.

@@ -6,7 +6,7 @@ use openssl::{
     ec::{EcGroup, EcKey},
     hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{HasPublic, PKey, PKeyRef, Private},
     x509::{
         X509, X509Builder, X509Name,
         extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName},
@@ -122,7 +122,7 @@ fn leaf(
 }
 
 /// A builder with version, serial, key, subject and a validity that ends in so many days, a year long.
-pub fn builder(key: &PKey<Private>, subject: &X509Name, days: i64) -> X509Builder {
+pub fn builder(key: &PKeyRef<impl HasPublic>, subject: &X509Name, days: i64) -> X509Builder {
     let mut builder = X509Builder::new().unwrap();
     let mut serial = BigNum::new().unwrap();
     serial.rand(120, MsbOption::ONE, false).unwrap();

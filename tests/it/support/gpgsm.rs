@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use openssl::{hash::MessageDigest, x509::X509};
+use openssl::{bn::BigNumContext, ec::PointConversionForm, hash::MessageDigest, nid::Nid, x509::X509};
 use tempfile::TempDir;
 
 use super::{Mailbox, Outcome, run};
@@ -79,6 +79,29 @@ impl Gpgsm {
             }
         }
         self.run(&["--import"], &export()).expect(0);
+    }
+
+    /// Takes certificates, and the key of the first into the agent, without a passphrase: of any algorithm that the agent
+    /// knows, whatever gpgsm does with it.
+    pub fn give_to_agent(&self, own: &Mailbox) {
+        self.import(&own.pem()).expect(0);
+        let digest = own.certificate.digest(MessageDigest::sha1()).unwrap();
+        let name: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+        let listed = self.run(&["--with-colons", "--with-keygrip", "--list-keys", &name], b"").expect(0).text();
+        let grip = listed.lines().find_map(|line| line.strip_prefix("grp:::::::::")).unwrap().trim_end_matches(':');
+        let ec = own.key.ec_key().unwrap();
+        let curve = match ec.group().curve_name() {
+            Some(Nid::X9_62_PRIME256V1) => "NIST P-256",
+            Some(Nid::SECP384R1) => "NIST P-384",
+            other => panic!("{other:?}"),
+        };
+        let mut context = BigNumContext::new().unwrap();
+        let point = ec.public_key().to_bytes(ec.group(), PointConversionForm::UNCOMPRESSED, &mut context).unwrap();
+        let secret = ec.private_key().to_vec();
+        let mut key = format!("(11:private-key(3:ecc(5:curve10:{curve})(1:q{}:", point.len()).into_bytes();
+        key.extend([&point[..], format!(")(1:d{}:", secret.len()).as_bytes(), &secret, b")))"].concat());
+        fs::create_dir_all(self.home.path().join("private-keys-v1.d")).unwrap();
+        self.file(&format!("private-keys-v1.d/{grip}.key"), &key);
     }
 
     /// Decrypts CMS, DER.

@@ -20,6 +20,7 @@ mod publisher;
 mod responder;
 pub mod s_nail;
 mod sqop;
+mod token;
 
 pub use authority::{Algorithm, Authority, Mailbox, Purpose, Wish};
 pub use ca::{Ca, Flaw, Identity};
@@ -32,6 +33,7 @@ pub use process::{Outcome, run};
 pub use publisher::{Publisher, Reply};
 pub use responder::{Books, How, Responder};
 pub use sqop::Sqop;
+pub use token::{PIN, Token};
 
 /// The folder of the package.
 pub fn package() -> &'static std::path::Path {

@@ -1,16 +1,17 @@
-//! The keys of a GnuPG home that stay in its agent, or on a smartcard: their certificates are stored, and which agent has
-//! the rest.
+//! The keys of a GnuPG home, of gpg and of gpgsm, that stay in its agent, or on a token behind it: their certificates are
+//! stored, and which agent has the rest.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::tell;
+use super::{smime::keep, tell};
 use crate::{
     cli::{composition::Place, exit::Kind, failure::Failure, key::KeyJson, voice::Voice},
     crypt::{
-        Fingerprint, PublicCertificate, SuiteName,
-        pgp::{AgentKey, Certificate},
+        Fingerprint, PublicCertificate, SuiteName, pgp,
+        pgp::Certificate,
+        smime::{self, AgentKey},
     },
     keystore::{Outcome, StoreError},
     mail::Address,
@@ -28,17 +29,11 @@ pub fn run(
     let gnupg = Gnupg::open(home)?;
     let mut told = Vec::new();
     for key in gnupg.keys()? {
-        if key.suite == SuiteName::Smime {
-            if which.is_none() {
-                let reason = "keys for S/MIME are not used through gpg-agent: import it with --passphrase";
-                told.push(KeyJson::unread(key.suite, &key.fingerprint).left("not-openpgp", reason));
-            }
-            continue;
-        }
-        let certificate = certificate(&key, &gnupg)?;
-        if which.as_ref().is_none_or(|which| which.is(&certificate, at)) {
-            told.push(take(&key, certificate, &gnupg, place, at, voice)?);
-        }
+        let taken = match key.suite {
+            SuiteName::OpenPgp => take(&key, which.as_ref(), &gnupg, place, at, voice)?,
+            SuiteName::Smime => take_smime(&key, which.as_ref(), &gnupg, place, at)?,
+        };
+        told.extend(taken);
     }
     tell(&told, voice)?;
     let taken = |key: &&KeyJson| matches!(key.outcome(), Some("imported" | "merged" | "unchanged"));
@@ -52,8 +47,9 @@ pub fn run(
         (None, None) => {
             let home = gnupg.home().display().to_string();
             let whose = which.map(|which| format!(" of {}", which.text())).unwrap_or_default();
-            let text = format!("gpg-agent of the GnuPG home {home} has no OpenPGP key{whose}");
-            Err(Failure::new(Kind::NoInput, text).hint(["gpg", "--homedir", &home, "--list-secret-keys"]))
+            let text = format!("gpg-agent of the GnuPG home {home} has no key{whose} that can be used");
+            let list = |program| [program, "--homedir", &home, "--list-secret-keys"].map(str::to_owned);
+            Err(Failure::new(Kind::NoInput, text).hint(list("gpg")).hint(list("gpgsm")))
         }
     }
 }
@@ -75,7 +71,7 @@ impl Which {
         })
     }
 
-    fn is(&self, certificate: &Certificate, at: Timestamp) -> bool {
+    fn is(&self, certificate: &impl PublicCertificate, at: Timestamp) -> bool {
         match self {
             Self::Fingerprint(fingerprint) => certificate.fingerprint() == *fingerprint,
             Self::Address(address) => certificate.addresses(at).contains(address),
@@ -98,23 +94,27 @@ fn certificate(key: &GnupgKey, gnupg: &Gnupg) -> Result<Certificate, Failure> {
     })
 }
 
+const NO_PART: &str = "gpg-agent has no part of its secret half, or none of an algorithm that is used through it";
+const HERE: &str = "it is stored here with its secret half, and stays so";
+
 fn take(
     key: &GnupgKey,
-    certificate: Certificate,
+    which: Option<&Which>,
     gnupg: &Gnupg,
     place: &Place,
     at: Timestamp,
     voice: Voice,
-) -> Result<KeyJson, Failure> {
+) -> Result<Option<KeyJson>, Failure> {
+    let certificate = certificate(key, gnupg)?;
+    if which.is_some_and(|which| !which.is(&certificate, at)) {
+        return Ok(None);
+    }
     let bare = KeyJson::new(SuiteName::OpenPgp, &certificate, at);
-    let Ok(taken) = AgentKey::new(certificate, gnupg.home(), key.parts.iter().cloned()) else {
-        let reason = "gpg-agent has no part of its secret half, or none of an algorithm that is used through it";
-        return Ok(bare.left("no-secret", reason));
+    let Ok(taken) = pgp::AgentKey::new(certificate, gnupg.home(), key.parts.iter().cloned()) else {
+        return Ok(Some(bare.left("no-secret", NO_PART)));
     };
     let outcome = match place.keystore.store_agent_key(&taken) {
-        Err(StoreError::KeyExists { .. }) => {
-            return Ok(bare.left("refused", "it is stored here with its secret half, and stays so"));
-        }
+        Err(StoreError::KeyExists { .. }) => return Ok(Some(bare.left("refused", HERE))),
         stored => stored?,
     };
     place.keystore.insert(&taken.certificate())?;
@@ -133,10 +133,44 @@ fn take(
         ]);
     }
     let stored = place.keystore.agent_key(&taken.fingerprint())?.unwrap_or(taken);
-    let outcome = match outcome {
+    Ok(Some(KeyJson::agent(&stored, at).done(done(outcome))))
+}
+
+fn take_smime(
+    key: &GnupgKey,
+    which: Option<&Which>,
+    gnupg: &Gnupg,
+    place: &Place,
+    at: Timestamp,
+) -> Result<Option<KeyJson>, Failure> {
+    let read = smime::Certificate::parse_all(&gnupg.certificate(key)?);
+    let Some(certificate) = read.ok().and_then(|all| all.into_iter().find(|one| one.fingerprint() == key.fingerprint))
+    else {
+        let reason = "gpgsm does not give out its certificate, or it cannot be read";
+        return Ok(which.is_none().then(|| KeyJson::unread(key.suite, &key.fingerprint).left("no-secret", reason)));
+    };
+    if which.is_some_and(|which| !which.is(&certificate, at)) {
+        return Ok(None);
+    }
+    let bare = KeyJson::new(SuiteName::Smime, &certificate, at);
+    let chain = gnupg.chain(key)?;
+    let chain = if chain.is_empty() { Vec::new() } else { smime::Certificate::parse_all(&chain)? };
+    let grip = key.parts.iter().map(|(_, grip)| grip.clone()).next();
+    let taken = grip.and_then(|grip| AgentKey::new(certificate, &chain, gnupg.home(), grip).ok());
+    let Some(taken) = taken else { return Ok(Some(bare.left("no-secret", NO_PART))) };
+    let outcome = match place.keystore.store_smime_agent_key(&taken) {
+        Err(StoreError::KeyExists { .. }) => return Ok(Some(bare.left("refused", HERE))),
+        stored => stored?,
+    };
+    keep(taken.certificate(), taken.chain(), place)?;
+    let stored = place.keystore.smime_agent_key(&taken.fingerprint())?.unwrap_or(taken);
+    Ok(Some(KeyJson::smime_agent(&stored, at).done(done(outcome))))
+}
+
+fn done(outcome: Outcome) -> &'static str {
+    match outcome {
         Outcome::New => "imported",
         Outcome::Merged => "merged",
         Outcome::Unchanged => "unchanged",
-    };
-    Ok(KeyJson::agent(&stored, at).done(outcome))
+    }
 }

@@ -80,7 +80,7 @@ fn find(
     }
     let (outcome, reason) = match key.whereabouts {
         Whereabouts::Card => {
-            ("on-card", "its secret half is on a smartcard, of which sealpost knows nothing".to_owned())
+            ("on-card", "its secret half is on a smartcard or a token, which does not give it out".to_owned())
         }
         Whereabouts::Missing => ("no-secret", missing(key, gnupg)),
         Whereabouts::Here if given.passphrase.is_none() && !gnupg.asks() => return Err(unasked(key, gnupg)),
@@ -200,8 +200,11 @@ fn refused(told: &[KeyJson], gnupg: &Gnupg) -> Result<u8, Failure> {
     }
     if told.iter().all(|key| matches!(key.outcome(), Some("on-card" | "no-secret"))) {
         let text = format!("the GnuPG home {home} holds no secret key that can be taken from it");
-        let hint = ["gpg", "--homedir", &home.to_string(), "--list-secret-keys"];
-        return Err(Failure::new(Kind::NoInput, text).hint(hint));
+        let home = home.to_string();
+        let failure = Failure::new(Kind::NoInput, text).hint(["gpg", "--homedir", &home, "--list-secret-keys"]);
+        let on_card = told.iter().any(|key| key.outcome() == Some("on-card"));
+        let instead = ["sealpost", "key", "import", "--from-gnupg", &home, "--agent"];
+        return Err(if on_card { failure.hint(instead) } else { failure });
     }
     Ok(0)
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::smime::keep_certificates;
+use super::smime::{keep, keep_certificates};
 use crate::{
     cli::{
         composition::Place,
@@ -118,6 +118,7 @@ fn own_certificates(piece: &Piece, place: &Place) -> Result<(), Failure> {
     match piece {
         Piece::Key(key) => place.keystore.insert(&key.certificate()).map(drop)?,
         Piece::AgentKey(key) => place.keystore.insert(&key.certificate()).map(drop)?,
+        Piece::SmimeAgentKey(key) => keep(key.certificate(), key.chain(), place)?,
         Piece::SmimeKey(key) => keep_certificates(key, place)?,
         _ => {}
     }

@@ -99,8 +99,13 @@ fn answer(bytes: &[u8], file: &Path, place: &Place, at: Timestamp, voice: Voice)
 
 /// One's own certificate, to encrypt to, and those of the authorities that came with it.
 pub fn keep_certificates(key: &Key, place: &Place) -> Result<(), Failure> {
-    let authorities = key.chain().iter().filter(|one| one.is_authority());
-    for certificate in key.certificate().into_iter().chain(authorities) {
+    key.certificate().map_or(Ok(()), |own| keep(own, key.chain(), place))
+}
+
+/// The same of a certificate with others beside it.
+pub fn keep(own: &Certificate, beside: &[Certificate], place: &Place) -> Result<(), Failure> {
+    let authorities = beside.iter().filter(|one| one.is_authority());
+    for certificate in std::iter::once(own).chain(authorities) {
         let _: Outcome = place.keystore.insert_x509(certificate, Origin::Imported)?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use openpgp::{PacketPile, crypto::Signer as _, parse::Parse, serialize::SerializeInto};
-use proptest::prelude::*;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::crypt::{
@@ -28,6 +28,10 @@ impl Agent for StandIn {
     fn decrypt(&self, _: &Keygrip, _: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
         let bytes = self.0.lock().unwrap().clone()?;
         Ok(OpenedKey { bytes: Zeroizing::new(bytes), padded: false })
+    }
+
+    fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+        Ok(false)
     }
 }
 
@@ -91,6 +95,10 @@ fn an_agent_is_asked_a_bounded_number_of_times_for_one_message() {
             self.0.fetch_add(1, Ordering::Relaxed);
             Err(AgentError::Refused(String::new()))
         }
+
+        fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+            Ok(false)
+        }
     }
     let key = key();
     let message = armor_of(&wire(&seal_bytes(b"hello", None, &[("alice", &key)])));
@@ -108,24 +116,56 @@ fn an_agent_is_asked_a_bounded_number_of_times_for_one_message() {
     assert_eq!(agent.0.load(Ordering::Relaxed), 20);
 }
 
-#[test]
-fn padding_and_points_are_read() {
-    let padded = |text: &[u8]| unpadded(&Zeroizing::new(text.to_vec())).map(<[u8]>::to_vec);
-    assert_eq!(padded(b"\x02\x01\x01\x01\x01\x01\x01\x01\x01\0key"), Some(b"key".to_vec()));
-    assert_eq!(padded(b"\0\x02\x01\x01\x01\x01\x01\x01\x01\x01\0"), Some(vec![]));
-    for none in [&b""[..], b"\x02", b"\x02\0key", b"\x01\x01\x01\x01\x01\x01\x01\x01\x01\0key"] {
-        assert_eq!(padded(none), None);
-    }
-    assert_eq!(x_of(b"\x04xxyy", 2), Some(&b"xx"[..]));
-    assert_eq!(x_of(b"\x40xx", 2), Some(&b"xx"[..]));
-    assert_eq!(x_of(b"xx", 2), Some(&b"xx"[..]));
-    assert_eq!(x_of(b"\x04xxy", 2), None);
+/// A token, which takes paddings away itself: what it decrypts first it decrypts.
+struct Token {
+    pair: Mutex<KeyPair>,
+    asked: AtomicUsize,
+    first: Option<AgentError>,
+    then: Option<AgentError>,
 }
 
-proptest! {
-    #[test]
-    fn rubbish_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 0usize..100) {
-        let _ = x_of(&bytes, size);
-        let _ = unpadded(&Zeroizing::new(bytes));
+impl Agent for Token {
+    fn sign(&self, _: &Keygrip, _: u8, _: &[u8]) -> Result<MadeSignature, AgentError> {
+        Err(AgentError::NoSecret)
+    }
+
+    fn decrypt(&self, _: &Keygrip, sealed: SealedKey<'_>) -> Result<OpenedKey, AgentError> {
+        let refused = if self.asked.fetch_add(1, Ordering::Relaxed) == 0 { &self.first } else { &self.then };
+        if let Some(error) = refused {
+            return Err(error.clone());
+        }
+        let SealedKey::Rsa(number) = sealed else { panic!() };
+        let number = mpi::Ciphertext::RSA { c: mpi::MPI::new(number) };
+        let opened = crypto::Decryptor::decrypt(&mut *self.pair.lock().unwrap(), &number, None).unwrap();
+        Ok(OpenedKey { bytes: Zeroizing::new(opened.to_vec()), padded: false })
+    }
+
+    fn is_on_token(&self, _: &Keygrip) -> Result<bool, AgentError> {
+        Ok(true)
+    }
+}
+
+#[test]
+fn what_a_token_says_of_the_message_is_not_told_and_what_it_says_before_is() {
+    let suite = openpgp::cert::CipherSuite::RSA2k;
+    let made = openpgp::cert::CertBuilder::general_purpose(Some("<alice@example.org>")).set_cipher_suite(suite);
+    let (cert, _) = made.set_creation_time(policy::system_time(now())).generate().unwrap();
+    let strict = policy::strict(now());
+    let valid = cert.keys().with_policy(&strict, policy::system_time(now())).for_transport_encryption();
+    let part = valid.secret().next().unwrap().key().clone();
+    let pair = part.into_keypair().unwrap();
+    let key = Key { cert: cert.clone() };
+    let message = armor_of(&wire(&seal_bytes(b"hello", None, &[("alice", &key)])));
+    let open = |first: Option<AgentError>, then: Option<AgentError>| {
+        let token = Arc::new(Token { pair: Mutex::new(pair.clone()), asked: AtomicUsize::new(0), first, then });
+        let lent = [Lent { agent: token.clone(), ..lent(&key, Ok(Vec::new())) }];
+        let reader = Reader { keys: &[], lent: &lent, certificates: &[], at: now(), limit: 1 << 20 };
+        (reader.decrypt(&message).map(|opened| opened.plaintext.to_vec()), token.asked.load(Ordering::Relaxed))
+    };
+    assert_eq!(open(None, None), (Ok(b"hello".to_vec()), 2));
+    for error in [AgentError::NoPassphrase, AgentError::WrongPin, AgentError::Card("gone".to_owned())] {
+        assert_eq!(open(None, Some(error.clone())), (Err(OpenError::Undecryptable), 2));
+        let (Err(OpenError::Agent(failure)), 1) = open(Some(error.clone()), None) else { panic!() };
+        assert_eq!(failure.error, error);
     }
 }

@@ -54,7 +54,7 @@ const GENERATED: (u64, u64, u64) = (2, 1, 1);
 impl Key {
     /// Whether a passphrase is needed before it can be used.
     pub fn is_locked(&self) -> bool {
-        !matches!(self.secret, Secret::Open(_))
+        self.half().is_none()
     }
 
     /// Unlocks it; of a PKCS#12 file with several keys, the first.
@@ -74,7 +74,7 @@ impl Key {
         let wrong = || UnlockError::WrongPassphrase(self.words());
         let mut beside: Vec<_> = self.certificate.iter().chain(&self.chain).cloned().collect();
         let open = match &self.secret {
-            Secret::Open(_) => return Ok(vec![self.clone()]),
+            Secret::Open(_) | Secret::Lent(_) => return Ok(vec![self.clone()]),
             Secret::Pkcs12(bytes) => {
                 let opened = pkcs12::open(bytes, passphrase)?;
                 beside.extend(opened.certificates);

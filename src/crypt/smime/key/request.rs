@@ -90,7 +90,11 @@ impl Key {
     /// [`KeyError`].
     pub fn request_again(&self) -> Result<String, KeyError> {
         let certificate = self.certificate.as_ref().ok_or(KeyError::NoCertificate)?;
-        let Secret::Open(key) = &self.secret else { return Err(KeyError::Locked) };
+        let key = match &self.secret {
+            Secret::Open(key) => key,
+            Secret::Lent(_) => return Err(KeyError::InAgent),
+            _ => return Err(KeyError::Locked),
+        };
         let mut request = X509ReqBuilder::new()?;
         request.set_version(0)?;
         request.set_subject_name(certificate.x509.subject_name())?;

@@ -1,7 +1,7 @@
 //! From the recipients of a message to its content key (RFC 5652, 6.2; RFC 8017, 7; RFC 5753, 3; RFC 8418).
 //!
 //! Whatever goes wrong once a key fits gives a random content key of the right length, so that nobody can tell
-//! what it was (RFC 3218).
+//! what it was (RFC 3218). Only why an agent did nothing at all with its key is told.
 
 use std::borrow::Cow;
 
@@ -10,11 +10,11 @@ use openssl::{
     cipher::{Cipher, CipherRef},
     cipher_ctx::{CipherCtx, CipherCtxFlags},
     derive::Deriver,
-    ec::{EcKey, EcPoint},
+    ec::{EcKey, EcPoint, PointConversionForm},
     error::ErrorStack,
     hash::MessageDigest,
-    md::{Md, MdRef},
-    pkey::{Id, PKey, Private, Public},
+    md::Md,
+    pkey::{HasPublic, Id, PKey, PKeyRef, Private, Public},
     pkey_ctx::PkeyCtx,
     rsa::Padding,
 };
@@ -22,16 +22,17 @@ use zeroize::Zeroizing;
 
 use super::super::{
     Certificate, Key,
+    agent_key::{Half, Lender},
     asn1::{
         Algorithm, Fault, Identifier, MOST_RECIPIENTS,
-        ber::{Cursor, Element, tag},
+        ber::{Element, tag},
         oid,
     },
     derivation::{Derivation, shared_info},
     kem::{self, Encapsulated},
-    key::Secret,
 };
-use crate::crypt::{Fingerprint, OpenError, PublicCertificate};
+use super::oaep::Oaep;
+use crate::crypt::{AgentError, AgentFailure, Fingerprint, OpenError, PublicCertificate, SealedKey};
 
 /// The most keys that are unwrapped for one message.
 const MOST_TRIALS: usize = 16;
@@ -48,6 +49,8 @@ pub(in crate::crypt::smime) enum Failure {
     /// Not one of the keys is a recipient's; whom the message names.
     NoKey(Vec<String>),
     Fault(Fault),
+    /// A key that may open it is in an agent, which did not.
+    Agent(Box<AgentFailure>),
     /// The crypto library has no random bytes.
     Library,
 }
@@ -57,6 +60,7 @@ impl From<Failure> for OpenError {
         match failure {
             Failure::NoKey(recipients) => Self::NoKey { recipients },
             Failure::Fault(fault) => fault.into(),
+            Failure::Agent(failure) => Self::Agent(failure),
             Failure::Library => Self::Undecryptable,
         }
     }
@@ -81,36 +85,57 @@ enum Method<'a> {
 
 /// Finds the content key, which is to have a length.
 ///
-/// All is read and counted before the first key is used. A key wrapped by RSA v1.5 ends the search whatever comes of
-/// it: whether another one is tried, and opens the message, would tell of its padding (RFC 3218, 2.3). What fails is
-/// told by the content alone, under a random key.
+/// All is read and counted before the first key is used; those in agents come last. A key wrapped by RSA v1.5 ends the
+/// search whatever comes of it: whether another one is tried, and opens the message, would tell of its padding
+/// (RFC 3218, 2.3). What fails is told by the content alone, under a random key; why an agent did nothing, if nothing was
+/// decrypted by then.
 pub(in crate::crypt::smime) fn content_key(
     recipients: &[Element<'_>],
     keys: &[Key],
     length: usize,
 ) -> Result<ContentKey, Failure> {
     let wrapped = every_key(recipients).map_err(Failure::Fault)?;
-    let keys: Vec<_> = keys.iter().filter_map(open).collect();
+    let keys: Vec<_> = keys.iter().filter_map(|key| Some((key.half()?, key.certificate()?))).collect();
     let mut trials = Vec::new();
     for wrapped in &wrapped {
-        for (secret, certificate) in keys.iter().filter(|(_, certificate)| wrapped.recipient.names(certificate)) {
-            trials.push((wrapped, *secret, certificate.fingerprint()));
+        for (half, certificate) in keys.iter().filter(|(_, certificate)| wrapped.recipient.names(certificate)) {
+            trials.push((wrapped, half, *certificate));
             if trials.len() > MOST_TRIALS {
                 return Err(Failure::Fault(Fault::Limit("it names one recipient too often")));
             }
         }
     }
-    for (wrapped, secret, opened_by) in &trials {
-        if let Some(key) = wrapped.open(secret).filter(|key| key.len() == length) {
-            return Ok(ContentKey { key, opened_by: opened_by.clone() });
+    trials.sort_by_key(|(_, half, _)| half.is_lent());
+    let mut tried = false;
+    let mut failed: Option<Box<AgentFailure>> = None;
+    for (wrapped, half, certificate) in &trials {
+        let opened = match half {
+            Half::Here(secret) => wrapped.open(secret),
+            Half::Lent(lender) if is_gone(lender, failed.as_deref()) => continue,
+            Half::Lent(lender) => match wrapped.open_by(lender, certificate, length) {
+                Ok(opened) => opened,
+                Err(failure) => {
+                    failed = Some(failure);
+                    continue;
+                }
+            },
+        };
+        if let Some(key) = opened.filter(|key| key.len() == length) {
+            return Ok(ContentKey { key, opened_by: certificate.fingerprint() });
         }
-        if wrapped.is_malleable() && secret.id() == Id::RSA {
+        // What an agent says from here on would tell how far this one came.
+        tried = true;
+        if wrapped.is_malleable() && certificate.public_key().is_some_and(|key| key.id() == Id::RSA) {
             break;
         }
     }
-    let Some((.., opened_by)) = trials.into_iter().next() else {
+    let Some((.., certificate)) = trials.first() else {
         return Err(Failure::NoKey(wrapped.iter().map(|wrapped| wrapped.recipient.words()).collect()));
     };
+    if let Some(failure) = failed.filter(|_| !tried) {
+        return Err(Failure::Agent(failure));
+    }
+    let opened_by = certificate.fingerprint();
     let mut key = Zeroizing::new(vec![0; length]);
     openssl::rand::rand_bytes(&mut key).map_err(|_| Failure::Library)?;
     Ok(ContentKey { key, opened_by })
@@ -121,11 +146,9 @@ pub(in crate::crypt::smime) fn names(recipients: &[Element<'_>]) -> Result<Vec<S
     Ok(every_key(recipients)?.iter().map(|wrapped| wrapped.recipient.words()).collect())
 }
 
-fn open(key: &Key) -> Option<(&PKey<Private>, &Certificate)> {
-    match (&key.secret, &key.certificate) {
-        (Secret::Open(secret), Some(certificate)) => Some((secret, certificate)),
-        _ => None,
-    }
+/// Whether its agent need not be asked again.
+fn is_gone(lender: &Lender, failed: Option<&AgentFailure>) -> bool {
+    failed.is_some_and(|failure| failure.error.is_final() && failure.home == lender.home())
 }
 
 /// The wrapped keys of all recipients, of whom a key agreement alone may have many.
@@ -202,11 +225,58 @@ impl Wrapped<'_> {
         match self.method {
             Method::Transport(algorithm) => transported(secret, &algorithm, &self.key),
             Method::Agreement { originator, material, algorithm } => {
-                agree(secret, &originator, material, &algorithm, &self.key)
+                let shared = |peer: &PKey<Public>| {
+                    let mut deriver = Deriver::new(secret).ok()?;
+                    deriver.set_peer(peer).ok()?;
+                    deriver.derive_to_vec().ok().map(Zeroizing::new)
+                };
+                let peer = peer(secret, &originator)?;
+                agreed_key(&shared(&peer)?, material, &algorithm, &self.key)
             }
             Method::Encapsulation(how) => how.open(secret, &self.key),
         }
     }
+
+    /// The same by an agent.
+    fn open_by(
+        &self,
+        lender: &Lender,
+        certificate: &Certificate,
+        length: usize,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Box<AgentFailure>> {
+        let Some(public) = certificate.public_key() else { return Ok(None) };
+        match self.method {
+            Method::Transport(algorithm) if algorithm.is(&oid::RSA) && public.id() == Id::RSA => {
+                let opened = lender.open(public, SealedKey::Rsa(&self.key))?;
+                Ok(opened.and_then(|opened| Some(Zeroizing::new(opened.text_of(length)?.to_vec()))))
+            }
+            Method::Transport(algorithm) if algorithm.is(&oid::RSA_OAEP) && public.id() == Id::RSA => {
+                // A token would take the padding of v1.5 away, and tell of it.
+                if lender.is_on_token()? {
+                    return Err(lender.failure(AgentError::NoOaep));
+                }
+                let Some(oaep) = Oaep::read(&algorithm) else { return Ok(None) };
+                let opened = lender.open(public, SealedKey::Rsa(&self.key))?.filter(|opened| opened.padded);
+                Ok(opened.and_then(|opened| oaep.unpad(&opened.bytes, public.size(), length)))
+            }
+            Method::Agreement { originator, material, algorithm } if public.id() == Id::EC => {
+                // No point that is not on the curve is handed on.
+                let point = peer(public, &originator).and_then(|peer| uncompressed(&peer));
+                let Some(point) = point else { return Ok(None) };
+                let Some(opened) = lender.open(public, SealedKey::Ecdh(&point, &self.key))? else { return Ok(None) };
+                let shared = opened.x((point.len() - 1) / 2);
+                Ok(shared.and_then(|shared| agreed_key(shared, material, &algorithm, &self.key)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A public key on a curve, as agents know it (SEC 1, 2.3.3).
+fn uncompressed(key: &PKey<Public>) -> Option<Vec<u8>> {
+    let key = key.ec_key().ok()?;
+    let mut context = BigNumContext::new().ok()?;
+    key.public_key().to_bytes(key.group(), PointConversionForm::UNCOMPRESSED, &mut context).ok()
 }
 
 /// RSA v1.5 and OAEP (RFC 8017, 7; RFC 3560; RFC 4055, 4.1).
@@ -219,13 +289,7 @@ fn transported(secret: &PKey<Private>, algorithm: &Algorithm<'_>, wrapped: &[u8]
     if algorithm.is(&oid::RSA) {
         context.set_rsa_padding(Padding::PKCS1).ok()?;
     } else if algorithm.is(&oid::RSA_OAEP) {
-        let Oaep { digest, mask, label } = Oaep::read(algorithm)?;
-        context.set_rsa_padding(Padding::PKCS1_OAEP).ok()?;
-        context.set_rsa_oaep_md(digest).ok()?;
-        context.set_rsa_mgf1_md(mask).ok()?;
-        if !label.is_empty() {
-            context.set_rsa_oaep_label(&label).ok()?;
-        }
+        Oaep::read(algorithm)?.prepare(&mut context).ok()?;
     } else {
         return None;
     }
@@ -233,54 +297,6 @@ fn transported(secret: &PKey<Private>, algorithm: &Algorithm<'_>, wrapped: &[u8]
     let length = context.decrypt(wrapped, Some(&mut key)).ok()?;
     key.truncate(length);
     Some(key)
-}
-
-/// RSAES-OAEP-params (RFC 4055, 4.1).
-struct Oaep {
-    digest: &'static MdRef,
-    mask: &'static MdRef,
-    label: Vec<u8>,
-}
-
-impl Oaep {
-    fn read(algorithm: &Algorithm<'_>) -> Option<Self> {
-        let mut oaep = Self { digest: Md::sha1(), mask: Md::sha1(), label: Vec::new() };
-        let Some(parameters) = algorithm.parameters else { return Some(oaep) };
-        let mut fields = parameters.inside(tag::SEQUENCE).ok()?;
-        if let Some(digest) = explicit(&mut fields, 0)? {
-            oaep.digest = digest_named(&Algorithm::read(digest).ok()?)?;
-        }
-        if let Some(mask) = explicit(&mut fields, 1)? {
-            let mask = Algorithm::read(mask).ok().filter(|mask| mask.is(&oid::MGF1))?;
-            oaep.mask = digest_named(&Algorithm::read(mask.parameters?).ok()?)?;
-        }
-        if let Some(label) = explicit(&mut fields, 2)? {
-            let label = Algorithm::read(label).ok().filter(|label| label.is(&oid::P_SPECIFIED))?;
-            oaep.label = label.parameters?.octets(tag::OCTET_STRING).ok()?.into_owned();
-        }
-        fields.end().ok()?;
-        Some(oaep)
-    }
-}
-
-/// The element in an explicit tag, if it is there.
-fn explicit<'a>(fields: &mut Cursor<'a>, number: u8) -> Option<Option<Element<'a>>> {
-    let Some(outer) = fields.next_if(&[tag::context(number)]).ok()? else { return Some(None) };
-    let mut inside = outer.inside(tag::context(number)).ok()?;
-    let element = inside.next().ok()?;
-    inside.end().ok()?;
-    Some(Some(element))
-}
-
-fn digest_named(algorithm: &Algorithm<'_>) -> Option<&'static MdRef> {
-    let known = [
-        (oid::SHA1, Md::sha1()),
-        (oid::SHA224, Md::sha224()),
-        (oid::SHA256, Md::sha256()),
-        (oid::SHA384, Md::sha384()),
-        (oid::SHA512, Md::sha512()),
-    ];
-    known.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| digest)
 }
 
 /// By the name of the whole scheme (RFC 5753, 7.1.4; RFC 8418, 2.1).
@@ -301,10 +317,9 @@ fn derivation(algorithm: &Algorithm<'_>) -> Option<Derivation> {
     x963.or_else(|| hkdf.into_iter().find(|(oid, _)| algorithm.is(oid)).map(|(_, digest)| Derivation::Hkdf(digest)))
 }
 
-/// Key agreement with an ephemeral key (RFC 5753, 3.1; RFC 8418, 3).
-fn agree(
-    secret: &PKey<Private>,
-    originator: &Element<'_>,
+/// What was wrapped by key agreement, from the shared secret (RFC 5753, 3.1; RFC 8418, 3).
+fn agreed_key(
+    shared: &[u8],
     material: Option<Element<'_>>,
     algorithm: &Algorithm<'_>,
     wrapped: &[u8],
@@ -312,18 +327,14 @@ fn agree(
     let derivation = derivation(algorithm)?;
     let wrap = Algorithm::read(algorithm.parameters?).ok()?;
     let cipher = wrapping(&wrap)?;
-    let peer = peer(secret, originator)?;
-    let mut deriver = Deriver::new(secret).ok()?;
-    deriver.set_peer(&peer).ok()?;
-    let shared = Zeroizing::new(deriver.derive_to_vec().ok()?);
     let material = material.map(|material| material.octets(tag::OCTET_STRING)).transpose().ok()?;
     let info = shared_info(wrap.raw, material.as_deref(), cipher.key_length());
-    let key = derivation.derive(&shared, &info, cipher.key_length()).ok()?;
+    let key = derivation.derive(shared, &info, cipher.key_length()).ok()?;
     unwrapped(cipher, &key, wrapped).ok()
 }
 
-/// The ephemeral public key, on the curve of the secret one.
-fn peer(secret: &PKey<Private>, originator: &Element<'_>) -> Option<PKey<Public>> {
+/// The ephemeral public key, on the curve of one's own.
+fn peer(own: &PKeyRef<impl HasPublic>, originator: &Element<'_>) -> Option<PKey<Public>> {
     const PUBLIC_KEY: u8 = tag::context(1);
     let mut fields = originator.inside(PUBLIC_KEY).ok()?;
     fields.next().ok()?;
@@ -332,9 +343,9 @@ fn peer(secret: &PKey<Private>, originator: &Element<'_>) -> Option<PKey<Public>
     if *unused != 0 {
         return None;
     }
-    match secret.id() {
+    match own.id() {
         Id::EC => {
-            let own = secret.ec_key().ok()?;
+            let own = own.ec_key().ok()?;
             let mut context = BigNumContext::new().ok()?;
             let point = EcPoint::from_bytes(own.group(), point, &mut context).ok()?;
             let key = EcKey::from_public_key(own.group(), &point).ok()?;

@@ -1,24 +1,30 @@
-//! Signing (RFC 5652, 5; RFC 8551, 2.5): a SignedData whose content is digested as it passes by.
+//! Signing (RFC 5652, 5; RFC 8551, 2.5): a SignedData whose content is digested as it passes by. What an agent signs is
+//! looked at before it goes anywhere.
 
 use der::{Decode, Sequence, asn1::ObjectIdentifier};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use openssl::{
+    bn::{BigNum, BigNumContext, BigNumRef},
+    ec::EcGroupRef,
+    ecdsa::EcdsaSig,
     error::ErrorStack,
-    hash::{Hasher, MessageDigest},
-    pkey::{Id, KeyType, PKeyRef, Private},
+    hash::{Hasher, MessageDigest, hash},
+    pkey::{Id, KeyType, PKeyRef, Private, Public},
     rsa::Padding,
-    sign::RsaPssSaltlen,
+    sign::{RsaPssSaltlen, Verifier},
 };
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::super::{
     Capabilities, Certificate, Signer,
+    agent_key::{Half, Lender},
     asn1::{
         der::{self as write, OCTET_STRING, SEQUENCE, SET, algorithm, context, element, sequence, set_of, small},
         oid,
     },
     seal::wrap::issuer_and_serial,
 };
+use crate::crypt::{AgentError, AgentFailure, MadeSignature};
 
 /// A signature of some content, not yet in its place.
 pub(in crate::crypt::smime) struct Signature {
@@ -37,6 +43,9 @@ pub(in crate::crypt::smime) enum Refusal {
     /// Its signatures have not the length that they were to have.
     #[error("the key's signatures differ in length")]
     Length,
+    /// The agent that has the key did not sign.
+    #[error(transparent)]
+    Agent(#[from] Box<AgentFailure>),
     #[error(transparent)]
     Library(#[from] ErrorStack),
 }
@@ -45,6 +54,8 @@ pub(in crate::crypt::smime) enum Refusal {
 struct Scheme {
     digest: MessageDigest,
     digest_name: ObjectIdentifier,
+    /// The number by which agents know it (RFC 9580, 9.5).
+    digest_number: u8,
     micalg: &'static str,
     how: How,
     /// AlgorithmIdentifier.
@@ -52,8 +63,10 @@ struct Scheme {
 }
 
 enum How {
-    /// RSA PKCS#1 v1.5, ECDSA.
-    Digested,
+    /// RSA PKCS#1 v1.5.
+    Rsa,
+    /// ECDSA.
+    Ecdsa(Fitted),
     /// RSASSA-PSS with a salt of this many bytes.
     Pss(i32),
     /// Ed25519, ML-DSA: without a digest of its own.
@@ -63,35 +76,37 @@ enum How {
 /// A signature in the making: the content is digested as it passes by.
 pub(in crate::crypt::smime) struct Signing<'a> {
     signer: &'a Signer,
+    public: &'a PKeyRef<Public>,
     scheme: Scheme,
     name: Vec<u8>,
     hasher: Hasher,
     at: Timestamp,
     /// Of the signature itself.
     length: usize,
-    tries: usize,
 }
 
-/// How many ECDSA signatures tell what length is usual: they differ by an octet or two, as chance has it, and seldom by
-/// more. And how often one is made until it has that length: every second or fourth has.
-const TRIALS: usize = 5;
-const MOST_TRIES: usize = 4096;
+/// ECDSA signatures of one length: r and s are numbers, and shorter by an octet as chance has it.
+struct Fitted {
+    order: BigNum,
+    length: usize,
+}
+
+/// How often one is made until it has that length; on most curves nearly every one can have it.
+const MOST_TRIES: usize = 100;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 impl<'a> Signing<'a> {
     /// Begins.
     pub(in crate::crypt::smime) fn new(signer: &'a Signer, at: Timestamp) -> Result<Self, Refusal> {
-        let scheme = Scheme::of(&signer.key, &signer.certificate).ok_or(Refusal::Kind)?;
+        let public = signer.certificate.public_key().ok_or(Refusal::Kind)?;
+        let scheme = Scheme::of(public, &signer.certificate)?.ok_or(Refusal::Kind)?;
         let name = issuer_and_serial(&signer.certificate).ok_or(Refusal::Kind)?;
-        let (length, tries) = match signer.key.id() {
-            Id::EC => {
-                let trial = |_| Ok(scheme.sign(&signer.key, &[])?.len());
-                let mut lengths = (0..TRIALS).map(trial).collect::<Result<Vec<_>, ErrorStack>>()?;
-                lengths.sort_unstable();
-                (lengths[TRIALS / 2], MOST_TRIES)
-            }
-            _ => (signer.key.size(), 1),
+        let length = match &scheme.how {
+            How::Ecdsa(fitted) => fitted.length,
+            _ => public.size(),
         };
-        Ok(Self { signer, hasher: Hasher::new(scheme.digest)?, scheme, name, at, length, tries })
+        Ok(Self { signer, public, hasher: Hasher::new(scheme.digest)?, scheme, name, at, length })
     }
 
     /// Takes some of the content.
@@ -101,25 +116,40 @@ impl<'a> Signing<'a> {
 
     /// A signature that is as long as the true one will be, and says nothing.
     pub(in crate::crypt::smime) fn blank(&self) -> Signature {
-        self.around(self.attributes(&vec![0; self.scheme.digest.size()]), &vec![0; self.length])
+        self.around(self.attributes(&vec![0; self.scheme.digest.size()], self.at), &vec![0; self.length])
     }
 
     /// Signs what was taken.
     pub(in crate::crypt::smime) fn finish(mut self) -> Result<Signature, Refusal> {
         let digest = self.hasher.finish()?;
-        let attributes = self.attributes(&digest);
-        let signed = set_of(SET, attributes.clone());
-        for _ in 0..self.tries {
-            let signature = self.scheme.sign(&self.signer.key, &signed)?;
-            if signature.len() == self.length {
-                return Ok(self.around(attributes, &signature));
+        let mut at = self.at;
+        for _ in 0..MOST_TRIES {
+            let attributes = self.attributes(&digest, at);
+            let signed = set_of(SET, attributes.clone());
+            let signature = match &self.signer.key {
+                Half::Here(key) => self.scheme.sign(key, &signed)?,
+                Half::Lent(lender) => self.scheme.sign_by(lender, self.public, &signed)?,
+            };
+            if let Some(signature) = signature {
+                return match signature.len() == self.length {
+                    true => Ok(self.around(attributes, &signature)),
+                    false => Err(Refusal::Length),
+                };
+            }
+            if self.signer.key.is_lent() {
+                // Agents make the same signature of the same octets (RFC 6979).
+                at = at.checked_add(SECOND).unwrap_or(at);
             }
         }
         Err(Refusal::Length)
     }
 
-    fn attributes(&self, digest: &[u8]) -> Vec<Vec<u8>> {
-        attributes(digest, &self.signer.certificate, self.at)
+    fn attributes(&self, digest: &[u8], at: Timestamp) -> Vec<Vec<u8>> {
+        let capabilities = match self.signer.key.is_lent() {
+            true => Capabilities::of_agents(),
+            false => Capabilities::ours(),
+        };
+        attributes(digest, &self.signer.certificate, &capabilities, at)
     }
 
     fn around(&self, attributes: Vec<Vec<u8>>, signature: &[u8]) -> Signature {
@@ -167,7 +197,7 @@ impl Signature {
 }
 
 /// The signed attributes (RFC 8551, 2.5; RFC 5652, 11; RFC 5035, 3).
-fn attributes(digest: &[u8], certificate: &Certificate, at: Timestamp) -> Vec<Vec<u8>> {
+fn attributes(digest: &[u8], certificate: &Certificate, capabilities: &[u8], at: Timestamp) -> Vec<Vec<u8>> {
     let attribute = |name, value: &[u8]| sequence(&[&write::oid(name), &element(SET, &[value])]);
     let fingerprint = openssl::sha::sha256(&certificate.to_der());
     // SHA-256 is the default there.
@@ -176,7 +206,7 @@ fn attributes(digest: &[u8], certificate: &Certificate, at: Timestamp) -> Vec<Ve
         attribute(oid::CONTENT_TYPE, &write::oid(oid::DATA)),
         attribute(oid::MESSAGE_DIGEST, &element(OCTET_STRING, &[digest])),
         attribute(oid::SIGNING_TIME, &time(at)),
-        attribute(oid::CAPABILITIES, &Capabilities::ours()),
+        attribute(oid::CAPABILITIES, capabilities),
         attribute(oid::SIGNING_CERTIFICATE_V2, &sequence(&[&sequence(&[&by_hash])])),
     ]
 }
@@ -215,19 +245,20 @@ struct PssParameters<'a> {
 }
 
 impl Scheme {
-    fn of(key: &PKeyRef<Private>, certificate: &Certificate) -> Option<Self> {
-        let sha256 = |how, der| Self::new(oid::SHA256, how, der);
+    fn of(key: &PKeyRef<Public>, certificate: &Certificate) -> Result<Option<Self>, ErrorStack> {
         let sha512 = |der| Self::new(oid::SHA512, How::Whole, der);
-        match key.id() {
-            Id::RSA => sha256(How::Digested, algorithm(oid::RSA, write::NULL)),
+        Ok(match key.id() {
+            Id::RSA => Self::new(oid::SHA256, How::Rsa, algorithm(oid::RSA, write::NULL)),
             Id::RSA_PSS => Self::pss(certificate),
             Id::EC => {
+                let curve = key.ec_key()?;
                 // The digest that goes with the curve (RFC 5753, 8.1), by the bits of its order.
-                match key.ec_key().ok()?.group().order_bits() {
-                    0..=256 => sha256(How::Digested, algorithm(oid::ECDSA_SHA256, &[])),
-                    257..=384 => Self::new(oid::SHA384, How::Digested, algorithm(oid::ECDSA_SHA384, &[])),
-                    _ => Self::new(oid::SHA512, How::Digested, algorithm(oid::ECDSA_SHA512, &[])),
-                }
+                let (digest, name) = match curve.group().order_bits() {
+                    0..=256 => (oid::SHA256, oid::ECDSA_SHA256),
+                    257..=384 => (oid::SHA384, oid::ECDSA_SHA384),
+                    _ => (oid::SHA512, oid::ECDSA_SHA512),
+                };
+                Self::new(digest, How::Ecdsa(Fitted::on(curve.group())?), algorithm(name, &[]))
             }
             // RFC 8419, 3.1.
             Id::ED25519 => sha512(algorithm(oid::ED25519, &[])),
@@ -236,17 +267,17 @@ impl Scheme {
             _ if key.is_a(KeyType::ML_DSA_65) => sha512(algorithm(oid::ML_DSA_65, &[])),
             _ if key.is_a(KeyType::ML_DSA_87) => sha512(algorithm(oid::ML_DSA_87, &[])),
             _ => None,
-        }
+        })
     }
 
     fn new(digest_name: ObjectIdentifier, how: How, der: Vec<u8>) -> Option<Self> {
-        let (digest, micalg) = match digest_name {
-            oid::SHA256 => (MessageDigest::sha256(), "sha-256"),
-            oid::SHA384 => (MessageDigest::sha384(), "sha-384"),
-            oid::SHA512 => (MessageDigest::sha512(), "sha-512"),
+        let (digest, digest_number, micalg) = match digest_name {
+            oid::SHA256 => (MessageDigest::sha256(), 8, "sha-256"),
+            oid::SHA384 => (MessageDigest::sha384(), 9, "sha-384"),
+            oid::SHA512 => (MessageDigest::sha512(), 10, "sha-512"),
             _ => return None,
         };
-        Some(Self { digest, digest_name, micalg, how, der })
+        Some(Self { digest, digest_name, digest_number, micalg, how, der })
     }
 
     /// As the certificate prescribes (RFC 4055, 3.3), else with SHA-256.
@@ -271,17 +302,73 @@ impl Scheme {
         Self::new(hash, How::Pss(prescribed.salt.unwrap_or(20).into()), der)
     }
 
-    fn sign(&self, key: &PKeyRef<Private>, bytes: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+    /// Signs; none if the signature has not the length that it is to have.
+    fn sign(&self, key: &PKeyRef<Private>, bytes: &[u8]) -> Result<Option<Vec<u8>>, ErrorStack> {
         let mut signer = match self.how {
             How::Whole => openssl::sign::Signer::new_without_digest(key)?,
-            How::Digested | How::Pss(_) => openssl::sign::Signer::new(self.digest, key)?,
+            How::Rsa | How::Ecdsa(_) | How::Pss(_) => openssl::sign::Signer::new(self.digest, key)?,
         };
         if let How::Pss(salt) = self.how {
             signer.set_rsa_padding(Padding::PKCS1_PSS)?;
             signer.set_rsa_mgf1_md(self.digest)?;
             signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(salt))?;
         }
-        signer.sign_oneshot_to_vec(bytes)
+        self.fitted(signer.sign_oneshot_to_vec(bytes)?)
+    }
+
+    /// The same by an agent. A message that nobody can verify must not go out.
+    fn sign_by(&self, lender: &Lender, key: &PKeyRef<Public>, bytes: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        let wrong = || lender.failure(AgentError::Protocol("the signature that it made is none of this key"));
+        let made = lender.sign(self.digest_number, &hash(self.digest, bytes)?)?;
+        let signature = match (&self.how, &made) {
+            (How::Rsa, MadeSignature::Rsa(number)) => {
+                let length = i32::try_from(key.size()).map_err(|_| Refusal::Kind)?;
+                BigNum::from_slice(number)?.to_vec_padded(length).map_err(|_| wrong())?
+            }
+            (How::Ecdsa(_), MadeSignature::Ecdsa(r, s)) => {
+                EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?.to_der()?
+            }
+            _ => return Err(wrong().into()),
+        };
+        match Verifier::new(self.digest, key)?.verify_oneshot(&signature, bytes) {
+            Ok(true) => Ok(self.fitted(signature)?),
+            Ok(false) | Err(_) => Err(wrong().into()),
+        }
+    }
+
+    /// In the length that it is to have; none if it has another.
+    fn fitted(&self, signature: Vec<u8>) -> Result<Option<Vec<u8>>, ErrorStack> {
+        let How::Ecdsa(fitted) = &self.how else { return Ok(Some(signature)) };
+        let made = EcdsaSig::from_der(&signature)?;
+        fitted.write(made.r(), made.s())
+    }
+}
+
+impl Fitted {
+    /// By the order of the group: of two numbers below it, of whole octets, one has the highest bit and needs a zero
+    /// before it (X.690, 8.3), the other not.
+    fn on(group: &EcGroupRef) -> Result<Self, ErrorStack> {
+        let mut order = BigNum::new()?;
+        group.order(&mut order, &mut *BigNumContext::new()?)?;
+        let bits = group.order_bits() as usize;
+        let long = bits / 8 + 1;
+        let short = if bits.is_multiple_of(8) { bits / 8 } else { long };
+        let length = sequence(&[&element(0x02, &[&vec![0; long]]), &element(0x02, &[&vec![0; short]])]).len();
+        Ok(Self { order, length })
+    }
+
+    /// Ecdsa-Sig-Value (RFC 3279, 2.2.3). In the place of s its negative is as good (SEC 1, 4.1.4), and of the two one
+    /// is long, the other short.
+    fn write(&self, r: &BigNumRef, s: &BigNumRef) -> Result<Option<Vec<u8>>, ErrorStack> {
+        let mut negative = BigNum::new()?;
+        negative.checked_sub(&self.order, s)?;
+        for s in [s, &negative] {
+            let written = EcdsaSig::from_private_components(r.to_owned()?, s.to_owned()?)?.to_der()?;
+            if written.len() == self.length {
+                return Ok(Some(written));
+            }
+        }
+        Ok(None)
     }
 }
 

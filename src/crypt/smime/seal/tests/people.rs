@@ -18,6 +18,7 @@ use openssl::{
 
 use crate::crypt::smime::{
     Certificate, Form, Grounds, Signer, Smime,
+    agent_key::Half,
     tests::authority::{self, Ca, Wish},
 };
 use crate::crypt::{Binding, PayloadUse, Recipient, Recipients, SealError, Sealed, Sealing, Suite};
@@ -94,7 +95,7 @@ fn issue(name: &'static str, key: PKey<Private>, raw: Vec<(&'static str, bool, V
 impl Person {
     pub fn signer(&self) -> Signer {
         let chain = vec![CA.between.certificate.clone(), CA.root.certificate.clone()];
-        Signer { key: self.key.clone(), certificate: self.certificate.clone(), chain }
+        Signer { key: Half::Here(self.key.clone()), certificate: self.certificate.clone(), chain }
     }
 }
 
