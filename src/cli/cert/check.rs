@@ -58,7 +58,7 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
     let checked = Checked {
         recipients: recipients(whom, place, &known, place.settle(global, Overrides::default())?.trust, within, at)?,
         keys: keys(place, place.config()?.smime(), within, at)?,
-        homes: place.keystore.agent_keys()?.iter().map(|key| (key.fingerprint(), key.home().to_owned())).collect(),
+        homes: homes(place)?,
     };
     place.warn(voice);
     if let Some(path) = &arguments.prometheus {
@@ -138,10 +138,11 @@ fn keys(
         let finding = check::key(&certificate, SuiteName::OpenPgp, judged, within, at);
         keys.push((certificate.addresses(at), finding));
     }
-    let own = place.keystore.smime_keys()?;
-    if !own.is_empty() {
+    let (own, lent) = (place.keystore.smime_keys()?, place.keystore.smime_agent_keys()?);
+    if !own.is_empty() || !lent.is_empty() {
         let grounds = Grounds::Chain(place.authorities(smime)?);
-        for certificate in own.iter().filter_map(smime::Key::certificate) {
+        let lent = lent.iter().map(smime::AgentKey::certificate);
+        for certificate in own.iter().filter_map(smime::Key::certificate).chain(lent) {
             let judged: Result<(), Unusable> = Smime::check(certificate, &grounds, at).map(drop);
             let finding = check::key(certificate, SuiteName::Smime, judged, within, at);
             keys.push((certificate.addresses(at), finding));
@@ -149,6 +150,13 @@ fn keys(
     }
     check::supersede(&mut keys);
     Ok(keys)
+}
+
+/// The GnuPG homes of own keys that agents have.
+fn homes(place: &Place) -> Result<BTreeMap<Fingerprint, PathBuf>, Failure> {
+    let (openpgp, smime) = (place.keystore.agent_keys()?, place.keystore.smime_agent_keys()?);
+    let openpgp = openpgp.iter().map(|key| (key.fingerprint(), key.home().to_owned()));
+    Ok(openpgp.chain(smime.iter().map(|key| (key.fingerprint(), key.home().to_owned()))).collect())
 }
 
 fn days(text: &str) -> Result<i64, Failure> {
@@ -201,7 +209,11 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
         };
         match home {
             Some(home) if matches!(finding.state, State::Expiring | State::Expired) => {
-                agent::extend(home, &fingerprint).into_iter().for_each(&mut hint);
+                let hints = match finding.suite {
+                    Some(SuiteName::Smime) => agent::request(home),
+                    _ => agent::extend(home, &fingerprint),
+                };
+                hints.into_iter().for_each(&mut hint);
             }
             _ => hint(["sealpost"].iter().chain(words).map(|word| (*word).to_owned()).collect()),
         }

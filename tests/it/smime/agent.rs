@@ -210,6 +210,13 @@ fn lists_show_its_home_and_what_needs_the_secret_is_refused() {
     let shown = home.sealpost(["key", "show", "--json", &fingerprint]).run().expect(0).json();
     assert_eq!((&shown["key"]["home"], &shown["key"]["gnupg_home"]), (&"agent".into(), &scene.gnupg().into()));
 
+    let words = home.sealpost(["cert", "check", "--within", "0d"]).run().expect(0).text();
+    assert!(words.contains("alice@example.test (in gpg-agent)"), "{words}");
+    let checked = home.sealpost(["cert", "check", "--json", "--within", "300d"]).run().expect(67);
+    assert_eq!(checked.json()["keys"][0]["home"], "agent");
+    let hints = checked.error()["hints"].clone();
+    assert!(hints.as_array().unwrap().iter().any(|hint| hint[0] == "gpgsm" && hint[4] == "--generate-key"), "{hints}");
+
     for verb in [&["export"][..], &["extend"], &["change-passphrase", "--to-passphrase", "file:pw"]] {
         let line = [&["key", verb[0], "alice@example.test", "--json"], &verb[1..]].concat();
         let error = home.sealpost(line).run().expect(77).error();
