@@ -94,17 +94,19 @@ fn one(
     {
         return Err(refusal);
     }
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    if let Outcome::Released(message) = &mut outcome {
+        if let Some(path) = &arguments.output {
+            save::save_message(message, path)?;
+        }
+        if let Some(folder) = &arguments.save {
+            for path in save::save(message, folder)? {
+                voice.say(format_args!("wrote {}", Printable(&path.display().to_string())));
+            }
+        }
+    }
     match &outcome {
         Outcome::Released(message) => {
-            if let Some(path) = &arguments.output {
-                save::save_message(message, path)?;
-            }
-            if let Some(folder) = &arguments.save {
-                for path in save::save(message, folder)? {
-                    voice.say(format_args!("wrote {}", Printable(&path.display().to_string())));
-                }
-            }
             if voice.json {
                 voice.object(&outcome.report(name))?;
             } else {

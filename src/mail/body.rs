@@ -7,38 +7,68 @@ mod html;
 
 use mail_parser::decoders::charsets::map::charset_decoder;
 
-use super::parse::{Part, Tree};
+use super::parse::{Part, RawField, Tree, fields};
 
 pub use file_name::safe_file_name;
 
+/// A part that shows the protected fields once more, to readers that know of none: the first one below an encrypted root
+/// (draft-autocrypt-lamps-protected-headers, 5.2, before RFC 9788). It is one only if it holds nothing else, so that
+/// nothing is left out that stands nowhere else.
+pub fn legacy_display(tree: &Tree, root: usize, bytes: &[u8]) -> Option<usize> {
+    let marked = |part: &Part| part.media.says("protected-headers", "v1");
+    let whole = tree.part(root);
+    let [first, _, ..] = whole.children[..] else { return None };
+    let part = tree.part(first);
+    let text = matches!(part.media.essence(), "text/plain" | "text/rfc822-headers");
+    let is_one = whole.media.essence() == "multipart/mixed" && marked(whole) && text && marked(part);
+    if !is_one || part.is_attachment() {
+        return None;
+    }
+    let shown = part.decoded(bytes);
+    let shown = shown.trim_ascii();
+    let protected: Vec<RawField<'_>> = fields(&bytes[whole.header.clone()]).collect();
+    let known = |field: &RawField<'_>| {
+        let text = field.text();
+        protected.iter().any(|other| other.is(field.name) && other.text().trim() == text.trim())
+    };
+    let mut covered = 0;
+    let all = fields(shown).all(|field| {
+        covered += field.line.len();
+        known(&field)
+    });
+    (all && covered == shown.len() && covered > 0).then_some(first)
+}
+
 /// The Main Body Part below a root: the first text/plain or text/html that is not an attachment; of alternatives
-/// the plain one. Neither encrypted parts nor messages are looked into.
-pub fn main_body(tree: &Tree, root: usize) -> Option<usize> {
+/// the plain one. Neither encrypted parts nor messages are looked into, nor is the part that is left out.
+pub fn main_body(tree: &Tree, root: usize, left_out: Option<usize>) -> Option<usize> {
     // As deep as the tree, which is bounded.
     let part = tree.part(root);
-    if part.is_attachment() {
+    if part.is_attachment() || Some(root) == left_out {
         return None;
     }
     match part.media.essence() {
         "text/plain" | "text/html" => Some(root),
         "multipart/encrypted" => None,
         "multipart/alternative" => {
-            let found: Vec<usize> = part.children.iter().filter_map(|child| main_body(tree, *child)).collect();
+            let found: Vec<usize> =
+                part.children.iter().filter_map(|child| main_body(tree, *child, left_out)).collect();
             let plain = found.iter().find(|index| tree.part(**index).media.essence() == "text/plain");
             plain.or(found.first()).copied()
         }
-        _ if part.media.is_multipart() => part.children.iter().find_map(|child| main_body(tree, *child)),
+        _ if part.media.is_multipart() => part.children.iter().find_map(|child| main_body(tree, *child, left_out)),
         _ => None,
     }
 }
 
-/// The attachments below a root, in order: every leaf and every message but the body and its HTML alternative.
-pub fn attachments(tree: &Tree, root: usize, body: Option<usize>) -> Vec<usize> {
+/// The attachments below a root, in order: every leaf and every message but the body, its HTML alternative, and the part
+/// that is left out.
+pub fn attachments(tree: &Tree, root: usize, body: Option<usize>, left_out: Option<usize>) -> Vec<usize> {
     let alternatives = body.and_then(|body| enclosing_alternative(tree, root, body));
     let mut found = Vec::new();
     let mut below_message = root..root;
     for index in tree.subtree(root) {
-        if below_message.contains(&index) || Some(index) == body {
+        if below_message.contains(&index) || [body, left_out].contains(&Some(index)) {
             continue;
         }
         let part = tree.part(index);

@@ -110,7 +110,13 @@ fn a_key_that_the_passphrase_does_not_unlock_is_told_where_it_is_wanted() {
     let text = String::from_utf8(gpg.seal("erin@example.test", &["erin@example.test"], b"x\n")).unwrap();
     home.file("m.eml", format!("From: erin@example.test\n\n{text}"));
     home.file("bob.eml", sealed(&[], IN));
+    gpg.import(&specimen("bob.asc"));
+    let text = String::from_utf8(gpg.seal("erin@example.test", &["bob@example.test"], b"x\n")).unwrap();
+    home.file("by-erin.eml", format!("From: erin@example.test\n\n{text}"));
     let keys = ["open", "--json", "--key", "own.key", "--key", "erin.key", "--passphrase", "file:pw"];
+    // Its public half is at hand all the same.
+    let signed = home.sealpost(keys.iter().chain(&["by-erin.eml"])).run().expect(0).json();
+    assert_eq!(signed["signature"]["signers"][0]["address"], "erin@example.test");
     home.sealpost(keys.iter().chain(&["bob.eml"])).run().expect(0);
     let refused = home.sealpost(keys.iter().chain(&["m.eml", "m.eml"])).run().expect(77);
     assert_eq!(refused.words().matches(r#""kind":"permission""#).count(), 2, "{refused:?}");
@@ -139,6 +145,15 @@ fn attachments_are_saved_under_safe_names_and_never_over_anything() {
         ["open", "--key", "own.key", "--cert", "alice.asc", "--passphrase", "file:pw", "--save", "out", "m.eml"];
     let opened = home.sealpost(arguments).run().expect(0);
     assert_eq!(opened.text(), "hello");
+    // Whoever reads the JSON alone learns which file is this message's.
+    let again = arguments.map(|word| if word == "out" { "more" } else { word });
+    std::fs::create_dir(home.path("more")).unwrap();
+    std::fs::write(home.path("more/plan.txt"), "mine").unwrap();
+    let told = home.sealpost(again.iter().chain(&["--json"])).run().expect(0).json();
+    assert_eq!(
+        (&told["attachments"][5]["name"], &told["attachments"][5]["saved"]),
+        (&"plan.txt".into(), &"more/plan-1.txt".into())
+    );
     assert_eq!(std::fs::read_to_string(folder.join("plan.txt")).unwrap(), "mine");
     assert!(!home.path("target").exists());
     let saved: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()).collect();

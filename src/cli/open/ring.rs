@@ -165,9 +165,9 @@ impl Ring {
         }
     }
 
-    /// The public halves of the keys are at hand too.
+    /// The public halves of the keys are at hand too, whether these are unlocked or not.
     fn take_public_halves(&mut self) {
-        for key in self.openpgp.open.iter().chain(&self.openpgp.locked) {
+        for key in self.openpgp.all() {
             if !self.certificates.openpgp.iter().any(|there| there.fingerprint() == key.fingerprint()) {
                 self.certificates.openpgp.push(key.certificate());
             }
@@ -179,7 +179,7 @@ impl Ring {
             }
         }
         let lent = self.lent_smime.iter().map(|(_, key)| key);
-        for key in self.smime.open.iter().chain(&self.smime.locked).chain(lent) {
+        for key in self.smime.all().chain(lent) {
             self.certificates.smime.extend(key.certificate().cloned());
             self.authorities.add_intermediates(key.chain().iter().cloned());
         }
@@ -217,10 +217,8 @@ impl Ring {
         if !pins.is_empty() {
             return another();
         }
-        let refused = self.openpgp.refused.iter().map(|(key, _)| key);
-        let mut own = self.openpgp.open.iter().chain(&self.openpgp.locked).chain(refused);
         let lent = self.lent.iter().any(|lent| lent.key.fingerprint() == *certificate);
-        if lent || own.any(|key| key.fingerprint() == *certificate) {
+        if lent || self.openpgp.all().any(|key| key.fingerprint() == *certificate) {
             return None;
         }
         match self.place.keystore.origins(certificate) {
@@ -306,6 +304,10 @@ impl<K: Lockable> Keys<K> {
     fn new(keys: Vec<K>) -> Self {
         let (locked, open) = keys.into_iter().partition(Lockable::is_locked);
         Self { open, locked, refused: Vec::new() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &K> {
+        self.open.iter().chain(&self.locked).chain(self.refused.iter().map(|(key, _)| key))
     }
 
     /// Unlocks what the passphrase fits; whether there was any, and none if nothing was tried.

@@ -102,8 +102,8 @@ fn warn(warnings: &mut Vec<Warning>, kind: WarningKind, text: String) {
 /// The display name, if it holds an address that is not the mailbox's own.
 fn misleading_name(mailbox: &Mailbox) -> Option<&str> {
     let name = mailbox.name.as_deref()?;
-    // Full-width and small forms of the sign look like it.
-    let plain = harmless(name).replace(['\u{ff20}', '\u{fe6b}'], "@");
+    // Full-width and small forms of the sign look like it, and what stands for it in links.
+    let plain = harmless(name).replace(['\u{ff20}', '\u{fe6b}'], "@").replace("%40", "@");
     let foreign = |word: &str| {
         let word = word.trim_matches('.');
         word.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
@@ -112,7 +112,20 @@ fn misleading_name(mailbox: &Mailbox) -> Option<&str> {
     // Set apart it still looks like one, where what follows looks like a domain.
     let joined = plain.split('@').map(str::trim).collect::<Vec<_>>().join("@");
     let dotted = |word: &str| word.split_once('@').is_some_and(|(_, domain)| domain.trim_matches('.').contains('.'));
-    (words(&plain).any(foreign) || words(&joined).any(|word| dotted(word) && foreign(word))).then_some(name)
+    let looks = words(&plain).any(foreign) || words(&joined).any(|word| dotted(word) && foreign(word));
+    (looks || spells_another(&plain, &mailbox.address)).then_some(name)
+}
+
+/// Whether a name spells an address out, `kim at example.org`, in another domain than that of an address.
+fn spells_another(name: &str, address: &Address) -> bool {
+    let words: Vec<String> = words(name).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let (own, mut threes) = (address.domain().to_lowercase(), words.windows(3));
+    threes.any(|three| {
+        let domain = three[2].trim_matches('.');
+        let below = |one: &str, other: &str| one.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'));
+        let related = domain == own || below(domain, &own) || below(&own, domain);
+        three[1] == "at" && domain.contains('.') && !related && Address::parse(&format!("x@{domain}")).is_ok()
+    })
 }
 
 fn words(name: &str) -> impl Iterator<Item = &str> {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     crypt::{BadReason, Fingerprint, OpenError, SignatureFact, SuiteName, Verdict, smime},
     mail::{
+        body,
         parse::{Limit, Part, Tree},
         protected::HeaderSection,
     },
@@ -465,7 +466,12 @@ impl Found {
                 self.holds_in_part(layers.into_iter().flatten().collect());
             }
         }
-        lines_with(&body, BEGIN_MESSAGE).next().is_some()
+        if part.media.essence() != "text/html" {
+            return lines_with(&body, BEGIN_MESSAGE).next().is_some();
+        }
+        // Its lines are those that a reader sees.
+        memchr::memmem::find(&body, BEGIN_MESSAGE).is_some()
+            && lines_with(body::text(part, bytes, false).as_bytes(), BEGIN_MESSAGE).next().is_some()
     }
 
     fn holds_in_part(&mut self, facts: Vec<SignatureFact>) {

@@ -33,6 +33,9 @@ pub struct Attachment {
     pub media_type: String,
     /// Its size in bytes, decoded.
     pub size: usize,
+    /// The file that it was written to, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
     #[serde(skip)]
     part: usize,
 }
@@ -63,9 +66,10 @@ impl Released {
         let (text, attachments) = match &mut readable.content {
             Readables::Text(text) => (std::mem::take(text), Vec::new()),
             Readables::Entity { bytes, tree, root } => {
-                let main = body::main_body(tree, *root);
+                let left_out = if encrypted { body::legacy_display(tree, *root, bytes) } else { None };
+                let main = body::main_body(tree, *root, left_out);
                 let text = main.map(|index| body::text(tree.part(index), bytes, encrypted)).unwrap_or_default();
-                let parts = body::attachments(tree, *root, main);
+                let parts = body::attachments(tree, *root, main, left_out);
                 let attachments = parts.into_iter().enumerate().map(|(number, index)| {
                     let part = tree.part(index);
                     let media_type = crate::mail::parse::harmless(part.media.essence());
@@ -74,6 +78,7 @@ impl Released {
                         name: safe_file_name(part.file_name().unwrap_or_default(), &fallback),
                         media_type,
                         size: part.decoded_len(bytes),
+                        saved: None,
                         part: index,
                     }
                 });
@@ -96,6 +101,11 @@ impl Released {
     /// The attachments in order.
     pub fn attachments(&self) -> &[Attachment] {
         &self.attachments
+    }
+
+    /// The same, to note where they are saved.
+    pub fn attachments_mut(&mut self) -> &mut [Attachment] {
+        &mut self.attachments
     }
 
     /// What the author of an encrypted message says of its other readers' certificates; nobody vouches for it

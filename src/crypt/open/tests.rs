@@ -336,6 +336,7 @@ fn a_body_that_is_one_armored_message_is_opened() {
         format!("{OUTER}\n{ARMOR}hello\n"),
         format!("{OUTER}\n{ARMOR}{ARMOR}"),
         format!("{OUTER}\n> {ARMOR}"),
+        format!("{OUTER}Content-Type: text/html\n\n<p>{}</p>", ARMOR.replace('\n', "<br>&nbsp;\n")),
         format!("{OUTER}Content-Type: multipart/mixed; boundary=m\n\n--m\n\n{ARMOR}\n--m--\n"),
     ] {
         let read = json(&errant);
@@ -442,10 +443,26 @@ fn dates_and_names_that_do_not_fit() {
     assert!(!warnings(&dated("Tue, 24 Nov 2026 11:59:00 +0100")).contains(&"date-mismatch"));
     assert!(warnings(&dated("Tue, 24 Nov 2026 08:59:00 +0000")).contains(&"date-mismatch"));
     let from = |from: &str| json(&format!("From: {from}\n\nx\n"));
-    for name in ["eve@example.net", "eve @ example.net", "eve\u{ff20} example.net", "Alice <eve@example.net>"] {
+    for name in [
+        "eve@example.net",
+        "eve @ example.net",
+        "eve\u{ff20} example.net",
+        "Alice <eve@example.net>",
+        "eve at example.net",
+        "eve%40example.net",
+        "E. AT Example.NET",
+    ] {
         assert_eq!(warnings(&from(&format!("\"{name}\" <{ALICE}>"))), ["display-name"], "{name}");
     }
-    for name in ["alice@example.org", "alice @ example.org", "Alice @ Work", "Alice, at @ Co."] {
+    for name in [
+        "alice@example.org",
+        "alice @ example.org",
+        "Alice @ Work",
+        "Alice, at @ Co.",
+        "Alice at Example.org",
+        "A at mail.example.org",
+        "look at this",
+    ] {
         assert_eq!(warnings(&from(&format!("\"{name}\" <{ALICE}>"))), [""; 0], "{name}");
     }
     assert!(warnings(&from("a@ex\u{430}mple.org")).contains(&"lookalike"));

@@ -1,6 +1,8 @@
 //! Reading: decrypting and verifying. Nothing comes out before the end of a message is proven (RFC 9580, 13.7),
 //! and every failure below the packets that name the recipients is the same (13.4, 13.5).
 
+mod survey;
+
 use std::{
     io::{self, Read},
     path::Path,
@@ -11,12 +13,11 @@ use sequoia_openpgp as openpgp;
 use zeroize::Zeroizing;
 
 use openpgp::{
-    Cert, KeyHandle, Packet,
+    Cert, KeyHandle,
     crypto::SessionKey,
-    packet::{PKESK, SEIP, SKESK, Tag, key},
+    packet::{PKESK, SKESK, Tag, key},
     parse::{
         Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse,
-        buffered_reader::BufferedReader,
         stream::{
             DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, MessageLayer, MessageStructure,
             VerificationError, VerificationHelper, VerifierBuilder,
@@ -36,6 +37,9 @@ use super::{
     armor::{self, Input, Kind},
     policy, verify,
 };
+use survey::Survey;
+
+pub use survey::recipients_of;
 
 /// With what to open.
 pub struct Reader<'a> {
@@ -64,15 +68,9 @@ pub struct Decrypted {
     pub opened_by: Fingerprint,
 }
 
-/// An SEIPDv1 packet has at least a random block with two bytes repeated, and an MDC packet.
-const SHORTEST: usize = 18 + 22;
-
 /// How much the library holds back. Nothing is given out before the end anyway, but below what its own buffers hold
 /// it takes the beginning for the end and reads all the rest into memory, before our limit counts it.
 const HELD_BACK: usize = 1 << 22;
-
-/// The most packets that name a recipient.
-const MOST_RECIPIENTS: usize = 10_000;
 
 /// The most trials of a key on a packet that is for it, or hides its recipient.
 const MOST_TRIALS: usize = 1_000;
@@ -166,13 +164,6 @@ impl Reader<'_> {
     }
 }
 
-/// Whom an encrypted message names, as key IDs or fingerprints in upper-case hexadecimal, without any key; hidden
-/// recipients are left out.
-pub fn recipients_of(message: &[u8]) -> Result<Vec<String>, OpenError> {
-    let survey = Survey::of(&message_in(message)?)?;
-    Ok(survey.recipients)
-}
-
 /// The one message, armored as such or in packets.
 fn message_in(bytes: &[u8]) -> Result<Input<'_>, OpenError> {
     match Input::find(bytes).map_err(OpenError::Malformed)? {
@@ -184,50 +175,6 @@ fn message_in(bytes: &[u8]) -> Result<Input<'_>, OpenError> {
 /// The packets of an input as they are: what the library itself would take for armor is none.
 fn packets<'a>(input: &Input<'a>) -> openpgp::Result<PacketParserResult<'a>> {
     PacketParserBuilder::from_reader(input.reader())?.dearmor(Dearmor::Disabled).build()
-}
-
-/// What stands in clear before an encryption container.
-struct Survey {
-    recipients: Vec<String>,
-    hidden: bool,
-    modern: bool,
-}
-
-impl Survey {
-    fn of(input: &Input<'_>) -> Result<Self, OpenError> {
-        const BROKEN: OpenError = OpenError::Malformed("its packets cannot be read");
-        let mut survey = Self { recipients: Vec::new(), hidden: false, modern: false };
-        let mut count = 0;
-        let mut parsed = packets(input).map_err(|_| BROKEN)?;
-        while let PacketParserResult::Some(mut packet) = parsed {
-            match &packet.packet {
-                Packet::PKESK(pkesk) => match pkesk.recipient() {
-                    Some(recipient) => survey.recipients.push(recipient.to_hex()),
-                    None => survey.hidden = true,
-                },
-                Packet::SEIP(SEIP::V2(_)) => {
-                    survey.modern = true;
-                    return Ok(survey);
-                }
-                // Sequoia 2.4.2 panics on a shorter one.
-                Packet::SEIP(_) => {
-                    let long_enough = packet.data(SHORTEST).is_ok_and(|data| data.len() >= SHORTEST);
-                    return if long_enough { Ok(survey) } else { Err(OpenError::Undecryptable) };
-                }
-                // Packet 20 is GnuPG's own, packet 9 has no integrity (RFC 9580, 13.7).
-                other if other.tag() == Tag::AED => return Err(OpenError::GnupgOnly),
-                other if other.tag() == Tag::SED => return Err(OpenError::Undecryptable),
-                other if matches!(other.tag(), Tag::SKESK | Tag::Marker | Tag::Padding | Tag::PKESK) => (),
-                _ => return Err(OpenError::Malformed("it is not encrypted")),
-            }
-            count += 1;
-            if count > MOST_RECIPIENTS {
-                return Err(OpenError::Limit("it has too many recipients"));
-            }
-            parsed = packet.next().map_err(|_| BROKEN)?.1;
-        }
-        Err(OpenError::Malformed("it has no encrypted part"))
-    }
 }
 
 /// Why we stopped ourselves.

@@ -46,8 +46,9 @@ pub enum SaveError {
 }
 
 /// Writes all attachments into a folder, which is made if it is not there. A name that exists gets a number:
-/// `menu.pdf`, `menu-1.pdf`. Gives the paths in order.
-pub fn save(message: &Released, folder: &Path) -> Result<Vec<PathBuf>, SaveError> {
+/// `menu.pdf`, `menu-1.pdf`. Gives the paths in order, and notes each with its attachment: by its name alone nobody can
+/// tell it from a file that was there before.
+pub fn save(message: &mut Released, folder: &Path) -> Result<Vec<PathBuf>, SaveError> {
     let failed = |errno: Errno| SaveError::Folder { path: folder.to_owned(), error: errno.into() };
     match mkdirat(CWD, folder, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
@@ -66,6 +67,9 @@ pub fn save(message: &Released, folder: &Path) -> Result<Vec<PathBuf>, SaveError
             return Err(SaveError::Write { path, error });
         }
         paths.push(path);
+    }
+    for (attachment, path) in message.attachments_mut().iter_mut().zip(&paths) {
+        attachment.saved = Some(path.display().to_string());
     }
     Ok(paths)
 }

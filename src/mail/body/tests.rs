@@ -6,9 +6,10 @@ use super::*;
 
 fn read(message: &str, encrypted: bool) -> (String, Vec<String>) {
     let tree = Tree::parse(message.as_bytes()).unwrap();
-    let main = main_body(&tree, 0);
+    let left_out = encrypted.then(|| legacy_display(&tree, 0, message.as_bytes())).flatten();
+    let main = main_body(&tree, 0, left_out);
     let text = main.map(|index| text(tree.part(index), message.as_bytes(), encrypted)).unwrap_or_default();
-    let rest = attachments(&tree, 0, main);
+    let rest = attachments(&tree, 0, main, left_out);
     (text, rest.iter().map(|index| tree.part(*index).media.essence().to_owned()).collect())
 }
 
@@ -70,6 +71,31 @@ fn legacy_display_goes_only_inside_encryption() {
     assert!(read(html, false).0.contains("Subject: s"));
     let unmarked = "Content-Type: text/plain\n\nSubject: secret\n\nhello\n";
     assert_eq!(read(unmarked, true).0, "Subject: secret\n\nhello\n");
+}
+
+#[test]
+fn a_part_that_shows_protected_fields_again_is_left_out_if_it_holds_nothing_else() {
+    let message = |root: &str, first: &str, shown: &str| {
+        format!(
+            "Subject: =?utf-8?q?s=C3=BC=C3=9F?=\nTo: bob@example.org,\n carol@example.org\n\
+             Content-Type: multipart/mixed; boundary=m{root}\n\n\
+             --m\nContent-Type: {first}\n\n{shown}\n--m\nContent-Type: text/plain\n\nhello\n--m\n\nmore\n--m--\n"
+        )
+    };
+    const MARK: &str = "; protected-headers=\"v1\"";
+    let subject = "Subject: =?utf-8?q?s=C3=BC=C3=9F?=\n";
+    let both = format!("{subject}To: bob@example.org,\n carol@example.org\n\n");
+    for (kind, shown) in [("text/plain", subject), ("text/rfc822-headers", subject), ("text/plain", both.as_str())] {
+        let shown = message(MARK, &format!("{kind}{MARK}"), shown);
+        assert_eq!(read(&shown, true), ("hello".to_owned(), vec!["text/plain".to_owned()]), "{kind}");
+        assert_ne!(read(&shown, false).1.len(), 1, "{kind}");
+    }
+    let told = |message: String| read(&message, true).0.contains("Subject");
+    let first = format!("text/plain{MARK}");
+    assert!(told(message("", &first, subject)) && told(message(MARK, "text/plain", subject)));
+    for other in ["Subject: other\n", &format!("{subject}\nPay Mallory\n"), &format!("{subject}Cc: x@y\n")] {
+        assert!(told(message(MARK, &first, other)), "{other}");
+    }
 }
 
 #[test]

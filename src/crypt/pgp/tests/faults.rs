@@ -120,9 +120,21 @@ fn every_truncation_fails() {
             let error = fails(&armored.as_bytes()[..length], &bob);
             assert!(matches!(error, OpenError::Undecryptable | OpenError::Malformed(_)), "{length}: {error:?}");
         }
-        let mut longer = message.clone();
-        longer.extend(literal(b"more"));
-        assert_eq!(fails(&longer, &bob), OpenError::Undecryptable);
+    }
+}
+
+#[test]
+fn nothing_follows_a_container() {
+    for (bob, modern) in keys() {
+        let message = encrypt(&literal(TEXT), &bob, modern);
+        for more in [&literal(b"more")[..], &message, b"junk"] {
+            let error = OpenError::Malformed("something stands behind its encrypted part");
+            assert_eq!(fails(&[&message, more].concat(), &bob), error);
+        }
+        // RFC 9580, 5.8: a marker tells nothing.
+        let marked = |count| [&message[..], &b"\xca\x03PGP".repeat(count)].concat();
+        assert!(open(&marked(10), &[bob.clone()], &[]).is_ok());
+        assert!(open(&marked(11), &[bob.clone()], &[]).is_err());
     }
 }
 

@@ -39,15 +39,17 @@ fn nothing_is_overwritten_and_no_link_followed() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("menu.pdf"), "old").unwrap();
     symlink(home.path().join("target"), folder.join("link")).unwrap();
-    let paths = save(&message(&["menu.pdf", "menu.pdf", "link", "../../up"]), &folder).unwrap();
+    let mut message = message(&["menu.pdf", "menu.pdf", "link", "../../up"]);
+    let paths = save(&mut message, &folder).unwrap();
     let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["menu-1.pdf", "menu-2.pdf", "link-1", "up"]);
     assert_eq!(std::fs::read(folder.join("menu.pdf")).unwrap(), b"old");
     assert!(!home.path().join("target").exists());
-    for path in paths {
+    for (path, attachment) in paths.iter().zip(message.attachments()) {
+        assert_eq!(attachment.saved.as_deref(), path.to_str());
         assert_eq!(path.parent().unwrap(), folder);
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read(&path).unwrap(), [0, 1, 2, 3]);
+        assert_eq!(std::fs::metadata(path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(path).unwrap(), [0, 1, 2, 3]);
     }
 }
 
