@@ -102,6 +102,9 @@ pub enum DraftError {
         /// The offending text.
         text: String,
     },
+    /// A body of which no Content-Type says what it is, and which is no text.
+    #[error("the body is not UTF-8 text, at byte {0} of it, and the message has no Content-Type that says what it is")]
+    NoText(usize),
     /// A field that sealpost sets itself, or that must not be given.
     #[error("the field {0} cannot be given: it is set by sealpost")]
     Reserved(String),

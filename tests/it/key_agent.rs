@@ -250,8 +250,13 @@ fn which_keys_are_meant_is_exact_and_a_key_with_its_secret_here_stays() {
     let none = home.sealpost(line(&["--agent", "kim@example.test"])).run().expect(66).words();
     assert!(none.contains("has no key of kim@example.test"), "{none}");
 
-    // The secret half takes the place of the note that an agent has it, and not the other way.
     scene.import(&[]);
+    the_secret_half_takes_the_place_of_the_note(home, scene.gnupg());
+}
+
+/// That an agent has it, and not the other way.
+pub fn the_secret_half_takes_the_place_of_the_note(home: &Home, gnupg: &str) {
+    let line = |more: &[&'static str]| [&["key", "import", "--from-gnupg", gnupg], more].concat();
     let told = home.sealpost(line(&["--passphrase", "file:pw", "--json"])).run().expect(0).json();
     assert_eq!((&told["keys"][0]["outcome"], &told["keys"][0]["home"]), (&"imported".into(), &"store".into()));
     let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();

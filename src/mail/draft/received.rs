@@ -96,9 +96,9 @@ impl Draft {
     ///
     /// # Errors
     /// [`DraftError::Count`] for two From fields or none, or two of another field that stands once;
-    /// [`DraftError::Control`] for control characters in the header; [`DraftError::Address`]; and
-    /// [`DraftError::Malformed`] for a line that is no field, a header that is not UTF-8, and a body that is neither
-    /// UTF-8 nor has a Content-Type.
+    /// [`DraftError::Control`] for control characters in the header; [`DraftError::Address`];
+    /// [`DraftError::Malformed`] for a line that is no field, and a header that is not UTF-8; and [`DraftError::NoText`]
+    /// for a body that is neither UTF-8 nor has a Content-Type.
     pub fn from_message(message: Message, date: Timestamp, random: [u8; 16]) -> Result<Self, DraftError> {
         let header = Header::read(&message.header)?;
         let mut from = header.mailboxes("From")?;
@@ -228,11 +228,9 @@ impl Content {
         match String::from_utf8(std::mem::take(&mut *body)) {
             Ok(text) => Ok(Self::Parts { text: Zeroizing::new(text), html: None, attachments: Vec::new() }),
             Err(refused) => {
+                let at = refused.utf8_error().valid_up_to();
                 drop(Zeroizing::new(refused.into_bytes()));
-                Err(DraftError::Malformed {
-                    what: "text without Content-Type, which is not UTF-8",
-                    text: String::new(),
-                })
+                Err(DraftError::NoText(at))
             }
         }
     }

@@ -139,7 +139,7 @@ fn what_a_message_lacks_is_given() {
     );
     assert!(matches!(&draft.content, Content::Parts { text, .. } if text.as_str() == "hällo\n"));
     assert!(draft_of_bytes(b"From: a@x.test").is_ok());
-    assert!(matches!(draft_of_bytes(b"From: a@x.test\n\n\xff"), Err(DraftError::Malformed { .. })));
+    assert_eq!(draft_of_bytes(b"From: a@x.test\n\na\xff").err(), Some(DraftError::NoText(1)));
 }
 
 #[test]

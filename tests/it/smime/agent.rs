@@ -5,7 +5,10 @@ use std::{fs, os::unix::net::UnixListener, process::Command};
 use serde_json::Value;
 
 use super::{ENTITY, HEAD, IN, authority, der, home, message};
-use crate::support::{Algorithm, Authority, Gpgsm, Home, MailServer, Mailbox, OpensslCms, Outcome, Run, Wish, run};
+use crate::{
+    key_agent::the_secret_half_takes_the_place_of_the_note,
+    support::{Algorithm, Authority, Gpgsm, Home, MailServer, Mailbox, OpensslCms, Outcome, Run, Wish, run},
+};
 
 /// Alice's key is in the agent of her GnuPG home, under the passphrase `specimen`; Bob has his own.
 struct Scene {
@@ -268,14 +271,7 @@ fn which_keys_are_meant_is_exact_and_a_key_with_its_secret_here_stays() {
     assert!(none.contains("has no key of kim@example.test") && none.contains("\nhint: gpgsm --homedir"), "{none}");
     assert_eq!(scene.import(&[&scene.alice.fingerprint()])["keys"].as_array().unwrap().len(), 1);
     assert_eq!(scene.import(&[])["keys"][0]["outcome"], "unchanged");
-
-    // The secret half takes the place of the note that an agent has it, and not the other way.
-    let told = home.sealpost(line(&["--passphrase", "file:pw", "--json"])).run().expect(0).json();
-    assert_eq!((&told["keys"][0]["outcome"], &told["keys"][0]["home"]), (&"imported".into(), &"store".into()));
-    let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();
-    assert_eq!((listed["keys"].as_array().unwrap().len(), &listed["keys"][0]["home"]), (1, &"store".into()));
-    let refused = home.sealpost(line(&["--agent", "--json"])).run().expect(73);
-    assert_eq!(refused.json()["keys"][0]["outcome"], "refused");
+    the_secret_half_takes_the_place_of_the_note(home, scene.gnupg());
 }
 
 #[test]
