@@ -25,9 +25,9 @@ pub enum Cert {
     Refresh(CertRefresh),
     /// Look for the certificate of an address: in the store, then where others publish theirs
     Find(CertFind),
-    /// List the certificates
+    /// List the certificates, and how well each is known for its addresses
     List(CertList),
-    /// Show all of one certificate, and whether and why it is usable
+    /// Show all of one certificate, how well it is known, and whether and why it is usable
     Show(Named),
     /// Write a certificate
     Export(Export),

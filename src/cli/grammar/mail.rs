@@ -175,7 +175,7 @@ pub struct Open {
     /// Require a good signature by this address, else exit 3 and release nothing
     #[arg(long, value_name = "ADDR")]
     pub signed_by: Option<String>,
-    /// Write the attachments into this folder, under new names where names are taken
+    /// Write the attachments into this folder, under new names where names are taken; the JSON names the files
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
     /// Write the decrypted message to this file, mode 0600
