@@ -301,15 +301,30 @@ pub fn in_large_pages(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer
 }
 
-/// Wipes bytes of a large buffer that are used up, and gives their memory back to the system before the buffer goes.
-/// They are zeroes then.
-#[allow(clippy::ptr_arg, reason = "behind a slice may be a file, whose bytes would come back")]
-pub fn give_back(buffer: &mut Vec<u8>, used: Range<usize>) {
-    let bytes = buffer.get_mut(used).unwrap_or_default();
-    bytes.zeroize();
-    // SAFETY: a vector's bytes are memory that the allocator gave, behind which is no file, so that they read as the
-    // zeroes that were just written there.
-    unsafe { advise(bytes.as_mut_ptr(), bytes.len(), Advice::NotNeeded) };
+/// Bytes of a large buffer that are used up.
+pub struct UsedUp<'a>(&'a mut [u8]);
+
+impl<'a> UsedUp<'a> {
+    /// Those of a buffer that lie in a range, and the bytes behind it.
+    #[allow(clippy::ptr_arg, reason = "behind a slice may be a file, whose bytes would come back")]
+    pub fn new(buffer: &'a mut Vec<u8>, range: Range<usize>) -> (Self, &'a [u8]) {
+        let end = range.end.min(buffer.len());
+        let (before, behind) = buffer.split_at_mut(end);
+        (Self(before.get_mut(range.start..).unwrap_or_default()), behind)
+    }
+
+    /// None.
+    pub fn nothing() -> Self {
+        Self(&mut [])
+    }
+
+    /// Wipes them, and gives their memory back to the system before the buffer goes. They are zeroes then.
+    pub fn give_back(self) {
+        self.0.zeroize();
+        // SAFETY: a vector's bytes are memory that the allocator gave, behind which is no file, so that they read as
+        // the zeroes that were just written there.
+        unsafe { advise(self.0.as_mut_ptr(), self.0.len(), Advice::NotNeeded) };
+    }
 }
 
 /// What the system is told about memory.

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    ffi,
+    ffi::UsedUp,
     mail::{Address, Envelope, Field, Payload},
     threads::{WORTHWHILE, both},
 };
@@ -202,7 +202,10 @@ impl PayloadUse<'_> {
 
     /// Writes it, and gives up what nobody else needs.
     fn write_to(self, sink: &mut impl io::Write) -> io::Result<()> {
-        self.write_each(&mut |bytes| sink.write_all(bytes))
+        self.write_each(&mut |bytes, before| {
+            before.give_back();
+            sink.write_all(bytes)
+        })
     }
 
     /// Writes it, and shows the same bytes to somebody else at the same time.
@@ -211,40 +214,53 @@ impl PayloadUse<'_> {
         sink: &mut impl io::Write,
         see: &mut (dyn FnMut(&[u8]) -> io::Result<()> + Send),
     ) -> io::Result<()> {
-        self.write_each(&mut |bytes| {
+        self.write_each(&mut |bytes, before| {
+            let write = || {
+                before.give_back();
+                sink.write_all(bytes)
+            };
             if bytes.len() < WORTHWHILE {
                 see(bytes)?;
-                return sink.write_all(bytes);
+                return write();
             }
-            let (seen, written) = both(|| see(bytes), || sink.write_all(bytes));
+            let (seen, written) = both(|| see(bytes), write);
             written.and(seen)
         })
     }
 
-    fn write_each(self, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    fn write_each(self, write: &mut Write<'_>) -> io::Result<()> {
         match self {
-            Self::Borrowed(payload) => payload.chunks().flat_map(|chunk| chunk.chunks(STEP)).try_for_each(write),
+            Self::Borrowed(payload) => {
+                let mut steps = payload.chunks().flat_map(|chunk| chunk.chunks(STEP));
+                steps.try_for_each(|step| write(step, UsedUp::nothing()))
+            }
             Self::Owned(payload) => payload.into_chunks().try_for_each(|chunk| use_up(chunk, write)),
         }
     }
 }
 
+/// Writes some bytes, and gives back those before them.
+type Write<'a> = dyn FnMut(&[u8], UsedUp<'_>) -> io::Result<()> + 'a;
+
 /// How much of a large chunk is used up at a time, in bytes.
 const STEP: usize = 8 << 20;
 
 /// Writes a chunk, and gives its memory up as it goes.
-fn use_up(mut chunk: Zeroizing<Vec<u8>>, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+fn use_up(mut chunk: Zeroizing<Vec<u8>>, write: &mut Write<'_>) -> io::Result<()> {
     if chunk.len() <= STEP {
-        write(&chunk)?;
+        write(&chunk, UsedUp::nothing())?;
         // Room that holds nothing is wiped at once when it is dropped, what holds bytes byte by byte.
         chunk.clear();
         return Ok(());
     }
-    for start in (0..chunk.len()).step_by(STEP) {
-        let end = chunk.len().min(start + STEP);
-        write(&chunk[start..end])?;
-        ffi::give_back(&mut chunk, start..end);
+    let mut used = 0..0;
+    while used.end < chunk.len() {
+        let (before, behind) = UsedUp::new(&mut chunk, used.clone());
+        let count = behind.len().min(STEP);
+        write(&behind[..count], before)?;
+        used = used.end..used.end + count;
     }
+    UsedUp::new(&mut chunk, used).0.give_back();
     chunk.spare_capacity_mut().zeroize();
     // All of it is wiped; to wipe it again would have the memory back.
     *chunk = Vec::new();
@@ -260,12 +276,19 @@ mod tests {
         for length in [0, 1, STEP, STEP + 1, 2 * STEP + 5000] {
             let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
             let mut written = Vec::new();
-            let write = |chunk: &[u8]| io::Write::write_all(&mut written, chunk);
-            assert!(use_up(Zeroizing::new(bytes.clone()), &mut { write }).is_ok());
+            let mut write = |chunk: &[u8], before: UsedUp<'_>| {
+                before.give_back();
+                io::Write::write_all(&mut written, chunk)
+            };
+            assert!(use_up(Zeroizing::new(bytes.clone()), &mut write).is_ok());
             assert!(written == bytes);
             let mut buffer = bytes.clone();
-            ffi::give_back(&mut buffer, length / 3..length);
-            assert!(buffer[..length / 3] == bytes[..length / 3] && buffer[length / 3..].iter().all(|byte| *byte == 0));
+            let (one, two) = (length / 3, length / 2);
+            let (used, behind) = UsedUp::new(&mut buffer, one..two);
+            assert!(*behind == bytes[two..]);
+            used.give_back();
+            assert!(buffer[..one] == bytes[..one] && buffer[two..] == bytes[two..]);
+            assert!(buffer[one..two].iter().all(|byte| *byte == 0));
         }
     }
 }

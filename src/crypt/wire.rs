@@ -100,7 +100,7 @@ impl<W: Write> Base64Lines<W> {
             sink,
             pending: Zeroizing::new(Vec::with_capacity(LINE)),
             digits: Zeroizing::new(vec![0; DIGITS * BLOCK]),
-            lines: Zeroizing::new(Vec::with_capacity(FULL_LINE * BLOCK)),
+            lines: Zeroizing::new(vec![0; FULL_LINE * BLOCK]),
         }
     }
 
@@ -116,12 +116,19 @@ impl<W: Write> Base64Lines<W> {
     /// Writes at most [`BLOCK`] lines, of which the last may be short.
     fn block(&mut self, bytes: &[u8]) -> io::Result<()> {
         let count = BASE64.encode_slice(bytes, &mut self.digits).map_err(io::Error::other)?;
-        self.lines.clear();
-        for line in self.digits[..count].chunks(DIGITS) {
-            self.lines.extend_from_slice(line);
-            self.lines.extend_from_slice(b"\r\n");
+        let (full, last) = self.digits[..count].as_chunks::<DIGITS>();
+        let (lines, room) = self.lines.split_at_mut(full.len() * FULL_LINE);
+        for (line, digits) in lines.as_chunks_mut::<FULL_LINE>().0.iter_mut().zip(full) {
+            line[..DIGITS].copy_from_slice(digits);
+            line[DIGITS..].copy_from_slice(b"\r\n");
         }
-        self.sink.write_all(&self.lines)
+        let mut length = lines.len();
+        if !last.is_empty() {
+            room[..last.len()].copy_from_slice(last);
+            room[last.len()..last.len() + 2].copy_from_slice(b"\r\n");
+            length += last.len() + 2;
+        }
+        self.sink.write_all(&self.lines[..length])
     }
 }
 
