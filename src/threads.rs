@@ -91,6 +91,9 @@ struct Feed {
 
 impl Write for Feed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
         if self.current.len() == self.current.capacity() {
             self.flush()?;
             let emptied = self.emptied.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -102,8 +105,11 @@ impl Write for Feed {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let current = std::mem::take(&mut self.current);
-        if current.is_empty() { Ok(()) } else { self.full.send(current).map_err(|_| ended()) }
+        // An empty one is not given away: none would come back for it.
+        if self.current.is_empty() {
+            return Ok(());
+        }
+        self.full.send(std::mem::take(&mut self.current)).map_err(|_| ended())
     }
 }
 
@@ -143,6 +149,9 @@ mod tests {
                 assert!(sink.unwrap() == bytes, "{amount} {step}");
             }
             assert_eq!(relay(amount, Vec::new(), |_| Ok(())).unwrap(), b"");
+            let nothing = |sink: &mut dyn Relay| (0..2 * BUFFERS).try_for_each(|_| sink.write(&[]).and(sink.flush()));
+            let sink = relay(amount, Vec::new(), |sink| nothing(sink).and(sink.write_all(b"x")).and(nothing(sink)));
+            assert_eq!(sink.unwrap(), b"x");
         }
     }
 

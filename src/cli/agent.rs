@@ -59,9 +59,12 @@ pub fn refuse(key: &Fingerprint, home: &Path, what: &str, cures: Vec<Hint>) -> F
     cures.into_iter().fold(Failure::new(Kind::Permission, text), Failure::hint)
 }
 
-/// Gives the primary key and the subkeys two years more.
-pub fn extend(home: &Path, fingerprint: &str) -> Vec<Hint> {
-    let period = |which: &[&str]| gpg(home, &[&["--quick-set-expire", fingerprint, "2y"], which].concat());
+/// What gpg calls two years.
+pub const TWO_YEARS: &str = "2y";
+
+/// Gives the primary key and the subkeys another end, a period or a day.
+pub fn extend(home: &Path, fingerprint: &str, end: &str) -> Vec<Hint> {
+    let period = |which: &[&str]| gpg(home, &[&["--quick-set-expire", fingerprint, end], which].concat());
     vec![period(&[]), period(&["*"]), take_again(home, fingerprint)]
 }
 
@@ -82,7 +85,7 @@ pub fn unlock(home: &Path, grip: &str) -> Hint {
 
 /// Makes subkeys.
 pub fn rotate(home: &Path, fingerprint: &str) -> Vec<Hint> {
-    let add = |algorithm, usage| gpg(home, &["--quick-add-key", fingerprint, algorithm, usage, "2y"]);
+    let add = |algorithm, usage| gpg(home, &["--quick-add-key", fingerprint, algorithm, usage, TWO_YEARS]);
     vec![add("ed25519", "sign"), add("cv25519", "encr"), take_again(home, fingerprint)]
 }
 
@@ -106,7 +109,7 @@ fn on(program: &str, home: &Path, words: &[&str]) -> Hint {
 }
 
 /// Takes the certificate again, as it is in the home now.
-fn take_again(home: &Path, fingerprint: &str) -> Hint {
+pub fn take_again(home: &Path, fingerprint: &str) -> Hint {
     let home = home.display().to_string();
     ["sealpost", "key", "import", "--from-gnupg", &home, "--agent", fingerprint].map(str::to_owned).to_vec()
 }

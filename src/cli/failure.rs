@@ -64,6 +64,16 @@ impl Failure {
         self
     }
 
+    /// With how the verb is used, where nothing better can be said.
+    #[must_use]
+    pub fn or_help(self, verb: impl IntoIterator<Item = String>) -> Self {
+        if !self.hints.is_empty() {
+            return self;
+        }
+        let words = ["sealpost".to_owned()].into_iter().chain(verb);
+        self.hint(words.chain(["--help".to_owned()]))
+    }
+
     /// As words: the fact, a line for each recipient, and the hints.
     pub fn words(&self) -> String {
         let mut out = format!("sealpost: {}\n", Printable(&self.text));

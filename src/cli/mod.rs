@@ -44,18 +44,26 @@ use voice::Voice;
 pub fn run() -> ExitCode {
     guard::raise(Voice { json: before_data().any(|argument| argument == "--json"), quiet: false });
     let parsed = examples::in_help(Arguments::command()).try_get_matches();
-    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
-        Ok(arguments) => arguments,
+    let read = |matches: clap::ArgMatches| Arguments::from_arg_matches(&matches).map(|read| (read, verb(&matches)));
+    let (arguments, verb) = match parsed.and_then(read) {
+        Ok(read) => read,
         Err(error) => return refused(&error),
     };
     let voice = Voice { json: arguments.global.json, quiet: arguments.global.quiet };
     match dispatch(arguments, voice) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            voice.fail(&failure, None);
-            ExitCode::from(failure.kind.exit())
+            let kind = failure.kind;
+            voice.fail(&failure.or_help(verb), None);
+            ExitCode::from(kind.exit())
         }
     }
+}
+
+/// The words of the verb.
+fn verb(matches: &clap::ArgMatches) -> Vec<String> {
+    let below = std::iter::successors(matches.subcommand(), |(_, matches)| matches.subcommand());
+    below.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Runs one verb. What it gives is the exit code; a failure is printed by the caller.

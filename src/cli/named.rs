@@ -1,13 +1,13 @@
 //! The key or certificate that an address or a full fingerprint names.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use jiff::Timestamp;
 
 use super::{composition::Place, exit::Kind, failure::Failure, printable::Printable, voice::Voice};
 use crate::{
     crypt::{Fingerprint, PublicCertificate, SuiteName, pgp, smime},
-    flow::known,
+    flow::known::Known,
     mail::Address,
 };
 
@@ -78,8 +78,15 @@ pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Any
             (store.certificate(&full)?.into_iter().collect(), store.x509(&full)?.into_iter().collect())
         }
         Name::Address(address) => {
-            let openpgp: Vec<_> = known::openpgp_for(store, &address, at)?.into_iter().map(|(one, _)| one).collect();
-            let smime: Vec<_> = store.x509_for(&address, at)?.into_iter().map(|(one, _)| one).collect();
+            // Those that are pinned for it stand for it too.
+            let recipients = place.recipients()?;
+            let pinned = Known::of(store, &address, recipients.fingerprints_for(&address), at)?;
+            let known = Known::of(store, &address, &[], at)?;
+            let mut openpgp: Vec<_> = known.openpgp.into_iter().chain(pinned.openpgp).map(|(one, _)| one).collect();
+            let mut smime: Vec<_> = known.smime.into_iter().chain(pinned.smime).map(|(one, _)| one).collect();
+            let mut seen = HashSet::new();
+            openpgp.retain(|one| seen.insert(one.fingerprint()));
+            smime.retain(|one| seen.insert(one.fingerprint()));
             let unknown =
                 if openpgp.is_empty() && smime.is_empty() { store.certificates_for(&address, at)? } else { Vec::new() };
             if !unknown.is_empty() {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     crypt::{
-        AgentError, OpenError,
+        OpenError,
         open::{Covers, Released, Requirement, State, Summary},
     },
     flow::open::{Outcome, save},
@@ -44,8 +44,9 @@ pub fn run(arguments: &Open, global: &Global, at: Timestamp, voice: Voice) -> Re
         let code = match opened {
             Ok(code) => code,
             Err(failure) => {
-                voice.fail(&failure, name);
-                failure.kind.exit()
+                let exit = failure.kind.exit();
+                voice.fail(&failure.or_help(["open".to_owned()]), name);
+                exit
             }
         };
         if exit == 0 {
@@ -70,8 +71,8 @@ fn one(
         ring.unlock()?;
     }
     let mut outcome = attempt(file, ring, requirement, at)?;
-    if let Err(OpenError::NoKey { .. }) = &outcome
-        && let Some(key) = ring.locked()
+    if let Err(OpenError::NoKey { recipients, hidden }) = &outcome
+        && let Some(key) = ring.locked_for(recipients, *hidden)
     {
         if once {
             let text = format!("no key at hand opens this message, and {key} is locked");
@@ -80,19 +81,21 @@ fn one(
         ring.unlock()?;
         outcome = attempt(file, ring, requirement, at)?;
     }
-    if let Err(OpenError::Agent(failure)) = &outcome
-        && failure.error == AgentError::NoPassphrase
-        && ring.may_give()
+    // Another agent may want the passphrase, or another key may be its recipient's too. What came by stdin had it from
+    // the start.
+    if let Err(OpenError::Agent(_)) = &outcome
+        && !once
+        && (ring.may_give() || ring.may_unlock())
     {
-        // What came by stdin had it from the start.
-        ring.give_to_agents()?;
+        // One that stays locked is no reason: that the agent did nothing is.
+        ring.unlock().ok();
         outcome = attempt(file, ring, requirement, at)?;
     }
-    if let Err(OpenError::NoKey { recipients }) = &outcome
-        // A key of theirs is at hand, and the passphrase is that of others.
-        && let Some(refusal) = ring.refusal(recipients)
-    {
-        return Err(refusal);
+    if let Err(OpenError::NoKey { recipients, .. }) = &outcome {
+        // A key of theirs is at hand, and the passphrase is that of others; or it cannot be read.
+        if let Some(refusal) = ring.refusal(recipients).or_else(|| ring.unreadable()) {
+            return Err(refusal);
+        }
     }
     let mut outcome = outcome?;
     if let Outcome::Released(message) = &mut outcome {

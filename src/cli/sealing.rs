@@ -58,7 +58,7 @@ pub fn decide<'a>(
 ) -> Result<Decided<'a>, Failure> {
     let addresses = wanted(draft.recipients(), &arguments.only)?;
     if addresses.is_empty() {
-        return Err(Failure::new(Kind::Usage, "the message has no recipient").hint(["sealpost", "send", "--help"]));
+        return Err(Failure::new(Kind::Usage, "the message has no recipient"));
     }
     let smime = place.config()?.smime().clone();
     let mut source = Certificates::read(&arguments.cert, place, known, &smime, &addresses, at)?;

@@ -66,8 +66,9 @@ impl From<SecretError> for Failure {
         let failure = Self::new(kind, error.to_string());
         match &error {
             E::Exposed { from, .. } => match from.path() {
-                Some(path) => failure.hint(["chmod", "600", &path.display().to_string()]),
-                None => failure,
+                // Of a device the mode is everybody's business.
+                Some(path) if path.is_file() => failure.hint(["chmod", "600", &path.display().to_string()]),
+                _ => failure,
             },
             _ => failure,
         }
@@ -110,13 +111,19 @@ impl From<AgentFailure> for Failure {
         let text = failure.to_string();
         let (home, key) = (failure.home.display().to_string(), failure.key.to_string());
         let name = failure.name.as_str();
+        let gone = !failure.home.is_dir();
         let more = match failure.error {
             E::NoPassphrase => "; give --passphrase, or let gpg-agent ask for it, and it keeps it for a while",
             E::TakesNoPassphrase => "; let gpg-agent ask for it, and it keeps it for a while",
+            E::NotThere { .. } if gone => {
+                "; the folder is gone: if the key is in another now, take it again from there"
+            }
             _ => "",
         };
         let told = Self::new(Kind::Permission, text + more);
         match failure.error {
+            E::NotThere { .. } if gone => told.hint(["sealpost", "key", "import", "--help"]),
+            E::OtherKey => told.hint(agent::take_again(&failure.home, &key)),
             E::NotThere { .. } => told.hint(["gpgconf", "--homedir", &home, "--launch", "gpg-agent"]),
             E::Silent(_) | E::Protocol(_) => told.hint(["gpgconf", "--homedir", &home, "--kill", "gpg-agent"]).hint([
                 "gpgconf",
@@ -322,7 +329,7 @@ impl From<OpenError> for Failure {
         let text = error.to_string();
         match error {
             OpenError::Malformed(_) => Self::new(Kind::Malformed, text),
-            OpenError::NoKey { recipients } => {
+            OpenError::NoKey { recipients, .. } => {
                 let named = match recipients.get(..MOST_NAMED) {
                     None if recipients.is_empty() => text,
                     Some(first) if first.len() < recipients.len() => {
@@ -431,7 +438,7 @@ mod tests {
     fn of_many_recipients_ten_are_named() {
         let text = |count: usize| {
             let recipients = (0..count).map(|number| number.to_string()).collect();
-            Failure::from(OpenError::NoKey { recipients }).text
+            Failure::from(OpenError::NoKey { recipients, hidden: false }).text
         };
         assert_eq!(text(0), "no key at hand opens this message");
         assert!(text(2).ends_with("it is encrypted to 0, 1"));

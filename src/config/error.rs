@@ -172,7 +172,7 @@ pub enum ValueError {
     #[error("{0:?} is not a header policy: it is baseline or shy")]
     HeaderPolicy(String),
     /// Not a level of trust.
-    #[error("{0:?} is not a level of trust: it is candidate, imported, found or pinned")]
+    #[error("{0:?} is not a level of trust: it is keyserver, candidate, imported, found or pinned")]
     Trust(String),
     /// Not a form of S/MIME signatures.
     #[error("{0:?} is not a form of signature: it is detached or opaque")]

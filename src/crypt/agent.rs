@@ -146,6 +146,9 @@ pub enum AgentError {
         /// The system's word.
         why: String,
     },
+    /// It signed by another key than the one that was meant.
+    #[error("what gpg-agent has by that name is another key")]
+    OtherKey,
     /// No answer in time.
     #[error("gpg-agent gave no answer within {} seconds", .0.as_secs())]
     Silent(Duration),

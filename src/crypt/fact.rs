@@ -102,6 +102,8 @@ pub enum OpenError {
     NoKey {
         /// Key IDs or fingerprints in upper-case hexadecimal.
         recipients: Vec<String>,
+        /// Whether there are others, whom it does not name.
+        hidden: bool,
     },
     /// A key that may open it is in an agent, which did not.
     #[error(transparent)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     crypt::{Fingerprint, PublicCertificate, Trust, pgp, smime},
-    keystore::{Keystore, Origin, Provenance, StoreError, find::Source},
+    keystore::{Keystore, Origin, Provenance, StoreError, find::Source, naming},
     mail::Address,
 };
 
@@ -47,10 +47,18 @@ impl Known {
 /// # Errors
 /// The store cannot be read.
 pub fn everybody(store: &Keystore, at: Timestamp) -> Result<BTreeMap<Address, Known>, StoreError> {
+    by_address(store, |certificate| certificate.addresses(at), at)
+}
+
+fn by_address(
+    store: &Keystore,
+    names: impl Fn(&pgp::Certificate) -> Vec<Address>,
+    at: Timestamp,
+) -> Result<BTreeMap<Address, Known>, StoreError> {
     let mut all: BTreeMap<Address, Known> = BTreeMap::new();
     for certificate in store.all_certificates()? {
         let origins = store.readable_origins(&certificate.fingerprint());
-        for address in certificate.addresses(at) {
+        for address in names(&certificate) {
             // Where nobody can tell where it came from, it is known as little as can be.
             if let Some(trust) = origins.as_ref().map_or(Some(Trust::Keyserver), |of| trust_known(of, &address)) {
                 all.entry(address).or_default().openpgp.push((certificate.clone(), trust));
@@ -103,13 +111,23 @@ pub fn smime_for(
     store.x509_for(address, at)?.into_iter().map(known).collect()
 }
 
-/// All addresses that are known: those that certificates name, validly at a time or not; of X.509 those taken by hand
-/// alone, and none of authorities.
+/// All addresses that are known at least so well: those that certificates name, validly at a time or not. What cannot be
+/// read is told by [`Keystore::damaged`].
 ///
 /// # Errors
-/// As [`Known::of`].
-pub fn addresses(store: &Keystore, at: Timestamp) -> Result<Vec<Address>, StoreError> {
-    store.addresses(at, |origins, address| trust_known(origins, address).is_some())
+/// The store cannot be read.
+pub fn addresses(store: &Keystore, lowest: Trust, at: Timestamp) -> Result<Vec<Address>, StoreError> {
+    let names = |certificate: &pgp::Certificate| match certificate.addresses(at) {
+        // One of which nothing counts is to be told of, and not to be passed over.
+        none if none.is_empty() => naming(certificate),
+        valid => valid,
+    };
+    let counts = |known: &Known| {
+        let mut trust = known.openpgp.iter().map(|(_, trust)| trust).chain(known.smime.iter().map(|(_, trust)| trust));
+        trust.any(|trust| *trust >= lowest)
+    };
+    let all = by_address(store, names, at)?.into_iter();
+    Ok(all.filter(|(_, known)| counts(known)).map(|(address, _)| address).collect())
 }
 
 /// How well a certificate is known that a source has for an address; by gossip it is not.
@@ -123,20 +141,16 @@ pub fn trust_of(source: Source) -> Option<Trust> {
     }
 }
 
-/// How well an OpenPGP certificate of the store is known for an address: the best of how it came for that address; an
-/// import stands for the others too. What was never found was imported, and what was found for other addresses alone is
+/// How well an OpenPGP certificate of the store is known for an address: the best of how it came for that address. What
+/// another program put there says nothing of itself, so nobody looked at it, and what came for other addresses alone is
 /// known for this one as little as can be.
 pub fn trust_known(origins: &[Provenance], address: &Address) -> Option<Trust> {
+    if origins.is_empty() {
+        return Some(Trust::Candidate);
+    }
     let trust = |one: &Provenance| one.source.map_or(Some(Trust::Imported), trust_of);
-    let best = |of: Option<&Address>| origins.iter().filter(|one| one.address.as_ref() == of).map(trust).max();
-    let otherwise = || {
-        if origins.is_empty() {
-            Some(Trust::Imported)
-        } else {
-            origins.iter().find_map(trust).map(|_| Trust::Keyserver)
-        }
-    };
-    best(Some(address)).or_else(|| best(None)).unwrap_or_else(otherwise)
+    let of_address = origins.iter().filter(|one| one.address == *address).map(trust).max();
+    of_address.unwrap_or_else(|| origins.iter().find_map(trust).map(|_| Trust::Keyserver))
 }
 
 /// How well an S/MIME certificate of the store is known for an address: by its folder, or better where it was found.
@@ -145,7 +159,7 @@ pub fn trust_known_x509(origin: Origin, origins: &[Provenance], address: &Addres
         Origin::Imported => Trust::Imported,
         Origin::Candidate => Trust::Candidate,
     };
-    let of_address = origins.iter().filter(|one| one.address.as_ref() == Some(address));
+    let of_address = origins.iter().filter(|one| one.address == *address);
     of_address.filter_map(|one| one.source.and_then(trust_of)).fold(stored, Trust::max)
 }
 
@@ -163,21 +177,22 @@ mod tests {
         "2026-11-01T12:00:00Z".parse().unwrap()
     }
 
-    fn came(address: Option<&str>, source: Option<Source>) -> Provenance {
-        Provenance { address: address.map(|text| Address::parse(text).unwrap()), source, since: at() }
+    fn came(address: &str, source: Option<Source>) -> Provenance {
+        Provenance { address: Address::parse(address).unwrap(), source, since: at() }
     }
 
     #[test]
     fn what_is_known_by_gossip_alone_is_not_known() {
-        let (kim, lee) = (Some("kim@example.org"), Some("lee@example.org"));
+        let (kim, lee) = ("kim@example.org", "lee@example.org");
         let (gossip, keyserver) = (Some(Source::Gossip), Some(Source::Vks));
         for (origins, known) in [
-            (vec![], Some(Trust::Imported)),
+            (vec![], Some(Trust::Candidate)),
+            (vec![came(kim, None)], Some(Trust::Imported)),
+            (vec![came(lee, None)], Some(Trust::Keyserver)),
             (vec![came(kim, gossip)], None),
             (vec![came(lee, gossip)], None),
             (vec![came(kim, gossip), came(lee, keyserver)], None),
-            (vec![came(kim, gossip), came(None, None)], None),
-            (vec![came(lee, gossip), came(None, None)], Some(Trust::Imported)),
+            (vec![came(kim, gossip), came(lee, None)], None),
             (vec![came(lee, gossip), came(lee, Some(Source::Wkd))], Some(Trust::Keyserver)),
             (vec![came(kim, gossip), came(kim, None)], Some(Trust::Imported)),
             (vec![came(kim, keyserver), came(kim, gossip)], Some(Trust::Keyserver)),
@@ -204,9 +219,10 @@ mod tests {
         assert_eq!(openpgp_for(&store, &lee.1, at()).unwrap().len(), 1);
         assert!(openpgp_for(&store, &max.1, at()).is_err());
         let whom = [lee.1, max.1];
-        assert_eq!(addresses(&store, at()).unwrap(), whom);
+        assert_eq!(addresses(&store, Trust::Keyserver, at()).unwrap(), whom);
+        assert_eq!(addresses(&store, Trust::Imported, at()).unwrap(), whom[..1]);
         assert_eq!(everybody(&store, at()).unwrap().into_keys().collect::<Vec<_>>(), whom);
-        assert_eq!(store.damaged().len(), 2, "each list tells of it");
+        assert_eq!(store.damaged().len(), 3, "each list tells of it");
         // A pin by its full fingerprint is a person's word.
         let known = Known::of(&store, &kim.1, &[kim.0.fingerprint()], at()).unwrap();
         assert_eq!(known.openpgp.iter().map(|(_, trust)| *trust).collect::<Vec<_>>(), [Trust::Pinned]);

@@ -9,7 +9,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Keystore, Outcome, StoreError, disk};
+use super::{
+    Keystore, Outcome, StoreError,
+    disk::{self, Lock},
+};
 use crate::{
     crypt::{
         Fingerprint, Keygrip, PublicCertificate,
@@ -42,6 +45,8 @@ pub(super) trait InAgent: Clone + PartialEq + Sized {
     fn read(text: &str, home: &Path, grips: Vec<(Fingerprint, Keygrip)>) -> Option<Self>;
     /// With what a newer one says.
     fn renewed(self, newer: Self) -> Result<Self, StoreError>;
+    /// With what an older one says besides.
+    fn completed(self, older: Self) -> Result<Self, StoreError>;
     /// Where it lies if its secret half is here.
     fn here(store: &Keystore, name: &Fingerprint) -> PathBuf;
 }
@@ -92,7 +97,7 @@ impl Keystore {
     /// # Errors
     /// Its secret half is stored here ([`StoreError::KeyExists`]).
     pub fn store_agent_key(&self, key: &AgentKey) -> Result<Outcome, StoreError> {
-        self.store_note(key)
+        self.store_note(&self.lock_keys()?, key, AgentKey::renewed)
     }
 
     /// The same for S/MIME.
@@ -100,7 +105,7 @@ impl Keystore {
     /// # Errors
     /// As [`Keystore::store_agent_key`].
     pub fn store_smime_agent_key(&self, key: &smime::AgentKey) -> Result<Outcome, StoreError> {
-        self.store_note(key)
+        self.store_note(&self.lock_keys()?, key, smime::AgentKey::renewed)
     }
 
     fn all_notes<K: InAgent>(&self) -> Result<Vec<K>, StoreError> {
@@ -130,18 +135,27 @@ impl Keystore {
         }
     }
 
-    fn store_note<K: InAgent>(&self, key: &K) -> Result<Outcome, StoreError> {
+    pub(super) fn store_note<K: InAgent>(
+        &self,
+        _lock: &Lock,
+        key: &K,
+        join: impl FnOnce(K, K) -> Result<K, StoreError>,
+    ) -> Result<Outcome, StoreError> {
         let fingerprint = key.name();
-        let _lock = self.lock_keys()?;
         let here = K::here(self, &fingerprint);
         if disk::open(&here)?.is_some() {
             return Err(StoreError::KeyExists { fingerprint, path: here });
         }
         let path = self.note_path::<K>(&fingerprint);
-        let (renewed, outcome) = match self.one_note::<K>(&fingerprint)? {
+        let there = match self.one_note::<K>(&fingerprint) {
+            // Nothing in it is secret, and all of it is known again.
+            Err(StoreError::DamagedAgentKey { .. } | StoreError::Misfiled { .. }) => None,
+            there => there?,
+        };
+        let (renewed, outcome) = match there {
             None => (key.clone(), Outcome::New),
             Some(there) => {
-                let renewed = there.clone().renewed(key.clone())?;
+                let renewed = join(there.clone(), key.clone())?;
                 let outcome = if renewed == there { Outcome::Unchanged } else { Outcome::Merged };
                 (renewed, outcome)
             }
@@ -154,14 +168,15 @@ impl Keystore {
         Ok(outcome)
     }
 
-    /// Puts one back; it does not move a key that is in another home by now.
+    /// Puts one back: what is here of it counts, and a key that is in another home by now is not moved.
     pub(super) fn restore_note<K: InAgent>(&self, key: &K) -> Result<Outcome, StoreError> {
         let fingerprint = key.name();
+        let lock = self.lock_keys()?;
         match self.one_note::<K>(&fingerprint)? {
             Some(there) if there.gnupg_home() != key.gnupg_home() => {
                 Err(StoreError::KeyExists { path: self.note_path::<K>(&fingerprint), fingerprint })
             }
-            _ => self.store_note(key),
+            _ => self.store_note(&lock, key, K::completed),
         }
     }
 
@@ -199,6 +214,10 @@ impl InAgent for AgentKey {
         Ok(self.renew(newer)?)
     }
 
+    fn completed(self, older: Self) -> Result<Self, StoreError> {
+        Ok(self.complete(older)?)
+    }
+
     fn here(store: &Keystore, name: &Fingerprint) -> PathBuf {
         store.key_path(name)
     }
@@ -232,6 +251,10 @@ impl InAgent for smime::AgentKey {
 
     fn renewed(self, newer: Self) -> Result<Self, StoreError> {
         Ok(self.renew(newer))
+    }
+
+    fn completed(self, older: Self) -> Result<Self, StoreError> {
+        Ok(older.renew(self))
     }
 
     fn here(store: &Keystore, name: &Fingerprint) -> PathBuf {

@@ -7,7 +7,9 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{Keystore, Origin, Outcome, StoreError, agent_keys, disk, known::Noted, origins::are_origins};
+use super::{
+    Keystore, Origin, Outcome, StoreError, agent_keys, certificates::naming, disk, known::Noted, origins::are_origins,
+};
 use crate::crypt::{
     Fingerprint, PublicCertificate,
     pgp::{self, Certificate},
@@ -36,7 +38,7 @@ pub enum Piece {
     Certificate(Box<Certificate>),
     /// Since when they are known.
     Known(Vec<Noted>),
-    /// Where one was found. It comes back before its certificate, which would count as imported without it.
+    /// Where one came from.
     Origins(Fingerprint, Vec<u8>),
     /// One for S/MIME.
     X509(smime::Certificate, Origin),
@@ -57,21 +59,23 @@ impl Keystore {
     /// One of them cannot be read, or a key can be read by others; a link that leads nowhere counts.
     pub fn contents(&self) -> Result<Vec<StoredFile>, StoreError> {
         let mut files = self.own_contents()?;
-        if self.certificates.is_dir() {
-            // What was found between two readings would come back without its origin, and count as imported.
-            let _lock = self.lock()?;
+        // What is stored between two readings would come back without its origin; what is promoted between two would be
+        // in neither.
+        let _lock = if self.certificates.is_dir() { Some(self.lock()?) } else { None };
+        let _lock_x509 = if self.x509.is_dir() { Some(self.lock_x509()?) } else { None };
+        if self.origins.is_dir() {
             for fingerprint in disk::named(&self.origins, ".json")? {
                 let path = self.origins_path(&fingerprint);
                 if let Some(file) = disk::open(&path)? {
                     files.push((format!("{ORIGINS}{fingerprint}.json"), disk::read(&path, file)?));
                 }
             }
+        }
+        if self.certificates.is_dir() {
             let certificates = self.all_stored()?.into_iter();
             files.extend(certificates.map(|(name, bytes)| (format!("{CERTIFICATES}{name}"), bytes)));
         }
         if self.x509.is_dir() {
-            // What is promoted between two readings would be in neither.
-            let _lock = self.lock_x509()?;
             for (origin, prefix) in [(Origin::Imported, X509), (Origin::Candidate, CANDIDATES)] {
                 for fingerprint in disk::named(&self.x509_folder(origin), ".pem")? {
                     let path = self.x509_path(&fingerprint, origin);
@@ -104,8 +108,8 @@ impl Keystore {
         Ok(files)
     }
 
-    /// Puts a piece back; none if another of its name is there, which stays. If that is damaged,
-    /// [`Keystore::damaged`] tells.
+    /// Puts a piece back, in its [`turn`]; none if another of its name is there, which stays. If that
+    /// is damaged, [`Keystore::damaged`] tells.
     ///
     /// # Errors
     /// It cannot be written.
@@ -117,7 +121,7 @@ impl Keystore {
             Piece::Revocation(fingerprint, text) => self.restore_revocation(fingerprint, text),
             Piece::SmimeKey(key) => self.store_smime_key(key),
             Piece::Waiting(waiting) => self.store_waiting(waiting),
-            Piece::Certificate(certificate) => self.insert(certificate),
+            Piece::Certificate(certificate) => self.restore_certificate(certificate),
             Piece::Known(noted) => self.restore_noted(noted),
             Piece::Origins(fingerprint, bytes) => self.restore_origins(fingerprint, bytes),
             Piece::X509(certificate, origin) => self.insert_x509(certificate, *origin),
@@ -130,6 +134,23 @@ impl Keystore {
             }
             restored => restored.map(Some),
         }
+    }
+
+    /// One's own comes back as it would be imported. Another that is here already takes in what is new of it, but no
+    /// further address: how well it is known for that was said elsewhere, and here it might count for more.
+    fn restore_certificate(&self, certificate: &Certificate) -> Result<Outcome, StoreError> {
+        let fingerprint = certificate.fingerprint();
+        if self.is_own(&fingerprint) {
+            return self.insert(certificate);
+        }
+        let lock = self.lock()?;
+        if let Some(there) = self.certificate(&fingerprint)? {
+            let named = naming(&there);
+            if naming(certificate).iter().any(|address| !named.contains(address)) {
+                return Err(StoreError::Exists { path: self.path(&fingerprint)? });
+            }
+        }
+        self.place(&lock, certificate)
     }
 
     /// A certificate that is here already is known here as it is; what is said of one that is not here says nothing.
@@ -199,9 +220,14 @@ impl Piece {
     }
 }
 
-/// Whether a file says how certificates are known, or since when: these come back first.
-pub fn comes_first(name: &str) -> bool {
-    name == KNOWN || name.starts_with(ORIGINS)
+/// When a file comes back: first what says how certificates are known, then keys, since one's own certificates are
+/// known as such.
+pub fn turn(name: &str) -> u8 {
+    match name {
+        _ if name == KNOWN || name.starts_with(ORIGINS) => 0,
+        _ if name.starts_with(KEYS) => 1,
+        _ => 2,
+    }
 }
 
 fn only<T>(mut all: Vec<T>) -> Option<T> {

@@ -12,7 +12,7 @@ use openpgp_cert_d::CertD;
 use zeroize::Zeroizing;
 
 use super::{
-    BATCH, Keystore, Origin, Outcome, Provenance, StoreError, StoredFile,
+    BATCH, Keystore, Origin, Outcome, StoreError, StoredFile,
     disk::{self, Lock},
     index::Wanted,
     mention::Mention,
@@ -49,37 +49,13 @@ impl Keystore {
         }
     }
 
-    /// All addresses that a certificate names, validly at a time or not, and for which it counts by where it came from, or
-    /// may, where that cannot be read;
-    /// of X.509 those taken by hand alone, and none of authorities.
-    pub fn addresses(
-        &self,
-        at: Timestamp,
-        counts: impl Fn(&[Provenance], &Address) -> bool,
-    ) -> Result<Vec<Address>, StoreError> {
-        let mut found = Vec::new();
-        for certificate in self.all_certificates()? {
-            let mut named = certificate.addresses(at);
-            // One of which nothing counts is to be told of, and not to be passed over.
-            if named.is_empty() {
-                named.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
-            }
-            let origins = self.readable_origins(&certificate.fingerprint());
-            found.extend(named.into_iter().filter(|address| origins.as_ref().is_none_or(|of| counts(of, address))));
-        }
-        for (certificate, origin) in self.all_x509()? {
-            if origin == Origin::Imported && !certificate.is_authority() {
-                found.extend(certificate.addresses(at));
-            }
-        }
-        found.sort();
-        found.dedup();
-        Ok(found)
-    }
-
-    /// Stores a certificate, joined with what is there of it.
+    /// Stores a certificate that a person brings, joined with what is there of it: it is imported for the addresses that
+    /// it names.
     pub fn insert(&self, certificate: &Certificate) -> Result<Outcome, StoreError> {
-        self.place(&self.lock()?, certificate)
+        let lock = self.lock()?;
+        let outcome = self.place(&lock, certificate)?;
+        // Last: if this ends before, it counts for less than it is.
+        self.note_imported(&lock, std::slice::from_ref(certificate)).map(|()| outcome)
     }
 
     /// Stores many as [`Keystore::insert`] does each, under one lock and with few waits for the disk. A failure leaves
@@ -98,10 +74,14 @@ impl Keystore {
                     outcomes.push(outcome);
                     batch.extend(joined.map(|bytes| (fingerprint, (certificate, bytes))));
                 }
-                Err(error) => return self.write(&lock, batch).and(Err(error)),
+                Err(error) => {
+                    self.write(&lock, batch)?;
+                    return self.note_imported(&lock, &certificates[..outcomes.len()]).and(Err(error));
+                }
             }
         }
         self.write(&lock, batch)?;
+        self.note_imported(&lock, certificates)?;
         Ok(outcomes)
     }
 
@@ -231,7 +211,7 @@ impl Keystore {
         CertD::with_base_dir(&self.certificates).map_err(|error| StoreError::of_directory(&self.certificates, error))
     }
 
-    fn path(&self, fingerprint: &Fingerprint) -> Result<PathBuf, StoreError> {
+    pub(super) fn path(&self, fingerprint: &Fingerprint) -> Result<PathBuf, StoreError> {
         let path = self.directory()?.get_path_by_fingerprint(fingerprint.as_str());
         path.map_err(|error| StoreError::of_directory(&self.certificates, error))
     }
@@ -254,8 +234,8 @@ fn parse(path: &Path, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Certifi
     }
 }
 
-/// The addresses by which a certificate can be looked up at any time.
-pub(super) fn naming(certificate: &Certificate) -> Vec<Address> {
+/// The addresses that a certificate names, validly at any time or not: by these it can be looked up.
+pub fn naming(certificate: &Certificate) -> Vec<Address> {
     let mut addresses = certificate.emails();
     addresses.extend(certificate.user_ids().iter().filter_map(|user_id| claimed(user_id)));
     addresses

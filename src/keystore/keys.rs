@@ -117,6 +117,15 @@ impl Keystore {
         Lock::take(&self.keys, ".lock")
     }
 
+    /// Whether a certificate of either suite is of a key of one's own, here or in an agent; one that cannot be read is
+    /// not taken for it.
+    pub fn is_own(&self, fingerprint: &Fingerprint) -> bool {
+        matches!(self.key(fingerprint), Ok(Some(_)))
+            || matches!(self.smime_key(fingerprint), Ok(Some(_)))
+            || matches!(self.agent_key(fingerprint), Ok(Some(_)))
+            || matches!(self.smime_agent_key(fingerprint), Ok(Some(_)))
+    }
+
     pub(super) fn key_path(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.keys.join(format!("{fingerprint}.pgp"))
     }

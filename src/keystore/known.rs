@@ -34,7 +34,7 @@ impl Keystore {
     pub fn known_since(&self, fingerprint: &Fingerprint, address: &Address) -> Result<Option<Timestamp>, StoreError> {
         let origins = self.origins(fingerprint)?;
         let first = |gossip: bool| {
-            let of_address = origins.iter().filter(|one| one.address.as_ref().is_none_or(|named| named == address));
+            let of_address = origins.iter().filter(|one| one.address == *address);
             of_address.filter(|one| (one.source == Some(Source::Gossip)) == gossip).map(|one| one.since).min()
         };
         let (gossip, known) = (first(true), first(false));

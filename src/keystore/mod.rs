@@ -28,10 +28,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use backup::{Piece, StoredFile, comes_first};
+pub use backup::{Piece, StoredFile, turn};
+pub use certificates::naming;
 pub use disk::{Lock, make_private, overwrite, write as replace, write_new, write_public};
 pub use error::StoreError;
 pub use origins::Provenance;
+pub use smime_keys::Joined;
 pub use upload::{Keyserver, Standing, UploadError, Uploaded, upload};
 pub use web::{Published, publish};
 pub use x509::Origin;

@@ -1,13 +1,18 @@
-//! How certificates came here: a folder of our own with one file for each that was found, since the shared directory
-//! holds certificates and nothing else. What has no file was imported, by hand or by another program, or, of S/MIME, is
-//! what its folder says.
+//! How certificates came here: a folder of our own with one file for each, since the shared directory holds certificates
+//! and nothing else. What has no file was put there by another program, and nobody here looked at it; of S/MIME it is what
+//! its own folder says.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Keystore, Outcome, StoreError, disk, find::Source};
+use super::{
+    BATCH, Keystore, Outcome, StoreError,
+    certificates::naming,
+    disk::{self, Lock},
+    find::Source,
+};
 use crate::{
     crypt::{Fingerprint, PublicCertificate, pgp::Certificate},
     mail::Address,
@@ -16,9 +21,9 @@ use crate::{
 /// How a certificate came to be known for an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// For which address; none stands for all that it names of which nothing else is said.
+    /// For which address.
     #[serde(with = "text")]
-    pub address: Option<Address>,
+    pub address: Address,
     /// Where it was found; none if it was imported by hand.
     pub source: Option<Source>,
     /// Since when.
@@ -34,10 +39,10 @@ struct File {
 }
 
 impl Keystore {
-    /// How a certificate is known, the oldest first; empty if it was imported and never found.
+    /// How a certificate is known, the oldest first; empty if another program brought it.
     ///
     /// # Errors
-    /// A file that is damaged is never taken for none: what was found would count as imported.
+    /// A file that is damaged is never taken for none.
     pub fn origins(&self, fingerprint: &Fingerprint) -> Result<Vec<Provenance>, StoreError> {
         let path = self.origins_path(fingerprint);
         let Some(file) = disk::open(&path)? else { return Ok(Vec::new()) };
@@ -62,56 +67,63 @@ impl Keystore {
         at: Timestamp,
     ) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
-        let found = Provenance { address: Some(address.clone()), source: Some(source), since: at };
         let lock = self.lock()?;
-        let mut known = match self.changed(&fingerprint)? {
-            // What a removal that was cut short left behind says nothing of the one that is found now.
-            None => Vec::new(),
-            Some(since) => match self.origins(&fingerprint)? {
-                known if known.is_empty() => vec![Provenance { address: None, source: None, since }],
-                known => known,
-            },
-        };
-        // Of what was imported, this address counts as imported only if it stood there: its owner may have added it since.
-        let imported = known.iter().find(|one| one.source.is_none() && one.address.is_none()).map(|one| one.since);
-        if let Some(since) = imported.filter(|_| known.iter().all(|one| one.address != found.address))
-            && self.certificate(&fingerprint)?.is_some_and(|stored| stored.addresses(at).contains(address))
-        {
-            known.push(Provenance { address: found.address.clone(), source: None, since });
-        }
+        let there = self.changed(&fingerprint)?.is_some();
+        // What a removal that was cut short left behind says nothing of the one that is found now.
+        let mut known = if there { self.origins(&fingerprint)? } else { Vec::new() };
+        // Gossip of what another program brought makes no less of it.
+        let nothing_new = there && known.is_empty() && source == Source::Gossip;
         // First where it came from: if this ends here, it counts for no more than it is.
-        if !known.iter().any(|one| one.address == found.address && one.source == found.source) {
-            known.push(found);
+        if !nothing_new && !known.iter().any(|one| one.address == *address && one.source == Some(source)) {
+            known.push(Provenance { address: address.clone(), source: Some(source), since: at });
             self.write_origins(&fingerprint, known)?;
         }
         self.place(&lock, certificate)
     }
 
-    /// Remembers of a certificate that was found that it was imported by hand too, from now on, as it is here: for the
-    /// addresses that it names.
-    pub fn note_imported(&self, certificate: &Certificate, at: Timestamp) -> Result<(), StoreError> {
-        let fingerprint = certificate.fingerprint();
-        let _lock = self.lock()?;
-        let mut known = self.origins(&fingerprint)?;
-        // None is said of one that was only imported.
-        if known.is_empty() {
-            return Ok(());
-        }
-        let before = known.len();
-        for address in certificate.addresses(at).into_iter().map(Some).chain([None]) {
-            if !known.iter().any(|one| one.source.is_none() && one.address == address) {
-                known.push(Provenance { address, source: None, since: at });
+    /// Remembers of certificates, which are here, that they were imported by hand: for the addresses that they name now.
+    pub(super) fn note_imported(&self, _lock: &Lock, certificates: &[Certificate]) -> Result<(), StoreError> {
+        let since = Timestamp::now();
+        for certificates in certificates.chunks(BATCH) {
+            let mut noted: BTreeMap<Fingerprint, Vec<Provenance>> = BTreeMap::new();
+            for certificate in certificates {
+                let fingerprint = certificate.fingerprint();
+                let before = match noted.remove(&fingerprint) {
+                    Some(noted) => noted,
+                    None => self.origins(&fingerprint)?,
+                };
+                let mut known = before.clone();
+                for address in naming(certificate) {
+                    if !known.iter().any(|one| one.source.is_none() && one.address == address) {
+                        known.push(Provenance { address, source: None, since });
+                    }
+                }
+                if known.len() > before.len() {
+                    noted.insert(fingerprint, known);
+                }
             }
+            let written = noted.into_iter().map(|(fingerprint, known)| self.origins_file(&fingerprint, known));
+            disk::write_all(&written.collect::<Result<Vec<_>, _>>()?)?;
         }
-        if known.len() > before { self.write_origins(&fingerprint, known) } else { Ok(()) }
+        Ok(())
     }
 
     /// Under the lock of certificates.
     pub(super) fn write_origins(&self, fingerprint: &Fingerprint, known: Vec<Provenance>) -> Result<(), StoreError> {
-        let path = self.origins_path(fingerprint);
-        let bytes = serde_json::to_vec(&File { version: 1, known });
-        let bytes = bytes.map_err(|error| StoreError::Write { path: path.clone(), error: error.into() })?;
+        let (path, bytes) = self.origins_file(fingerprint, known)?;
         disk::write(&path, &bytes)
+    }
+
+    fn origins_file(
+        &self,
+        fingerprint: &Fingerprint,
+        known: Vec<Provenance>,
+    ) -> Result<(PathBuf, Vec<u8>), StoreError> {
+        let path = self.origins_path(fingerprint);
+        match serde_json::to_vec(&File { version: 1, known }) {
+            Ok(bytes) => Ok((path, bytes)),
+            Err(error) => Err(StoreError::Write { path, error: error.into() }),
+        }
     }
 
     pub(super) fn origins_path(&self, fingerprint: &Fingerprint) -> PathBuf {
@@ -129,16 +141,12 @@ mod text {
 
     use crate::mail::Address;
 
-    pub fn serialize<S: Serializer>(address: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
-        match address {
-            Some(address) => serializer.collect_str(address),
-            None => serializer.serialize_none(),
-        }
+    pub fn serialize<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(address)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.as_deref().map(Address::parse).transpose().map_err(D::Error::custom)
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
+        Address::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

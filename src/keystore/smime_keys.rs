@@ -17,6 +17,25 @@ use crate::{
     mail::Address,
 };
 
+/// An own key with a certificate that it did not have before.
+#[derive(Debug)]
+pub enum Joined {
+    /// Its secret half is here.
+    Here(Key),
+    /// An agent has it.
+    InAgent(AgentKey),
+}
+
+impl Joined {
+    /// The certificate, and those behind it.
+    pub fn certificates(&self) -> Option<(&Certificate, &[Certificate])> {
+        match self {
+            Self::Here(key) => key.certificate().map(|own| (own, key.chain())),
+            Self::InAgent(key) => Some((key.certificate(), key.chain())),
+        }
+    }
+}
+
 impl Keystore {
     /// All own keys that have a certificate.
     pub fn smime_keys(&self) -> Result<Vec<Key>, StoreError> {
@@ -114,18 +133,19 @@ impl Keystore {
         Ok(found)
     }
 
-    /// Gives each waiting key its certificate, if that is among some, and a stored key that was certified anew a second
-    /// file with the new certificate. These are stored then, and given. Those `between` stand behind them.
+    /// Gives each waiting key its certificate, if that is among some, and a key that is stored or in an agent, and was
+    /// certified anew, a second file with the new certificate. These are stored then, and given. Those `between` stand
+    /// behind them.
     ///
     /// Anybody can have any public key certified: the certificates are those that somebody answers for.
-    pub fn join(&self, certificates: &[Certificate], between: &[Certificate]) -> Result<Vec<Key>, StoreError> {
+    pub fn join(&self, certificates: &[Certificate], between: &[Certificate]) -> Result<Vec<Joined>, StoreError> {
         let mut joined = Vec::new();
         if !self.keys.is_dir() {
             return Ok(joined);
         }
         // What is read before the lock may be another's work by then.
         let lock = self.lock_keys()?;
-        let (waiting, keys) = (self.waiting()?, self.smime_keys()?);
+        let (waiting, keys, lent) = (self.waiting()?, self.smime_keys()?, self.smime_agent_keys()?);
         for waiting in waiting {
             let Some(key) = waiting.complete(certificates, between) else { continue };
             // A kill between the two leaves both, and the next join removes the second.
@@ -134,32 +154,35 @@ impl Keystore {
                 self.place_own(&lock, &key)?;
             }
             disk::remove(&self.waiting_path(&waiting.id()))?;
-            joined.push(key);
+            joined.push(Joined::Here(key));
         }
         for certificate in certificates {
             let fingerprint = certificate.fingerprint();
-            if disk::open(&self.smime_key_path(&fingerprint))?.is_some() {
+            let paths = [self.smime_key_path(&fingerprint), self.note_path::<AgentKey>(&fingerprint)];
+            if paths.iter().any(|path| path.exists()) {
                 continue;
             }
-            for mut key in keys.iter().cloned() {
-                if key.adopt(std::slice::from_ref(certificate)) {
-                    self.place_own(&lock, &key)?;
-                    joined.push(key);
-                    break;
-                }
+            let adopts = |mut key: Key| key.adopt(std::slice::from_ref(certificate)).then_some(key);
+            if let Some(key) = keys.iter().cloned().find_map(adopts) {
+                self.place_own(&lock, &key)?;
+                joined.push(Joined::Here(key));
+            } else if let Some(key) = lent.iter().find_map(|key| key.certified(certificate, between)) {
+                self.store_note(&lock, &key, |_, new| Ok(new))?;
+                joined.push(Joined::InAgent(key));
             }
         }
         Ok(joined)
     }
 
-    /// Whether a certificate has the public key of one that is stored or waits, and is not with it yet.
+    /// Whether a certificate has the public key of one's own key, stored, waiting, or in an agent, and is not with it yet.
     pub fn would_join(&self, certificate: &Certificate) -> Result<bool, StoreError> {
-        if self.smime_key(&certificate.fingerprint())?.is_some() {
+        if self.is_own(&certificate.fingerprint()) {
             return Ok(false);
         }
         let own = std::slice::from_ref(certificate);
         Ok(self.waiting()?.iter().any(|waiting| waiting.complete(own, &[]).is_some())
-            || self.smime_keys()?.into_iter().any(|mut key| key.adopt(own)))
+            || self.smime_keys()?.into_iter().any(|mut key| key.adopt(own))
+            || self.smime_agent_keys()?.iter().any(|key| key.certified(certificate, &[]).is_some()))
     }
 
     fn change_own<K: Own, E: From<StoreError>>(

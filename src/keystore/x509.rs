@@ -102,7 +102,7 @@ impl Keystore {
             None => Vec::new(),
             Some(_) => self.origins(&fingerprint)?,
         };
-        let found = Provenance { address: Some(address.clone()), source: Some(source), since: at };
+        let found = Provenance { address: address.clone(), source: Some(source), since: at };
         // Last where it came from: if this ends before, it counts for no more than a candidate.
         let outcomes = self.insert_x509_under(&lock, std::slice::from_ref(certificate), Origin::Candidate)?;
         if !known.iter().any(|one| one.address == found.address && one.source == found.source) {

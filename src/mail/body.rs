@@ -7,7 +7,10 @@ mod html;
 
 use mail_parser::decoders::charsets::map::charset_decoder;
 
-use super::parse::{Part, RawField, Tree, fields};
+use super::{
+    character::decode_words,
+    parse::{Part, RawField, Tree, fields},
+};
 
 pub use file_name::safe_file_name;
 
@@ -24,12 +27,14 @@ pub fn legacy_display(tree: &Tree, root: usize, bytes: &[u8]) -> Option<usize> {
     if !is_one || part.is_attachment() {
         return None;
     }
-    let shown = part.decoded(bytes);
-    let shown = shown.trim_ascii();
+    let shown = decode(&part.decoded(bytes), part.media.parameter("charset"));
+    let shown = shown.trim_ascii().as_bytes();
     let protected: Vec<RawField<'_>> = fields(&bytes[whole.header.clone()]).collect();
+    // Some write it as it is read, others as it stands in a header.
     let known = |field: &RawField<'_>| {
         let text = field.text();
-        protected.iter().any(|other| other.is(field.name) && other.text().trim() == text.trim())
+        let same = |other: &str| other.trim() == text.trim() || decode_words(other).trim() == text.trim();
+        protected.iter().any(|other| other.is(field.name) && same(&other.text()))
     };
     let mut covered = 0;
     let all = fields(shown).all(|field| {

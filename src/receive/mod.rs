@@ -171,7 +171,6 @@ impl Source {
                 count => filled += count,
             }
         }
-        // What lies behind was never written: wiping it would only make the system give the pages.
         bytes.truncate(filled);
         Ok(Some(bytes))
     }

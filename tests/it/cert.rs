@@ -194,3 +194,28 @@ fn no_certificate_takes_the_place_of_a_pinned_one() {
     let given = plan(&["--cert", "bob.asc"]).expect(0).json();
     assert_eq!(given["messages"][0]["recipients"][0]["trust"], "pinned");
 }
+
+#[test]
+fn what_another_program_puts_into_the_shared_folder_is_written_to_once_somebody_looked_at_it() {
+    let (one, other) = (Home::new(), Home::new());
+    let folder = |home: &Home| home.state().join("pgp.cert.d");
+    std::fs::create_dir_all(folder(&one)).unwrap();
+    std::fs::create_dir_all(other.state()).unwrap();
+    std::os::unix::fs::symlink(folder(&one), folder(&other)).unwrap();
+    let at = |home: &Home, line: &[&str]| home.sealpost(line);
+    let bob = one.file("bob.asc", specimen("bob.asc"));
+    at(&one, &["cert", "import", bob.to_str().unwrap()]).run().expect(0);
+    let plan =
+        ["send", "-n", "--json", "--no-sign", "--from", "alice@example.test", "-t", "bob@example.test", "--host", "h"];
+    assert_eq!(at(&one, &plan).run().expect(0).json()["messages"][0]["recipients"][0]["trust"], "imported");
+    let refused = at(&other, &plan).run().expect(67).error();
+    assert!(refused.to_string().contains("is known as candidate only"), "{refused}");
+    let listed = at(&other, &["cert", "list", "--json"]).run().expect(0).json();
+    assert_eq!(listed["certificates"][0]["levels"][0]["sources"], serde_json::json!(["shared"]));
+    let words = at(&other, &["cert", "show", "bob@example.test"]).run().expect(0).text();
+    assert!(words.contains("candidate for bob@example.test, by another program"), "{words}");
+    at(&other, &["cert", "check"]).run().expect(0);
+    let verify: Vec<String> = serde_json::from_value(refused["hints"][0].clone()).unwrap();
+    at(&other, &verify[1..].iter().map(String::as_str).collect::<Vec<_>>()).run().expect(0);
+    assert_eq!(at(&other, &plan).run().expect(0).json()["messages"][0]["recipients"][0]["trust"], "pinned");
+}

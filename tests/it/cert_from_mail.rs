@@ -16,7 +16,7 @@ fn kim() -> (Home, String, String) {
 }
 
 /// The header field that says a certificate is Kim's.
-fn autocrypt(armored: &str) -> String {
+pub fn autocrypt(armored: &str) -> String {
     let lines = armored.lines().skip_while(|line| !line.is_empty()).skip(1);
     let digits: String = lines.take_while(|line| !line.starts_with(['=', '-'])).collect();
     format!("Autocrypt: addr=kim@example.test; keydata={digits}\n")

@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::{Gpg, Home, people::specimen};
+use crate::support::{
+    Gpg, Home,
+    people::{alice, specimen},
+};
 
 #[test]
 fn every_profile_is_made_locked_listed_and_exported() {
@@ -96,4 +99,30 @@ fn a_locked_key_is_opened_by_a_passphrase_that_is_read_once_and_a_wrong_one_leav
     assert!(!home.path("new").exists());
     import("file:pw").expect(0);
     assert!(home.path("new").exists());
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_told_wherever_it_is_wanted() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let home = alice();
+    home.file("pw", "specimen\n");
+    let message = "From: alice@example.test\nTo: alice@example.test\nSubject: x\n\nhello\n";
+    let seal = || home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(message).run();
+    home.file("own.eml", seal().expect(0).stdout);
+    let open = || home.sealpost(["open", "own.eml", "--passphrase", "file:pw"]).run();
+    let keys = fs::read_dir(home.state().join("keys")).unwrap().flatten();
+    let path = keys.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "pgp")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    for told in [seal(), open(), home.sealpost(["cert", "check", "--quiet"]).run()] {
+        let words = told.expect(77).words();
+        assert!(words.contains("hint: chmod 600 ") && !words.contains("key make"), "{words}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, "rubbish").unwrap();
+    for told in [seal(), open(), home.sealpost(["cert", "check", "--quiet"]).run()] {
+        let words = told.expect(65).words();
+        assert!(words.contains("is damaged") && !words.contains("key make"), "{words}");
+    }
+    let backup = home.sealpost(["key", "backup", "--output", "b", "--passphrase", "file:pw"]).run().expect(65).words();
+    assert!(backup.contains("the backup is written, and keys/"), "{backup}");
 }

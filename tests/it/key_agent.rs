@@ -275,3 +275,47 @@ fn two_keys_in_an_agent_for_one_address_are_both_ones_own() {
     scene.home.file("to-me.eml", sealed);
     assert_eq!(scene.home.sealpost(["open", "to-me.eml"]).run().expect(0).text(), "hello me\n");
 }
+
+#[test]
+fn an_older_backup_takes_no_part_away_and_a_damaged_note_is_written_anew() {
+    let scene = Scene::new("ed25519", "");
+    scene.import(&[]);
+    scene.home.sealpost(["key", "backup", "--output", "b", "--passphrase", "file:pw"]).run().expect(0);
+    let fingerprint = fingerprint(&scene.alice);
+    run(scene.alice.command(["--passphrase", "", "--quick-add-key", &fingerprint, "cv25519", "encr"]), b"").expect(0);
+    scene.import(&[]);
+    let note = scene.home.state().join("keys").join(format!("{fingerprint}.agent"));
+    let parts = || {
+        let read: Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
+        read["keygrips"].as_array().unwrap().len()
+    };
+    assert_eq!(parts(), 3);
+    scene.home.sealpost(["key", "import", "b", "--passphrase", "file:pw"]).run().expect(0);
+    assert_eq!(parts(), 3);
+    fs::write(&note, "rubbish").unwrap();
+    let unread = scene.seal(&[]).run().expect(65);
+    assert!(unread.words().contains("does not say which agent has the key"), "{unread:?}");
+    scene.import(&[]);
+    assert_eq!(parts(), 3);
+    scene.bob_reads(&scene.seal(&[]).run().expect(0).stdout);
+}
+
+#[test]
+fn a_message_to_a_key_that_is_here_opens_whatever_the_agent_of_another_says() {
+    let scene = Scene::new("ed25519", "right");
+    scene.import(&[]);
+    scene.home.sealpost(["key", "make", "lou@example.test", "--new-passphrase", "file:lou"]).run().expect(0);
+    let message = "From: bob@example.test\nTo: alice@example.test, lou@example.test\nSubject: x\n\nhello both\n";
+    let sealed = scene.home.sealpost(["seal", "--no-sign"]).stdin(message).run().expect(0).stdout;
+    scene.home.file("both.eml", sealed);
+    let open = || {
+        let opened = scene.home.sealpost(["open", "both.eml", "--passphrase", "file:lou"]).run().expect(0);
+        assert!(opened.text().contains("hello both"), "{opened:?}");
+    };
+    scene.forget();
+    open();
+    let mut kill = Command::new("gpgconf");
+    kill.env("GNUPGHOME", scene.alice.home()).args(["--kill", "gpg-agent"]);
+    run(kill, b"").expect(0);
+    open();
+}

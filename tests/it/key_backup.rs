@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use crate::support::{Authority, Gpg, Home, Outcome, people, run};
+use crate::{
+    cert_from_mail::autocrypt,
+    support::{Authority, Gpg, Home, Outcome, people, run},
+};
 
 /// A home with something of everything.
 fn full() -> Home {
@@ -143,7 +146,6 @@ fn a_certificate_that_was_found_comes_back_as_found() {
     let fingerprint = fingerprint.as_str().unwrap();
     let origins =
         r#"{"version":1,"known":[{"address":"carol@example.test","source":"wkd","since":"2026-01-01T00:00:00Z"}]}"#;
-    fs::create_dir(home.state().join("origins")).unwrap();
     fs::write(home.state().join(format!("origins/{fingerprint}.json")), origins).unwrap();
     let trust = |home: &Home| {
         let message = "From: alice@example.test\nTo: carol@example.test\n\nhello\n";
@@ -231,4 +233,32 @@ fn a_name_in_a_backup_leads_nowhere() {
     assert!(outcomes.len() == 3 && outcomes.values().all(|outcome| outcome == "unreadable"), "{outcomes:?}");
     assert_eq!(files(&home.state()).len(), 0);
     assert!(!home.root().join("evil").exists());
+}
+
+#[test]
+fn nothing_that_comes_back_is_known_better_than_it_was() {
+    let gpg = Gpg::new();
+    gpg.make_key("mallory@example.test", "future-default");
+    let one = gpg.export("mallory@example.test");
+    run(gpg.command(["--quick-add-uid", "mallory@example.test", "kim@example.test"]), b"").expect(0);
+    let both = gpg.export("mallory@example.test");
+    // Somebody's mail says that it is Kim's too.
+    let there = people::alice();
+    there.sealpost(["cert", "import", "-"]).stdin(one.clone()).run().expect(0);
+    let message = autocrypt(std::str::from_utf8(&both).unwrap());
+    let message = format!("From: kim@example.test\n{message}\nhello\n");
+    there.sealpost(["cert", "import", "--from-mail", "-"]).stdin(message).run().expect(0);
+    let whole = backup(&there);
+    let here = Home::new();
+    here.sealpost(["cert", "import", "-"]).stdin(one).run().expect(0);
+    let plan = ["send", "-n", "--no-sign", "--from", "alice@example.test", "--host", "h", "-t"];
+    let to = |home: &Home, whom, exit| home.sealpost(plan.iter().chain(&[whom])).run().expect(exit);
+    to(&here, "mallory@example.test", 0);
+    for home in [&there, &here] {
+        to(home, "kim@example.test", 67);
+    }
+    let told = restore(&here, &whole).expect(73);
+    assert_eq!(outcomes(&told).values().filter(|outcome| *outcome == "differs").count(), 2, "{told:?}");
+    to(&here, "kim@example.test", 67);
+    to(&here, "mallory@example.test", 0);
 }

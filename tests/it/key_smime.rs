@@ -95,7 +95,7 @@ fn a_waiting_key_takes_a_certificate_that_is_imported_as_such_if_it_has_a_chain(
     let anchor = format!("[smime]\ntrust_anchors = [\"{}\"]\n", home.path("ca.pem").display());
     std::fs::write(home.state().join("config.toml"), anchor).unwrap();
     let taken = home.sealpost(["cert", "import", "kim.pem"]).run().expect(0);
-    assert!(taken.words().contains("can be used now"), "{taken:?}");
+    assert!(taken.words().contains("can be used with it now"), "{taken:?}");
     let listed = home.sealpost(["key", "list", "--json"]).run().expect(0).json();
     assert_eq!(listed["keys"].as_array().unwrap().len(), 1);
     assert!(listed["keys"][0]["waiting"].is_null());

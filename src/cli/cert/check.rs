@@ -15,6 +15,7 @@ use crate::{
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::{CertCheck, Global},
+        printable::Printable,
         sealing::{Certificates, cures, reason},
         voice::Voice,
     },
@@ -49,7 +50,7 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
     let within = days(&arguments.within)?;
     let known = place.recipients()?;
     let whom = if arguments.addresses.is_empty() {
-        everybody(place, &known, at)?
+        everybody(place, &known, place.settle(global, Overrides::default())?.trust, at)?
     } else {
         let named = draft::mailboxes(&arguments.addresses, "cert check", &known)?;
         let named: std::collections::BTreeSet<_> = named.into_iter().map(|mailbox| mailbox.address).collect();
@@ -60,7 +61,10 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
         keys: keys(place, place.config()?.smime(), within, at)?,
         homes: homes(place)?,
     };
-    place.warn(voice);
+    let damaged = place.keystore.damaged();
+    for one in &damaged {
+        voice.say(format_args!("warning: {}", Printable(&one.to_string())));
+    }
     if let Some(path) = &arguments.prometheus {
         // Whoever collects it is another user.
         keystore::write_public(path, metrics::text(&checked, at).as_bytes())?;
@@ -71,7 +75,8 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
     } else if !voice.quiet {
         voice.data(report.words().as_bytes())?;
     }
-    match failure(&checked, place) {
+    // What cannot be read is not well, whoever's it is.
+    match failure(&checked, place).or_else(|| damaged.into_iter().next().map(Failure::from)) {
         None => Ok(0),
         Some(failure) => Err(failure),
     }
@@ -109,13 +114,20 @@ fn recipients(
     Ok(whom.into_iter().map(|(name, address)| (name, judge(address))).collect())
 }
 
-/// Everybody of recipients.toml; where that names nobody, whoever has a certificate in the store.
-fn everybody(place: &Place, known: &config::Recipients, at: Timestamp) -> Result<Vec<(String, Address)>, Failure> {
+/// Everybody of recipients.toml; where that names nobody, of whomever the store has a certificate that the account takes,
+/// or that a person took by hand.
+fn everybody(
+    place: &Place,
+    known: &config::Recipients,
+    lowest: Option<Trust>,
+    at: Timestamp,
+) -> Result<Vec<(String, Address)>, Failure> {
     let listed = listed(known);
     if !listed.is_empty() {
         return Ok(listed);
     }
-    Ok(known::addresses(&place.keystore, at)?.into_iter().map(|address| (address.to_string(), address)).collect())
+    let all = known::addresses(&place.keystore, lowest.unwrap_or(Trust::Imported).min(Trust::Imported), at)?;
+    Ok(all.into_iter().map(|address| (address.to_string(), address)).collect())
 }
 
 /// Everybody of recipients.toml, and the domains that have a certificate of their own.
@@ -211,7 +223,7 @@ fn failure(checked: &Checked, place: &Place) -> Option<Failure> {
             Some(home) if matches!(finding.state, State::Expiring | State::Expired) => {
                 let hints = match finding.suite {
                     Some(SuiteName::Smime) => agent::request(home),
-                    _ => agent::extend(home, &fingerprint),
+                    _ => agent::extend(home, &fingerprint, agent::TWO_YEARS),
                 };
                 hints.into_iter().for_each(&mut hint);
             }

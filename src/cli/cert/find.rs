@@ -177,8 +177,8 @@ impl Finding<'_> {
             }
             if !found.smime.is_empty() {
                 let stored = self.smime_known_as_well(source, &found.smime);
-                let show = |one: &_| self.judging.smime(one);
-                let keep = |one: &_| store.insert_found_x509(one, self.address, source, Timestamp::now());
+                let show = |one: &smime::Certificate| self.judging.smime_as(one, pinned(one.fingerprint()));
+                let keep = |one: &_| keep_smime(one, self.address, source, self.place, self.judging);
                 parts.push(self.part(source, &stored, found.smime.clone(), show, keep, import)?);
             }
             Ok(parts)
@@ -260,11 +260,26 @@ impl Finding<'_> {
     fn smime_known_as_well(&self, source: Source, found: &[smime::Certificate]) -> Vec<smime::Certificate> {
         let is_found = |one: &smime::Certificate| found.iter().any(|other| other.fingerprint() == one.fingerprint());
         let counts = |(one, trust): &&(smime::Certificate, Trust)| {
-            let well = *trust >= lowest(source) && self.judging.smime(one).usable;
+            let well = *trust >= lowest(source) && self.judging.smime_as(one, false).usable;
             well || is_found(one) || *trust == Trust::Pinned
         };
         self.known.smime.iter().filter(counts).map(|(one, _)| one.clone()).collect()
     }
+}
+
+/// Keeps what was found; if it is for one's own key, that opens with it what others write to it.
+pub fn keep_smime(
+    certificate: &smime::Certificate,
+    address: &Address,
+    source: Source,
+    place: &Place,
+    judging: &Judging<'_>,
+) -> Result<Outcome, StoreError> {
+    let outcome = place.keystore.insert_found_x509(certificate, address, source, Timestamp::now())?;
+    if judging.vouched(certificate) {
+        place.keystore.join(std::slice::from_ref(certificate), &place.keystore.authorities()?)?;
+    }
+    Ok(outcome)
 }
 
 /// What is known worse stands in nobody's way.

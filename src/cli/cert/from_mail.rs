@@ -13,7 +13,7 @@ use crate::{
     cli::{
         composition::Place, exit::Kind, failure::Failure, grammar::Global, input::Stdin, open::ring::Ring, voice::Voice,
     },
-    crypt::{SuiteName, open::Requirement, pgp::Certificate},
+    crypt::{OpenError, SuiteName, open::Requirement, pgp::Certificate},
     flow::{find::Looked, open::Outcome},
     keystore::find::{Question, Source},
     mail::autocrypt::{self, Autocrypt},
@@ -95,12 +95,15 @@ fn gossip(
     match ring.open(message, &Requirement::None, at) {
         Ok(Outcome::Released(message)) => Ok(message.gossip()),
         Ok(Outcome::Withheld(_)) => Ok(Vec::new()),
-        Err(error) => match ring.locked().filter(|_| !ring.has_passphrase()) {
-            Some(key) => {
+        Err(error) => {
+            if let OpenError::NoKey { recipients, hidden } = &error
+                && !ring.has_passphrase()
+                && let Some(key) = ring.locked_for(recipients, *hidden)
+            {
                 let text = format!("{key} is locked, and no passphrase is given");
-                Err(Failure::new(Kind::Permission, text).hint(["sealpost", "cert", "import", "--help"]))
+                return Err(Failure::new(Kind::Permission, text).hint(["sealpost", "cert", "import", "--help"]));
             }
-            None => Err(error.into()),
-        },
+            Err(error.into())
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::{CertificateJson, Judging, judging};
 use crate::{
     cli::{composition::Place, failure::Failure, input::Stdin, progress::Progress, voice::Voice},
     crypt::{PublicCertificate, SuiteName, open::introduced, pgp, smime},
-    keystore::{Origin, Outcome},
+    keystore::{Joined, Origin, Outcome},
     receive,
 };
 
@@ -67,8 +67,7 @@ fn openpgp(bytes: &[u8], place: &Place, at: Timestamp, voice: Voice) -> Result<V
         // First, since it verifies signatures: on two processors, and once.
         let shown = judged_openpgp(&part, at);
         let outcomes = place.keystore.insert_all(&part)?;
-        for (certificate, (shown, outcome)) in part.iter().zip(shown.into_iter().zip(outcomes)) {
-            place.keystore.note_imported(certificate, at)?;
+        for (shown, outcome) in shown.into_iter().zip(outcomes) {
             imported.push(CertificateJson { outcome: Some(outcome.word()), ..shown });
         }
         progress.step(part.len());
@@ -110,12 +109,12 @@ fn brought(bytes: &[u8], place: &Place, at: Timestamp) -> Result<Option<Vec<smim
     Ok(introduced(bytes, &reader))
 }
 
-fn tell(imported: Vec<CertificateJson>, joined: &[smime::Key], voice: Voice) -> Result<u8, Failure> {
+fn tell(imported: Vec<CertificateJson>, joined: &[Joined], voice: Voice) -> Result<u8, Failure> {
     for certificate in &imported {
         voice.say(format_args!("{}: {}", certificate.outcome.unwrap_or_default(), certificate.line()));
     }
-    for fingerprint in joined.iter().filter_map(smime::Key::fingerprint) {
-        voice.say(format_args!("the key of certificate {fingerprint} waited for it, and can be used now"));
+    for fingerprint in joined.iter().filter_map(Joined::certificates).map(|(own, _)| own.fingerprint()) {
+        voice.say(format_args!("certificate {fingerprint} is of a key of yours, which can be used with it now"));
     }
     if voice.json {
         voice.object(&serde_json::json!({ "version": 1, "certificates": imported }))?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::levels::LevelJson;
 use crate::{
     cli::printable::Printable,
-    crypt::{PublicCertificate, Unusable, pgp::KeyDescription},
+    crypt::{PublicCertificate, Trust, Unusable, pgp::KeyDescription},
 };
 
 /// All that `cert show` tells.
@@ -106,6 +106,17 @@ impl CertificateJson {
         Printable(&format!("{}  {addresses}  {state}", self.fingerprint)).to_string()
     }
 
+    /// For whom it is pinned, unless that is everybody of whom it is known.
+    fn pinned_for(&self) -> String {
+        let levels = self.levels.iter().flatten();
+        let (pinned, others): (Vec<_>, Vec<_>) = levels.partition(|level| level.trust == Trust::Pinned.word());
+        if pinned.is_empty() || others.is_empty() {
+            return String::new();
+        }
+        let whom: Vec<_> = pinned.iter().map(|level| level.address.as_str()).collect();
+        format!(" for {}, and for nobody else", Printable(&whom.join(", ")))
+    }
+
     /// Several lines.
     pub fn words(&self) -> String {
         let mut out = format!("fingerprint  {}\nalgorithm    {}\n", self.fingerprint, self.algorithm);
@@ -136,7 +147,7 @@ impl CertificateJson {
         }
         match &self.reason {
             None => match self.trust {
-                Some("pinned") => out + "usable       yes: it is pinned\n",
+                Some("pinned") => out + &format!("usable       yes: it is pinned{}\n", self.pinned_for()),
                 Some(_) => out + "usable       yes: it has a chain to a trust anchor\n",
                 None => out + "usable       yes\n",
             },

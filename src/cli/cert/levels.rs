@@ -21,8 +21,8 @@ pub struct LevelJson {
     pub address: String,
     /// `pinned`, `found`, `imported`, `candidate` or `keyserver`; `gossip` is not known.
     pub trust: &'static str,
-    /// Where it came from for this address, the oldest first: `import` by hand, `mail` with a signed message, or a
-    /// source.
+    /// Where it came from for this address, the oldest first: `import` by hand, `mail` with a signed message, `shared` by
+    /// another program, or a source.
     pub sources: Vec<&'static str>,
     /// Whether others are pinned for the address, so that this one counts for nothing there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -84,13 +84,7 @@ impl<'p> Levels<'p> {
     fn read_openpgp(&self, certificate: &pgp::Certificate, at: Timestamp) -> Result<Vec<LevelJson>, StoreError> {
         let origins = self.place.keystore.origins(&certificate.fingerprint())?;
         let known = |address: &Address| {
-            let of_address = sources(&origins, Some(address));
-            let others = || sources(&origins, None);
-            let sources = match of_address.is_empty() {
-                true if origins.is_empty() => vec![IMPORT],
-                true => others(),
-                false => of_address,
-            };
+            let sources = if origins.is_empty() { vec![SHARED] } else { sources(&origins, address) };
             (trust_known(&origins, address), sources)
         };
         Ok(self.levels(certificate, at, known))
@@ -102,19 +96,18 @@ impl<'p> Levels<'p> {
         origin: Origin,
         at: Timestamp,
     ) -> Result<Vec<LevelJson>, StoreError> {
-        // An authority is trusted for no address.
-        if certificate.is_authority() {
-            return Ok(Vec::new());
-        }
         let origins = self.place.keystore.origins(&certificate.fingerprint())?;
         let known = |address: &Address| {
             let by_hand = (origin == Origin::Imported).then_some(IMPORT);
             let by_mail = (origin == Origin::Candidate && origins.is_empty()).then_some("mail");
-            let found = sources(&origins, Some(address));
+            let found = sources(&origins, address);
             let sources = by_hand.into_iter().chain(by_mail).chain(found).collect();
             (Some(trust_known_x509(origin, &origins, address)), sources)
         };
-        Ok(self.levels(certificate, at, known))
+        let mut levels = self.levels(certificate, at, known);
+        // An authority is trusted for no address, unless it is pinned for it.
+        levels.retain(|level| !certificate.is_authority() || level.trust == Trust::Pinned.word());
+        Ok(levels)
     }
 
     fn levels(
@@ -141,7 +134,7 @@ impl<'p> Levels<'p> {
             .collect();
         // A pin stands for the address also where the certificate does not name it.
         for address in self.pinned.get(&fingerprint).into_iter().flatten() {
-            if !levels.iter().any(|level| level.address == *address) {
+            if !levels.iter().any(|level| level.address.eq_ignore_ascii_case(address)) {
                 let (address, trust) = (address.clone(), Trust::Pinned.word());
                 levels.push(LevelJson { address, trust, sources: Vec::new(), other_pinned: false });
             }
@@ -151,14 +144,15 @@ impl<'p> Levels<'p> {
 }
 
 const IMPORT: &str = "import";
+const SHARED: &str = "shared";
 
 fn told(read: Result<Vec<LevelJson>, StoreError>, voice: Voice) -> Option<Vec<LevelJson>> {
     read.inspect_err(|damaged| voice.say(format_args!("warning: {}", Printable(&damaged.to_string())))).ok()
 }
 
-/// The sources that are noted for an address, or for none in particular.
-fn sources(origins: &[Provenance], address: Option<&Address>) -> Vec<&'static str> {
-    let of_address = origins.iter().filter(|one| one.address.as_ref() == address);
+/// The sources that are noted for an address.
+fn sources(origins: &[Provenance], address: &Address) -> Vec<&'static str> {
+    let of_address = origins.iter().filter(|one| one.address == *address);
     of_address.map(|one| one.source.map_or(IMPORT, |source| source.word())).collect()
 }
 
@@ -178,7 +172,12 @@ impl LevelJson {
         if self.trust == Source::Gossip.word() {
             return format!("gossip for {}: it counts for nothing until it is verified", Printable(&self.address));
         }
-        let by: Vec<_> = self.sources.iter().map(|source| if *source == IMPORT { "hand" } else { source }).collect();
+        let word = |source: &&'static str| match *source {
+            IMPORT => "hand",
+            SHARED => "another program",
+            source => source,
+        };
+        let by: Vec<_> = self.sources.iter().map(word).collect();
         let from = if by.is_empty() { String::new() } else { format!(", by {}", by.join(", ")) };
         let other =
             if self.other_pinned { "; another one is pinned, and this one counts for nothing there" } else { "" };

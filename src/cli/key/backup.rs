@@ -12,7 +12,7 @@ use crate::{
         secrets::Locking, voice::Voice,
     },
     crypt::pgp::{Packing, seal_file},
-    keystore::{StoreError, StoredFile, paper, write_new},
+    keystore::{Piece, StoreError, StoredFile, paper, write_new},
 };
 
 /// What is not tried to be put on paper, in bytes before it is made smaller.
@@ -92,8 +92,19 @@ pub fn run(arguments: &Backup, place: &Place, at: Timestamp, voice: Voice) -> Re
             "of {lent} keys in gpg-agent it holds the certificate and no secret: back up their GnuPG home too"
         ));
     }
-    voice.hint(["sealpost", "key", "import", &shown]);
-    Ok(0)
+    let source = arguments.lock.new_passphrase.as_ref().or(arguments.lock.passphrase.as_ref());
+    let import = ["sealpost", "key", "import", &shown].map(str::to_owned);
+    voice.hint(
+        import.into_iter().chain(source.into_iter().flat_map(|source| ["--passphrase".to_owned(), source.clone()])),
+    );
+    // Of a key that cannot be used there may be another copy somewhere still, but not for ever.
+    match files.iter().find(|(name, bytes)| name.starts_with("keys/") && Piece::read(name, bytes).is_none()) {
+        None => Ok(0),
+        Some((name, _)) => {
+            let text = format!("the backup is written, and {name} in it cannot be read: it is damaged here");
+            Err(Failure::new(Kind::Malformed, text).hint(["sealpost", "key", "list"]))
+        }
+    }
 }
 
 fn is_key(name: &str) -> bool {

@@ -25,7 +25,7 @@ use crate::{
 pub fn run(arguments: &Extend, global: &Global, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
     let until = until(&arguments.period, at)?;
     match named::key_named(&arguments.name, place, at)? {
-        AnyKey::OpenPgp(_) if arguments.request.is_some() => {
+        AnyKey::OpenPgp(_) | AnyKey::Agent(_) if arguments.request.is_some() => {
             Err(Failure::new(Kind::Usage, "--request goes with keys for S/MIME only"))
         }
         AnyKey::OpenPgp(key) => {
@@ -37,7 +37,7 @@ pub fn run(arguments: &Extend, global: &Global, place: &Place, at: Timestamp, vo
             change::tell("extended", &extended, at, voice)
         }
         AnyKey::Agent(key) => {
-            let cures = agent::extend(key.home(), key.fingerprint().as_str());
+            let cures = agent::extend(key.home(), key.fingerprint().as_str(), &until.to_string()[..10]);
             Err(agent::refuse(&key.fingerprint(), key.home(), "gpg extends it; take it again then", cures))
         }
         AnyKey::SmimeAgent(key) => {

@@ -37,6 +37,8 @@ pub struct Ring {
     pins: Vec<(Fingerprint, Vec<Address>)>,
     passphrases: Passphrases,
     place: Place,
+    /// Own keys that are damaged or exposed.
+    unreadable: Vec<Failure>,
     /// How an OpenPGP certificate of the store is to be known at least. One that was given for this run is genuine.
     lowest: Option<Trust>,
 }
@@ -130,11 +132,15 @@ impl Ring {
         let flags = Overrides { passphrase: passphrase.map(str::to_owned), ..Overrides::default() };
         let account = place.settle(global, flags)?;
         let pins = place.recipients()?.pinned();
+        // A certificate that cannot be read is missing, which is told where a signature wants it.
+        store.damaged();
         let (openpgp, smime) = (store.keys()?, store.smime_keys()?);
         let (lent, lent_smime) = (store.agent_keys()?, store.smime_agent_keys()?);
+        let unreadable = store.damaged().into_iter().map(Failure::from).collect();
         let mut ring = Self::new(openpgp, smime, certificates, pins, Passphrases::of(&account), place);
         ring.lent = lent.into_iter().map(|key| ring.agents.lend(key, None)).collect();
         ring.lent_smime = lent_smime.into_iter().map(|key| lend_smime(key, None, &ring.agents)).collect();
+        ring.unreadable = unreadable;
         ring.lowest = Some(account.trust.unwrap_or(Trust::Imported));
         Ok(ring)
     }
@@ -161,6 +167,7 @@ impl Ring {
             pins,
             passphrases,
             place,
+            unreadable: Vec::new(),
             lowest: None,
         }
     }
@@ -237,9 +244,22 @@ impl Ring {
         self.passphrases.any()
     }
 
-    /// A key that is locked still.
-    pub fn locked(&self) -> Option<String> {
-        self.openpgp.locked.first().map(Lockable::name).or_else(|| self.smime.locked.first().map(Lockable::name))
+    /// A key that is locked still and may be one of these recipients', of whom others may be hidden.
+    pub fn locked_for(&self, recipients: &[String], hidden: bool) -> Option<String> {
+        let openpgp = self.openpgp.locked_for(recipients).or(self.openpgp.locked.first().filter(|_| hidden));
+        openpgp.map(Lockable::name).or_else(|| self.smime.locked_for(recipients).map(Lockable::name))
+    }
+
+    /// Whether a key is locked, and there is a passphrase.
+    pub fn may_unlock(&self) -> bool {
+        self.has_passphrase() && !(self.openpgp.locked.is_empty() && self.smime.locked.is_empty())
+    }
+
+    /// A key that the store has, and that cannot be read.
+    pub fn unreadable(&self) -> Option<Failure> {
+        let unreadable = self.unreadable.first()?.clone();
+        let text = format!("no key at hand opens this message: {}", unreadable.text);
+        Some(Failure { text, ..unreadable })
     }
 
     /// Why a key is of no use that is one of these recipients'.
@@ -344,11 +364,16 @@ impl<K: Lockable> Keys<K> {
         last.unwrap_or_else(|| Failure::new(Kind::Permission, "no key could be unlocked"))
     }
 
+    /// One that is locked and one of these recipients'.
+    fn locked_for(&self, recipients: &[String]) -> Option<&K> {
+        self.locked.iter().find(|key| recipients.iter().any(|recipient| key.is_for(recipient)))
+    }
+
     fn refusal(&self, recipients: &[String]) -> Option<Failure> {
         let theirs = |key: &K| recipients.iter().any(|recipient| key.is_for(recipient));
         let refused = self.refused.iter().find(|(key, _)| theirs(key)).map(|(_, error)| error.clone().into());
         refused.or_else(|| {
-            let locked = self.locked.iter().find(|key| theirs(key))?;
+            let locked = self.locked_for(recipients)?;
             let text = format!("{} is locked, and no passphrase is given for {} keys", locked.name(), K::SUITE.words());
             Some(Failure::new(Kind::Permission, text).hint(["sealpost", "open", "--help"]))
         })

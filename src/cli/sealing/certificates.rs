@@ -113,13 +113,8 @@ impl CertificateSource for Certificates<'_> {
         self.place.keystore.known_since(fingerprint, address).ok().flatten()
     }
 
-    /// One that cannot be read is not taken for one's own.
     fn is_own(&self, fingerprint: &Fingerprint) -> bool {
-        let store = &self.place.keystore;
-        matches!(store.key(fingerprint), Ok(Some(_)))
-            || matches!(store.smime_key(fingerprint), Ok(Some(_)))
-            || matches!(store.agent_key(fingerprint), Ok(Some(_)))
-            || matches!(store.smime_agent_key(fingerprint), Ok(Some(_)))
+        self.place.keystore.is_own(fingerprint)
     }
 }
 

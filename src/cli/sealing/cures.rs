@@ -58,7 +58,9 @@ fn cure(address: &str, reason: Option<&MissingReason>, place: &Place) -> Vec<Hin
                 let over = matches!(refused, Unusable::Expired { .. } | Unusable::Revoked { .. });
                 over && (able || *suite == SuiteName::OpenPgp)
             };
-            let refresh = refused.iter().any(renewed).then(|| words(&["sealpost", "cert", "refresh", address]));
+            // For a domain nobody is asked, but for the addresses that its certificates name.
+            let whom = if address.starts_with('@') { "--all" } else { address };
+            let refresh = refused.iter().any(renewed).then(|| words(&["sealpost", "cert", "refresh", whom]));
             refresh.into_iter().chain([words(&["sealpost", "cert", "import", "-"])]).collect()
         }
         Some(MissingReason::NoCertificate(suite)) if *suite != Some(SuiteName::Smime) => {

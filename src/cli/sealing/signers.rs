@@ -67,6 +67,8 @@ pub fn signers(
 
 impl Search<'_> {
     fn openpgp(&self) -> Result<pgp::Signer, Failure> {
+        // What is damaged from here on is a key.
+        self.place.keystore.damaged();
         let keys = match &self.file {
             Some(KeyFile::OpenPgp(keys)) => keys.clone(),
             _ => self.place.keystore.keys_for(self.from, self.at)?,
@@ -91,7 +93,7 @@ impl Search<'_> {
             None => return Err(self.none(SuiteName::OpenPgp)),
             Some(Own::Here(key)) => key,
             Some(Own::Agent(key)) => {
-                let hints = agent::extend(key.home(), key.fingerprint().as_str());
+                let hints = agent::extend(key.home(), key.fingerprint().as_str(), agent::TWO_YEARS);
                 let lent = self.agents.lend(key, self.passphrases.given(SuiteName::OpenPgp)?);
                 return lent.signer(self.at).map_err(|reason| self.unfit_in_agent(SuiteName::OpenPgp, &reason, hints));
             }
@@ -107,6 +109,7 @@ impl Search<'_> {
     }
 
     fn smime(&self) -> Result<smime::Signer, Failure> {
+        self.place.keystore.damaged();
         let (keys, lent) = match &self.file {
             Some(KeyFile::Smime(keys)) => {
                 // PKCS#12 tells whose it is only once it is open.
@@ -177,7 +180,14 @@ impl Search<'_> {
             (&self.file, suite),
             (Some(KeyFile::OpenPgp(_)), SuiteName::OpenPgp) | (Some(KeyFile::Smime(_)), SuiteName::Smime)
         );
-        self.no_key(suite, if in_file { "the file of --key holds none that names it" } else { "the store has none" })
+        if in_file {
+            return self.no_key(suite, "the file of --key holds none that names it");
+        }
+        // To make another would not help where there is one that cannot be read.
+        match self.place.keystore.damaged().into_iter().map(Failure::from).next() {
+            Some(unread) => Failure { text: self.no_key(suite, &unread.text).text, ..unread },
+            None => self.no_key(suite, "the store has none"),
+        }
     }
 
     /// There is one that may not sign.

@@ -107,6 +107,17 @@ impl AgentKey {
         Ok(Self { cert: merged.cert, ..newer })
     }
 
+    /// Takes what an older copy says besides: of the certificate, and of parts of which nothing is said here.
+    ///
+    /// # Errors
+    /// As [`AgentKey::renew`].
+    pub fn complete(self, older: Self) -> Result<Self, CertificateError> {
+        let merged = self.certificate().merge(older.certificate())?;
+        let mut grips = older.grips;
+        grips.extend(self.grips);
+        Ok(Self { cert: merged.cert, home: self.home, grips })
+    }
+
     /// With its agent.
     pub fn lent_by(self, agent: Arc<dyn Agent>) -> Lent {
         Lent { key: self, agent }
@@ -224,7 +235,7 @@ impl LentPart {
             MadeSignature::Eddsa(r, s) => mpi::Signature::EdDSA { r: number(r), s: number(s) },
         };
         // A message that nobody can verify must not go out.
-        let wrong = |_| self.failure(AgentError::Protocol("the signature that it made is none of this key"));
+        let wrong = |_| self.failure(AgentError::OtherKey);
         self.public.verify(&signature, hash, digest).map_err(wrong)?;
         Ok(signature)
     }

@@ -247,7 +247,7 @@ impl<'a> Helper<'a> {
             Some(Refusal::Limit(what)) => OpenError::Limit(what),
             Some(Refusal::Nested) => OpenError::Malformed("it is encrypted inside the encryption"),
             None if self.matched => OpenError::Undecryptable,
-            None => OpenError::NoKey { recipients: survey.recipients },
+            None => OpenError::NoKey { recipients: survey.recipients, hidden: survey.hidden },
         }
     }
 

@@ -102,6 +102,13 @@ impl AgentKey {
         Self { chain, ..newer }
     }
 
+    /// The same key with another certificate, if that is of its public key, and what of some stands behind it.
+    pub fn certified(&self, certificate: &Certificate, others: &[Certificate]) -> Option<Self> {
+        let same = self.certificate.public_key()?.public_eq(certificate.public_key()?);
+        let of_key = || Self::new(certificate.clone(), others, &self.home, self.grip.clone()).ok();
+        same.then(of_key).flatten()
+    }
+
     /// With its agent: ready to sign and to open.
     pub fn lent_by(self, agent: Arc<dyn Agent>) -> Key {
         let lender = Lender { key: self.fingerprint(), home: self.home, grip: self.grip, agent };

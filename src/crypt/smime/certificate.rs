@@ -271,16 +271,24 @@ impl PublicCertificate for Certificate {
         self.rsa_bits().is_some_and(|bits| bits < 2048)
     }
 
-    /// Where the key is the same, or the issuer and the subject are: the same authority vouches for the same name.
+    /// Where the key is the same, or the same key of an authority vouches for the same name, and for more of it than the
+    /// mailbox: that is anybody's who holds it for a moment.
     fn renews_or_is_renewed_by(&self, other: &Self) -> bool {
         let same_key = match (self.public_key(), other.public_key()) {
             (Some(one), Some(two)) => one.public_eq(two),
             _ => false,
         };
         let same = |one: &X509NameRef, two: &X509NameRef| matches!(one.try_cmp(two), Ok(std::cmp::Ordering::Equal));
+        // Several authorities may have one name; which key it is stands in this extension (RFC 5280, 4.2.1.1).
+        let authority = |one: &Self| one.x509.authority_key_id().map(|id| id.as_slice().to_vec());
+        let named = |name: &X509NameRef| {
+            name.entries().map(|entry| entry.data().as_slice()).any(|text| !text.is_empty() && !text.contains(&b'@'))
+        };
         same_key
             || (same(self.x509.issuer_name(), other.x509.issuer_name())
-                && same(self.x509.subject_name(), other.x509.subject_name()))
+                && authority(self) == authority(other)
+                && same(self.x509.subject_name(), other.x509.subject_name())
+                && named(self.x509.subject_name()))
     }
 
     /// None for the last second of the year 9999, which says that there is no well-defined end (RFC 5280, 4.1.2.5).

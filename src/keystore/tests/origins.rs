@@ -41,18 +41,35 @@ fn finding_and_removing_do_not_wait_for_each_other() {
 fn an_import_is_noted_though_the_certificate_was_found_a_moment_before() {
     let (folder, store) = store();
     let kim = certificate("kim@example.org");
-    store.insert(&kim).unwrap();
+    found(&store, &kim);
     let lock = store.lock().unwrap();
-    let notes = thread::spawn({
+    let imports = thread::spawn({
         let (store, kim) = (open(folder.path()), kim.clone());
-        move || store.note_imported(&kim, at()).unwrap()
+        move || store.insert(&kim).unwrap()
     });
     thread::sleep(Duration::from_millis(200));
-    let known = Provenance { address: Some(address("kim@example.org")), source: Some(Source::Wkd), since: at() };
+    let known = Provenance { address: address("kim@example.org"), source: Some(Source::Vks), since: at() };
     store.write_origins(&kim.fingerprint(), vec![known]).unwrap();
     drop(lock);
-    notes.join().unwrap();
-    assert_eq!(sources(&store, &kim), [Some(Source::Wkd), None, None]);
+    assert_eq!(imports.join().unwrap(), Outcome::Unchanged);
+    assert_eq!(sources(&store, &kim), [Some(Source::Vks), None]);
+}
+
+#[test]
+fn what_another_program_brings_is_no_import_and_gossip_makes_no_less_of_it() {
+    let (folder, store) = store();
+    let kim = certificate("kim@example.org");
+    let other = folder.path().join("other");
+    let another = Keystore::open(&store.certificates, &other.join("keys"), &other.join("x509"), &other.join("state"));
+    another.insert(&kim).unwrap();
+    assert_eq!(sources(&another, &kim), [None]);
+    assert!(sources(&store, &kim).is_empty());
+    store.insert_found(&kim, &address("kim@example.org"), Source::Gossip, at()).unwrap();
+    assert!(sources(&store, &kim).is_empty());
+    found(&store, &kim);
+    assert_eq!(sources(&store, &kim), [Some(Source::Wkd)]);
+    assert_eq!(store.insert(&kim).unwrap(), Outcome::Unchanged);
+    assert_eq!(sources(&store, &kim), [Some(Source::Wkd), None]);
 }
 
 #[test]
@@ -61,7 +78,7 @@ fn what_a_removal_left_behind_says_nothing_of_what_is_found_later() {
     let kim = certificate("kim@example.org");
     store.insert(&kim).unwrap();
     found(&store, &kim);
-    assert_eq!(sources(&store, &kim), [None, None, Some(Source::Wkd)], "it was imported before, for this address too");
+    assert_eq!(sources(&store, &kim), [None, Some(Source::Wkd)], "it was imported before");
     // Killed between the two, or removed by another program.
     fs::remove_file(file_of(&store, &kim)).unwrap();
     assert_eq!(found(&store, &kim), Outcome::New);
@@ -87,6 +104,6 @@ fn since_when_one_is_known_is_not_since_when_somebody_gossips_of_it() {
     gossip(&lee, &address_of_lee);
     assert_eq!(since(&lee, &address_of_lee), None);
     let imported = Timestamp::now();
-    store.note_imported(&lee, imported).unwrap();
-    assert_eq!(since(&lee, &address_of_lee), Some(imported));
+    store.insert(&lee).unwrap();
+    assert!(since(&lee, &address_of_lee) >= Some(imported));
 }

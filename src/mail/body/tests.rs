@@ -74,6 +74,21 @@ fn legacy_display_goes_only_inside_encryption() {
 }
 
 #[test]
+fn the_older_legacy_display_may_stand_as_it_is_read_or_as_in_a_header() {
+    let message = |shown: &str| {
+        format!(
+            "Content-Type: multipart/mixed; boundary=x; protected-headers=\"v1\"\nSubject: =?utf-8?q?s=C3=BC=C3=9F?=\n\n\
+             --x\nContent-Type: text/plain; charset=utf-8; protected-headers=\"v1\"\n\nSubject: {shown}\n\
+             --x\nContent-Type: text/plain\n\nhello\n--x--\n"
+        )
+    };
+    for shown in ["süß", "=?utf-8?q?s=C3=BC=C3=9F?="] {
+        assert_eq!(read(&message(shown), true).0, "hello");
+    }
+    assert_eq!(read(&message("sauer"), true).0, "Subject: sauer");
+}
+
+#[test]
 fn a_part_that_shows_protected_fields_again_is_left_out_if_it_holds_nothing_else() {
     let message = |root: &str, first: &str, shown: &str| {
         format!(

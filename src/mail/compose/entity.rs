@@ -76,7 +76,9 @@ fn write_part(
         return Ok(());
     }
     payload.write(b"Content-Transfer-Encoding: base64\r\n\r\n");
-    if encoding == "binary" {
+    // Of these an octet like a line break may be half of a letter, whatever the encoding says.
+    let wide = ["utf-16", "utf-32", "ucs-2", "ucs-4"].iter().any(|charset| media_type.contains(charset));
+    if encoding == "binary" || wide {
         write_base64(body, payload);
     } else {
         let breaks = body.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();

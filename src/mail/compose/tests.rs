@@ -327,6 +327,7 @@ fn a_leaf_that_is_not_seven_bit_is_encoded() {
         ("8bit", &b"h\xc3\xa4llo\n"[..], &b"h\xc3\xa4llo\r\n"[..]),
         ("7bit", b"a\0b\n", b"a\0b\r\n"),
         ("binary", b"\xff\n\r\0", b"\xff\n\r\0"),
+        ("8bit\nX-Note: utf-16", b"a\0b\n", b"a\0b\r\n"),
     ] {
         let mut message =
             format!("From: a@x.test\nContent-Type: application/x\nContent-Transfer-Encoding: {encoding}\n\n")
@@ -337,6 +338,9 @@ fn a_leaf_that_is_not_seven_bit_is_encoded() {
         let encoded = payload.split_once("\r\n\r\n").unwrap().1.replace("\r\n", "");
         assert_eq!(STANDARD.decode(encoded).unwrap(), expected);
     }
+    let wide = b"From: a@x.test\nContent-Type: text/plain; charset=\"UTF-16\"\n\n\xff\xfeh\0\n\0";
+    let (payload, _) = composed(&mut entity(wide));
+    assert!(payload.ends_with(&format!("\r\n\r\n{}\r\n", STANDARD.encode(b"\xff\xfeh\0\n\0"))), "{payload}");
     let mut nul = entity(b"From: a@x.test\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n\0\n--b--\n");
     assert!(matches!(compose(&mut nul, &Composition::default(), &mut uniques()), Err(ComposeError::Nul(_))));
     let mut twice = entity(b"From: a@x.test\nContent-Type: text/plain\nContent-Type: text/html\n\nx");

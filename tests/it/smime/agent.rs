@@ -339,3 +339,26 @@ fn oaep_opens() {
     let message = scene.to_alice(&scene.openssl.run(&line, ENTITY).expect(0).stdout);
     assert_eq!(scene.open(&message, &["--passphrase", "file:pw"]).run().expect(0).text(), "hello\n");
 }
+
+#[test]
+fn a_renewed_certificate_of_its_key_is_used_with_the_agent_too() {
+    let scene = Scene::new();
+    scene.import(&[]);
+    let wish = Wish::new("alice@example.test").days(-1..300);
+    let renewed = scene.authority.certify(&wish, &scene.alice.key).to_pem().unwrap();
+    scene.home.file("renewed.pem", renewed);
+    let joined = scene.home.sealpost(["cert", "import", "renewed.pem"]).run().expect(0);
+    assert!(joined.words().contains("is of a key of yours"), "{joined:?}");
+    let listed = scene.home.sealpost(["key", "list", "--json"]).run().expect(0).json();
+    let homes: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| key["home"].as_str()).collect();
+    assert_eq!(homes, [Some("agent"), Some("agent")], "{listed}");
+    // Both open: the newer one is written to.
+    let to_alice = "From: alice@example.test\nTo: alice@example.test\nSubject: x\n\nhello alice\n";
+    let sealed = scene.home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(to_alice).run().expect(0).stdout;
+    for message in [scene.to_alice(&sealed), scene.message_to_alice()] {
+        assert!(scene.open(&message, &["--passphrase", "file:pw"]).run().expect(0).text().contains("hello"));
+    }
+    // As an answer it is told the same.
+    let again = scene.home.sealpost(["key", "import", "renewed.pem"]).run().expect(65).words();
+    assert!(again.contains("no key here waits"), "{again}");
+}

@@ -138,7 +138,7 @@ fn each_reason_has_a_hint_that_works_or_none() {
     {
         std::fs::write(home.state().join("config.toml"), format!("[smime]\n{setting} = {value}\n")).unwrap();
         let error = plan(&[]).expect(exit).error();
-        assert_eq!(error["hints"], serde_json::json!([]), "{error}");
+        assert_eq!(error["hints"], serde_json::json!([["sealpost", "send", "--help"]]), "{error}");
         assert!(error.to_string().contains(&format!("smime.{setting}")), "{error}");
     }
     std::fs::write(home.state().join("config.toml"), "").unwrap();
@@ -146,4 +146,38 @@ fn each_reason_has_a_hint_that_works_or_none() {
     std::fs::write(home.state().join("recipients.toml"), recipients).unwrap();
     let error = plan(&[]).expect(78).error();
     assert!(error["text"].as_str().unwrap().contains("recipient.\"bob@example.test\".gcm"), "{error}");
+}
+
+#[test]
+fn another_certificate_is_the_owners_own_if_the_same_authority_names_the_same_person() {
+    let (one, _openssl) = authority();
+    let another = crate::support::Authority::new();
+    assert_eq!(
+        one.issuer().certificate.subject_name().to_der().unwrap(),
+        another.issuer().certificate.subject_name().to_der().unwrap()
+    );
+    let wish = Wish::new("bob@example.test").days(-5..20);
+    let renewed = wish.clone().days(-4..25);
+    let first = one.issue(&wish);
+    let same_key = Mailbox {
+        certificate: another.certify(&renewed, &first.key),
+        key: first.key.clone(),
+        chain: another.issue(&wish).chain,
+    };
+    let mailbox_alone = "bob@example.test";
+    for (first, second, exit) in [
+        (one.issue(&wish), one.issue(&renewed), 0),
+        (first, same_key, 0),
+        (one.issue(&wish), another.issue(&renewed), 67),
+        (one.issue(&wish), one.issue(&renewed.clone().name("rob")), 67),
+        (one.issue(&wish.clone().name(mailbox_alone)), one.issue(&renewed.clone().name(mailbox_alone)), 67),
+    ] {
+        let alice = one.mailbox("alice@example.test");
+        let home = home(&[one.pem(), another.pem()].concat(), Some(&alice), &[&first, &second], "");
+        let sealed = seal(&home, &["--json", "--output", "out"]).expect(exit);
+        match exit {
+            0 => assert_eq!(sealed.json()["messages"][0]["recipients"][0]["fingerprint"], second.fingerprint()),
+            _ => assert!(sealed.words().contains("different owners"), "{sealed:?}"),
+        }
+    }
 }

@@ -54,6 +54,7 @@ pub struct Wish<'a> {
     purpose: Purpose,
     responder: Option<&'a str>,
     second: Option<&'a str>,
+    name: Option<&'a str>,
 }
 
 /// The key of a certificate.
@@ -94,7 +95,14 @@ impl<'a> Wish<'a> {
             purpose: Purpose::Mail,
             responder: None,
             second: None,
+            name: None,
         }
+    }
+
+    /// With another name of its subject than the address begins with.
+    pub fn name(mut self, name: &'a str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// With another key.
@@ -135,7 +143,7 @@ impl<'a> Wish<'a> {
     }
 
     fn certificate(&self, key: &PKeyRef<impl HasPublic>, signer: Option<&X509>, by: &PKey<Private>) -> X509 {
-        let own_name = name(self.address.split('@').next().unwrap());
+        let own_name = name(self.name.unwrap_or(self.address.split('@').next().unwrap()));
         let mut builder = builder(key, &own_name, 0);
         let now = jiff::Timestamp::now().as_second();
         builder.set_not_before(&Asn1Time::from_unix(now + self.days.start * DAY).unwrap()).unwrap();

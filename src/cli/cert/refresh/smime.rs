@@ -5,7 +5,11 @@ use jiff::Timestamp;
 
 use super::{ResultJson, Target, Wrong, conflicts};
 use crate::{
-    cli::{cert::Judging, composition::Place, failure::Failure},
+    cli::{
+        cert::{Judging, find::keep_smime},
+        composition::Place,
+        failure::Failure,
+    },
     crypt::{Fingerprint, PublicCertificate, smime::Certificate},
     flow::{
         find::{self, Looked},
@@ -47,7 +51,15 @@ impl Target {
             // Whoever parted with it while it was asked for gets no other in its place.
             return Ok((ResultJson { status: "removed", source: None, ..result }, None));
         }
-        let held = held(&self.known, judging)?;
+        // Of those that are held the ones that are tied to it: what renews another's is no renewal of this one.
+        let mut waiting = held(&self.known, judging)?;
+        waiting.retain(|one| one.fingerprint() != certificate.fingerprint());
+        let mut held = vec![certificate.clone()];
+        let ties =
+            |other: &Certificate, held: &[Certificate]| held.iter().any(|one| one.renews_or_is_renewed_by(other));
+        while let Some(next) = waiting.iter().position(|other| ties(other, &held)) {
+            held.push(waiting.swap_remove(next));
+        }
         let end = |one: &Certificate| one.expires(Timestamp::MIN).unwrap_or(Timestamp::MAX);
         let later = |one: &Certificate| one.created() > certificate.created() || end(one) > end(certificate);
         let mut renewing: Vec<(Source, Certificate)> = Vec::new();
@@ -65,11 +77,11 @@ impl Target {
         }
         if !conflicting.is_empty() {
             // Where one is in doubt none is kept: it might be the one that is right.
-            let known: Vec<_> = self.known.smime.iter().map(|(one, _)| one.fingerprint()).collect();
+            let known: Vec<_> = held.iter().map(PublicCertificate::fingerprint).collect();
             return conflicts(result, &known, &conflicting, &self.known.pins, &self.address, place);
         }
         for (source, one) in renewing {
-            place.keystore.insert_found_x509(&one, &self.address, source, Timestamp::now())?;
+            keep_smime(&one, &self.address, source, place, judging)?;
             let fingerprint = one.fingerprint().to_string();
             if !result.found.contains(&fingerprint) {
                 result.found.push(fingerprint);

@@ -86,14 +86,6 @@ impl Which {
     }
 }
 
-fn certificate(key: &GnupgKey, gnupg: &Gnupg) -> Result<Certificate, Failure> {
-    let mut all = Certificate::parse_all(&gnupg.certificate(key)?)?;
-    all.retain(|one| one.fingerprint() == key.fingerprint);
-    all.pop().ok_or_else(|| {
-        Failure::new(Kind::Malformed, format!("gpg does not give out the certificate of key {}", key.fingerprint))
-    })
-}
-
 const NO_PART: &str = "gpg-agent has no part of its secret half, or none of an algorithm that is used through it";
 const HERE: &str = "it is stored here with its secret half, and stays so";
 
@@ -105,7 +97,8 @@ fn take(
     at: Timestamp,
     voice: Voice,
 ) -> Result<Option<KeyJson>, Failure> {
-    let certificate = certificate(key, gnupg)?;
+    let read = Certificate::parse_all(&gnupg.certificate(key)?);
+    let Some(certificate) = read.ok().and_then(|all| its_own(key, all)) else { return Ok(unread(key, which)) };
     if which.is_some_and(|which| !which.is(&certificate, at)) {
         return Ok(None);
     }
@@ -144,17 +137,14 @@ fn take_smime(
     at: Timestamp,
 ) -> Result<Option<KeyJson>, Failure> {
     let read = smime::Certificate::parse_all(&gnupg.certificate(key)?);
-    let Some(certificate) = read.ok().and_then(|all| all.into_iter().find(|one| one.fingerprint() == key.fingerprint))
-    else {
-        let reason = "gpgsm does not give out its certificate, or it cannot be read";
-        return Ok(which.is_none().then(|| KeyJson::unread(key.suite, &key.fingerprint).left("no-secret", reason)));
-    };
+    let Some(certificate) = read.ok().and_then(|all| its_own(key, all)) else { return Ok(unread(key, which)) };
     if which.is_some_and(|which| !which.is(&certificate, at)) {
         return Ok(None);
     }
     let bare = KeyJson::new(SuiteName::Smime, &certificate, at);
     let chain = gnupg.chain(key)?;
-    let chain = if chain.is_empty() { Vec::new() } else { smime::Certificate::parse_all(&chain)? };
+    // What cannot be read of the authorities is missing behind it, and nothing else.
+    let chain = smime::Certificate::parse_all(&chain).unwrap_or_default();
     let grip = key.parts.iter().map(|(_, grip)| grip.clone()).next();
     let taken = grip.and_then(|grip| AgentKey::new(certificate, &chain, gnupg.home(), grip).ok());
     let Some(taken) = taken else { return Ok(Some(bare.left("no-secret", NO_PART))) };
@@ -165,6 +155,25 @@ fn take_smime(
     keep(taken.certificate(), taken.chain(), place)?;
     let stored = place.keystore.smime_agent_key(&taken.fingerprint())?.unwrap_or(taken);
     Ok(Some(KeyJson::smime_agent(&stored, at).done(done(outcome))))
+}
+
+fn its_own<C: PublicCertificate>(key: &GnupgKey, all: Vec<C>) -> Option<C> {
+    all.into_iter().find(|one| one.fingerprint() == key.fingerprint)
+}
+
+/// A key of which nobody can tell whose it is: told of, unless others are meant.
+fn unread(key: &GnupgKey, which: Option<&Which>) -> Option<KeyJson> {
+    let meant = match which {
+        None => true,
+        Some(Which::Fingerprint(fingerprint)) => *fingerprint == key.fingerprint,
+        Some(Which::Address(_)) => false,
+    };
+    let program = match key.suite {
+        SuiteName::OpenPgp => "gpg",
+        SuiteName::Smime => "gpgsm",
+    };
+    let reason = format!("{program} does not give out its certificate, or it cannot be read");
+    meant.then(|| KeyJson::unread(key.suite, &key.fingerprint).left("no-secret", &reason))
 }
 
 fn done(outcome: Outcome) -> &'static str {

@@ -20,7 +20,7 @@ use crate::{
         voice::Voice,
     },
     crypt::pgp::open_file,
-    keystore::{Outcome, Piece, StoredFile, comes_first, make_private, write_new},
+    keystore::{Outcome, Piece, StoredFile, make_private, turn, write_new},
 };
 
 /// The most that a backup holds, unpacked.
@@ -61,7 +61,7 @@ pub fn run(
     let mut files = unpack(&archive)
         .map_err(|error| Failure::new(Kind::Malformed, format!("the backup holds something else: {error}")))?;
 
-    files.sort_by_key(|(name, _)| !comes_first(name));
+    files.sort_by_key(|(name, _)| turn(name));
     let mut restored = Vec::new();
     for (name, bytes) in &files {
         restored.push(Restored { file: name, outcome: restore(name, bytes, form, place)? });
@@ -84,7 +84,9 @@ pub fn run(
                 restored.len(),
                 first.file
             );
-            let hint = ["sealpost", "--home", "elsewhere", "key", "import", &file.display().to_string()];
+            let file = file.display().to_string();
+            let mut hint = vec!["sealpost", "--home", "elsewhere", "key", "import", &file];
+            hint.extend(lock.passphrase.iter().flat_map(|source| ["--passphrase", source]));
             Err(Failure::new(Kind::CannotCreate, text).hint(hint))
         }
     }

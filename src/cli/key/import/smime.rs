@@ -16,7 +16,7 @@ use crate::{
         voice::Voice,
     },
     crypt::smime::{Certificate, CertificateError, Key},
-    keystore::{Origin, Outcome},
+    keystore::{Joined, Origin, Outcome},
 };
 
 pub fn run(bytes: &[u8], file: &Path, lock: &Lock, place: &Place, at: Timestamp, voice: Voice) -> Result<u8, Failure> {
@@ -91,8 +91,14 @@ fn answer(bytes: &[u8], file: &Path, place: &Place, at: Timestamp, voice: Voice)
     }
     let mut imported = Vec::new();
     for key in joined {
-        keep_certificates(&key, place)?;
-        imported.extend(KeyJson::smime(&key, at).map(|shown| shown.done("joined")));
+        if let Some((own, chain)) = key.certificates() {
+            keep(own, chain, place)?;
+        }
+        let shown = match &key {
+            Joined::Here(key) => KeyJson::smime(key, at),
+            Joined::InAgent(key) => Some(KeyJson::smime_agent(key, at)),
+        };
+        imported.extend(shown.map(|shown| shown.done("joined")));
     }
     tell(&imported, voice)
 }

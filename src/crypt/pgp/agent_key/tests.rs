@@ -61,7 +61,7 @@ fn a_wrong_signature_does_not_leave() {
         let mut signer = lent(&key(), Ok(bytes)).signer(now()).unwrap();
         let failure = signer.pair.sign(HashAlgorithm::SHA512, &[1; 64]).unwrap_err();
         let failure: AgentFailure = failure.downcast().unwrap();
-        assert!(matches!(failure.error, AgentError::Protocol(_)), "{failure}");
+        assert!(matches!(failure.error, AgentError::OtherKey), "{failure}");
     }
 }
 

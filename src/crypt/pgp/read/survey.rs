@@ -30,6 +30,8 @@ pub fn recipients_of(message: &[u8]) -> Result<Vec<String>, OpenError> {
 pub(super) struct Survey {
     /// Key IDs or fingerprints.
     pub recipients: Vec<String>,
+    /// Whether there are others, whom it does not name.
+    pub hidden: bool,
     /// Whether each chunk of the container is proven by itself (SEIPDv2).
     pub modern: bool,
 }
@@ -37,14 +39,15 @@ pub(super) struct Survey {
 impl Survey {
     pub fn of(input: &Input<'_>) -> Result<Self, OpenError> {
         const BROKEN: OpenError = OpenError::Malformed("its packets cannot be read");
-        let mut survey = Self { recipients: Vec::new(), modern: false };
+        let mut survey = Self { recipients: Vec::new(), hidden: false, modern: false };
         let mut count = 0;
         let mut parsed = packets(input).map_err(|_| BROKEN)?;
         while let PacketParserResult::Some(mut packet) = parsed {
             match &packet.packet {
-                Packet::PKESK(pkesk) => {
-                    survey.recipients.extend(pkesk.recipient().map(|recipient| recipient.to_hex()));
-                }
+                Packet::PKESK(pkesk) => match pkesk.recipient() {
+                    Some(recipient) => survey.recipients.push(recipient.to_hex()),
+                    None => survey.hidden = true,
+                },
                 Packet::SEIP(SEIP::V2(_)) => {
                     survey.modern = true;
                     return ends(packet).map(|()| survey);

@@ -153,7 +153,7 @@ fn somebody_elses_message_names_its_recipients() {
     let (bob, eve) = (make("bob", Profile::Rfc9580), make("eve", Profile::Rfc9580));
     let message = encrypt(&literal(TEXT), &bob, true);
     let recipients = recipients_of(&message).unwrap();
-    assert_eq!(fails(&message, &eve), OpenError::NoKey { recipients: recipients.clone() });
+    assert_eq!(fails(&message, &eve), OpenError::NoKey { recipients: recipients.clone(), hidden: false });
     assert_eq!(recipients, [policy::encryption_keys(&bob.cert, now())[0].handle().to_hex()]);
 }
 

@@ -111,7 +111,7 @@ fn we_open_what_gpg_writes() {
     let hidden = gpg.good(&["--throw-keyids", "-r", "bob@example.org", "-e"], TEXT);
     assert_eq!(recipients_of(&hidden).unwrap(), Vec::<String>::new());
     let stranger = make("eve", Profile::Rfc4880);
-    assert_eq!(open(&hidden, &[stranger], &[]).err(), Some(OpenError::NoKey { recipients: Vec::new() }));
+    assert_eq!(open(&hidden, &[stranger], &[]).err(), Some(OpenError::NoKey { recipients: Vec::new(), hidden: true }));
 
     let reader = Reader { keys: &[], lent: &[], certificates: &[alice.clone()], at: now(), limit: 1 << 20 };
     let detached = gpg.good(&["--armor", "-u", "alice@example.org", "-b"], TEXT);

@@ -209,7 +209,7 @@ fn a_wrong_signature_does_not_leave_and_a_refusal_is_told() {
             let agent = StandIn::new(Ok(answer));
             let signer = lent(&alice, &agent).signer(now()).unwrap();
             let Err(SealError::Agent(failure)) = try_seal(TEXT, Some(&signer), &[&bob], GCM) else { panic!() };
-            assert!(matches!(failure.error, AgentError::Protocol(_)), "{failure}");
+            assert!(matches!(failure.error, AgentError::OtherKey), "{failure}");
             assert_eq!(agent.asked(), 1);
         }
         let agent = StandIn::new(Err(AgentError::WrongPassphrase));

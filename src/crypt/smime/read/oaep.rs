@@ -54,7 +54,9 @@ impl Oaep {
     /// does not tell what is wrong with it: that a number is too large is enough for whoever asks often (J. Manger,
     /// CRYPTO 2001).
     pub(super) fn unpad(&self, number: &[u8], size: usize, length: usize) -> Option<Zeroizing<Vec<u8>>> {
-        let mut frame = Zeroizing::new(vec![0; size.checked_sub(number.len())?]);
+        // Agents put a zero before a number that has the highest bit.
+        let (over, number) = number.split_at(number.len().saturating_sub(size));
+        let mut frame = Zeroizing::new(vec![0; size - number.len()]);
         frame.extend_from_slice(number);
         let width = self.digest.size();
         let (first, masked) = frame.split_first()?;
@@ -69,7 +71,7 @@ impl Oaep {
         for (byte, due) in label.iter().zip(digest(self.digest, &[&self.label]).ok()?.iter()) {
             wrong |= byte ^ due;
         }
-        wrong |= zeros.iter().fold(0, |wrong, byte| wrong | byte);
+        wrong |= zeros.iter().chain(over).fold(0, |wrong, byte| wrong | byte);
         (std::hint::black_box(wrong) == 0).then(|| Zeroizing::new(key.to_vec()))
     }
 
@@ -162,12 +164,19 @@ mod tests {
                     for other in [length + 1, length + 16, 300].into_iter().chain(length.checked_sub(1)) {
                         assert!(oaep.unpad(&frame, 256, other).is_none(), "{other} for {length}");
                     }
+                    for before in [&[0][..], &[0, 0]] {
+                        let behind = |frame: &[u8]| [before, frame].concat();
+                        let whole = [vec![0; 256 - frame.len()], frame.clone()].concat();
+                        assert_eq!(oaep.unpad(&behind(&whole), 256, length).unwrap().as_slice(), text);
+                        let large = [&[0x80], &whole[1..]].concat();
+                        assert!(oaep.unpad(&behind(&large), 256, length).is_none());
+                        assert!(oaep.unpad(&[&[1], &behind(&whole)[1..]].concat(), 256, length).is_none());
+                    }
                     let other = Oaep { label: b"other".to_vec(), ..oaep };
                     assert!(other.unpad(&frame, 256, length).is_none());
                     for at in [0, 5, 100, frame.len() - 1] {
                         let mut changed = frame.clone();
                         changed[at] ^= 1;
-                        assert!(other.unpad(&changed, 256, length).is_none());
                         assert!(Oaep { label: label.to_vec(), ..other }.unpad(&changed, 256, length).is_none());
                     }
                 }

@@ -58,7 +58,7 @@ pub(in crate::crypt::smime) enum Failure {
 impl From<Failure> for OpenError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NoKey(recipients) => Self::NoKey { recipients },
+            Failure::NoKey(recipients) => Self::NoKey { recipients, hidden: false },
             Failure::Fault(fault) => fault.into(),
             Failure::Agent(failure) => Self::Agent(failure),
             Failure::Library => Self::Undecryptable,

@@ -137,8 +137,8 @@ impl<'a> Signing<'a> {
                 };
             }
             if self.signer.key.is_lent() {
-                // Agents make the same signature of the same octets (RFC 6979).
-                at = at.checked_add(SECOND).unwrap_or(at);
+                // Agents make the same signature of the same octets (RFC 6979). No reader doubts a time before now.
+                at = at.checked_sub(SECOND).unwrap_or(at);
             }
         }
         Err(Refusal::Length)
@@ -318,7 +318,7 @@ impl Scheme {
 
     /// The same by an agent. A message that nobody can verify must not go out.
     fn sign_by(&self, lender: &Lender, key: &PKeyRef<Public>, bytes: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        let wrong = || lender.failure(AgentError::Protocol("the signature that it made is none of this key"));
+        let wrong = || lender.failure(AgentError::OtherKey);
         let made = lender.sign(self.digest_number, &hash(self.digest, bytes)?)?;
         let signature = match (&self.how, &made) {
             (How::Rsa, MadeSignature::Rsa(number)) => {
@@ -345,20 +345,27 @@ impl Scheme {
 }
 
 impl Fitted {
-    /// By the order of the group: of two numbers below it, of whole octets, one has the highest bit and needs a zero
-    /// before it (X.690, 8.3), the other not.
+    /// By the order of the group. Where numbers below it fill octets, one with the highest bit is long, since it needs a
+    /// zero before it (X.690, 8.3). Of s and its negative the smaller one is always short, the other the more often long
+    /// the further the order is from a power of two. From its square root on, more signatures can have a long number and
+    /// a short one; below, two short ones.
     fn on(group: &EcGroupRef) -> Result<Self, ErrorStack> {
         let mut order = BigNum::new()?;
         group.order(&mut order, &mut *BigNumContext::new()?)?;
         let bits = group.order_bits() as usize;
-        let long = bits / 8 + 1;
-        let short = if bits.is_multiple_of(8) { bits / 8 } else { long };
-        let length = sequence(&[&element(0x02, &[&vec![0; long]]), &element(0x02, &[&vec![0; short]])]).len();
+        let full = bits / 8 + 1;
+        let numbers = match order.to_vec()[..] {
+            _ if !bits.is_multiple_of(8) => [full, full],
+            // The square root of two is 0xB504F3 / 0x800000.
+            [first, second, ..] if (first, second) > (0xB5, 0x04) => [full, full - 1],
+            _ => [full - 1, full - 1],
+        };
+        let [r, s] = numbers.map(|octets| element(0x02, &[&vec![0; octets]]));
+        let length = sequence(&[&r, &s]).len();
         Ok(Self { order, length })
     }
 
-    /// Ecdsa-Sig-Value (RFC 3279, 2.2.3). In the place of s its negative is as good (SEC 1, 4.1.4), and of the two one
-    /// is long, the other short.
+    /// Ecdsa-Sig-Value (RFC 3279, 2.2.3). In the place of s its negative is as good (SEC 1, 4.1.4).
     fn write(&self, r: &BigNumRef, s: &BigNumRef) -> Result<Option<Vec<u8>>, ErrorStack> {
         let mut negative = BigNum::new()?;
         negative.checked_sub(&self.order, s)?;
@@ -375,6 +382,11 @@ impl Fitted {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use openssl::{
+        ec::{EcGroup, EcKey},
+        nid::Nid,
+    };
+
     use super::*;
 
     #[test]
@@ -387,5 +399,30 @@ mod tests {
         assert_eq!(written("1949-12-31T23:59:59Z"), b"\x18\x0f19491231235959Z");
         // Fractions are cut.
         assert_eq!(written("2026-11-24T12:00:07.9Z"), b"\x17\x0d261124120007Z");
+    }
+
+    #[test]
+    fn most_signatures_have_the_one_length_whatever_the_order_of_the_curve() {
+        for (curve, at_least) in [
+            (Nid::X9_62_PRIME256V1, 95),
+            (Nid::SECP384R1, 95),
+            (Nid::SECP521R1, 60),
+            (Nid::BRAINPOOL_P256R1, 60),
+            (Nid::BRAINPOOL_P384R1, 80),
+            (Nid::BRAINPOOL_P512R1, 60),
+            (Nid::SECT233K1, 95),
+        ] {
+            let group = EcGroup::from_curve_name(curve).unwrap();
+            let (key, fitted) = (EcKey::generate(&group).unwrap(), Fitted::on(&group).unwrap());
+            let fits = |number: &u8| {
+                let digest = [*number; 28];
+                let made = EcdsaSig::sign(&digest, &key).unwrap();
+                let Some(written) = fitted.write(made.r(), made.s()).unwrap() else { return false };
+                assert_eq!(written.len(), fitted.length);
+                EcdsaSig::from_der(&written).unwrap().verify(&digest, &key).unwrap()
+            };
+            let count = (0..200).filter(fits).count() / 2;
+            assert!(count >= at_least, "{curve:?}: {count} of 100");
+        }
     }
 }

@@ -156,7 +156,7 @@ mod rfc_9216 {
             }
             let stranger = [identity("alice", "sign").1];
             let refused = reader(&stranger, &Authorities::default()).read(&message).map(|_| ());
-            assert!(matches!(refused, Err(OpenError::NoKey { recipients }) if recipients.len() == 2));
+            assert!(matches!(refused, Err(OpenError::NoKey { recipients, .. }) if recipients.len() == 2));
         }
     }
 
