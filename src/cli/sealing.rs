@@ -27,7 +27,7 @@ use crate::{
     },
     flow::{
         check::days_left,
-        send::{self, Addressee, Assigned, Group, Missing, Terms},
+        send::{self, Addressee, Assigned, Group, Missing, Signers, Terms},
     },
     mail::{Address, Draft, Field, MessageId, autocrypt},
 };
@@ -138,6 +138,18 @@ fn warning<S: Suite>(assigned: &Assigned<S>) -> Option<WarningJson> {
     })
 }
 
+/// Of a signature of version 6 GnuPG 2.2 and Thunderbird 153 show nothing, nor of the message that has it.
+fn unreadable(signers: &Signers, groups: &[Group], at: Timestamp) -> Option<WarningJson> {
+    let signer = signers.openpgp.as_ref().filter(|signer| signer.certificate().version() > 4)?;
+    let readers: Vec<_> = signers::readers_of_old(groups, at).iter().map(ToString::to_string).collect();
+    let text = format!(
+        "key {} is of version 6, and {} may read with a program that shows nothing of what such a key signs",
+        signer.certificate().fingerprint(),
+        readers.join(", ")
+    );
+    (!readers.is_empty()).then_some(WarningJson { kind: "new-signature", text })
+}
+
 fn refused(missing: &[Missing], in_vain: &[(Address, String)], place: &Place) -> Failure {
     let names: Vec<_> = missing.iter().map(|one| one.address.to_string()).collect();
     let mut failure =
@@ -185,6 +197,7 @@ impl Decided<'_> {
                 receipt.message_id = Some(draft.message_id.as_str().to_owned());
                 let from = &draft.from.address;
                 let signers = signers::signers(from, &self.groups, self.arguments, account, self.place, self.at)?;
+                receipt.warnings.extend(unreadable(&signers, &self.groups, self.at));
                 let mut how = composition::how(account, &draft, self.known);
                 if account.autocrypt {
                     how.autocrypt = self.autocrypt(&draft.from.address)?;

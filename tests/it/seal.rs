@@ -1,7 +1,7 @@
 //! `sealpost seal`: what others open, and what passes unchanged.
 
 use crate::support::{
-    Gpg, Sqop,
+    Gpg, Home, Sqop,
     people::{alice, open_as, specimen},
 };
 
@@ -181,4 +181,35 @@ fn a_reader_who_needs_legacy_display_gets_it_and_a_hidden_one_changes_nothing() 
     assert!(inside("visible").contains("hp-legacy-display"));
     sealed("--bcc", "hidden");
     assert!(!inside("hidden").contains("hp-legacy-display"));
+}
+
+#[test]
+fn what_a_key_of_version_6_signs_is_not_for_every_reader() {
+    let home = Home::new();
+    home.file("pw", "specimen\n");
+    let make = |profile| {
+        let make = ["key", "make", "alice@example.test", "--passphrase", "file:pw", "--profile", profile, "--json"];
+        let made = home.sealpost(make).run().expect(0).json();
+        made["key"]["fingerprint"].as_str().unwrap().to_owned()
+    };
+    for name in ["bob.asc", "carol.asc"] {
+        home.sealpost(["cert", "import", "-"]).stdin(specimen(name)).run().expect(0);
+    }
+    let new = make("rfc9580");
+    let seal = |to: &str| {
+        let message = format!("From: alice@example.test\nTo: {to}\n\nhello\n");
+        let line = ["seal", "--json", "--output", "out", "--passphrase", "file:pw"];
+        home.sealpost(line).stdin(message).run().expect(0).json()["warnings"].clone()
+    };
+    // Carol's program reads it, Bob's may not.
+    assert_eq!(seal("carol@example.test"), serde_json::json!([]));
+    let warned = seal("bob@example.test, carol@example.test");
+    let text = warned[0]["text"].as_str().unwrap();
+    assert_eq!(warned[0]["kind"], "new-signature");
+    assert!(text.contains(&new) && text.contains("bob@example.test") && !text.contains("carol"), "{text}");
+    // The one that everybody reads is taken, be it the older one.
+    make("rfc4880");
+    let old = make("rfc9580");
+    assert_ne!(old, new);
+    assert_eq!(seal("bob@example.test"), serde_json::json!([]));
 }

@@ -148,9 +148,9 @@ pub struct Extend {
 pub enum ProfileArgument {
     /// Version 4: every reader
     Rfc4880,
-    /// Version 6: readers of RFC 9580
+    /// Version 6: readers of RFC 9580; GnuPG and Thunderbird show nothing of what such a key signs
     Rfc9580,
-    /// Version 6 with post-quantum algorithms (RFC 9980)
+    /// Version 6 with post-quantum algorithms (RFC 9980); the same holds for it
     Pqc,
 }
 

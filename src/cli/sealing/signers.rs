@@ -33,6 +33,8 @@ struct Search<'a> {
     agents: Agents,
     /// Whether keys of both suites are needed.
     both: bool,
+    /// Whether somebody may read with a program that knows no signature of version 6.
+    old: bool,
     at: Timestamp,
 }
 
@@ -57,12 +59,23 @@ pub fn signers(
     let file = arguments.key.as_deref().map(KeyFile::read).transpose()?;
     let needed = |suite| groups.iter().any(|group| group.suite() == suite);
     let both = needed(SuiteName::OpenPgp) && needed(SuiteName::Smime);
-    let search =
-        Search { from, file, place, passphrases: Passphrases::of(account), agents: Agents::default(), both, at };
+    let (passphrases, agents) = (Passphrases::of(account), Agents::default());
+    let old = !readers_of_old(groups, at).is_empty();
+    let search = Search { from, file, place, passphrases, agents, both, old, at };
     Ok(Signers {
         openpgp: needed(SuiteName::OpenPgp).then(|| search.openpgp()).transpose()?,
         smime: needed(SuiteName::Smime).then(|| search.smime()).transpose()?,
     })
+}
+
+/// Those who are written to in OpenPGP and whose certificates do not say that they read what is new since RFC 9580.
+pub fn readers_of_old(groups: &[Group], at: Timestamp) -> Vec<&Address> {
+    let openpgp = groups.iter().flat_map(|group| match group {
+        Group::OpenPgp(all) => all.as_slice(),
+        Group::Smime(..) => &[],
+    });
+    let old = openpgp.filter(|one| !one.recipient.usable().certificate().reads_seipdv2(at));
+    old.map(|one| one.recipient.address()).collect()
 }
 
 impl Search<'_> {
@@ -79,7 +92,7 @@ impl Search<'_> {
             _ => self.place.keystore.agent_keys_for(self.from, self.at)?,
         };
         let mut named: Vec<_> = keys.chain(lent.into_iter().map(Own::Agent)).collect();
-        // The newest that still counts; where none does, the newest says why.
+        // The newest that still counts, and that all can read; where none counts, the newest says why.
         named.sort_by_cached_key(|key| {
             let certificate = match key {
                 Own::Here(key) => key.certificate(),
@@ -87,7 +100,7 @@ impl Search<'_> {
             };
             let counts = certificate.revoked(self.at).is_none()
                 && PublicCertificate::expires(&certificate, self.at).is_none_or(|expiry| expiry > self.at);
-            (counts, certificate.created())
+            (counts, !self.old || certificate.version() == 4, certificate.created())
         });
         let key = match named.pop() {
             None => return Err(self.none(SuiteName::OpenPgp)),
