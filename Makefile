@@ -7,7 +7,7 @@ DESTDIR ?=
 # rustup's folder, where a shell that has not been opened anew does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: all demo test bench install needs-build needs-test needs-bench
+.PHONY: all demo test thunderbird bench install needs-build needs-test needs-thunderbird needs-bench
 
 all: needs-build
 	$(CARGO) build --locked --release
@@ -20,6 +20,12 @@ demo: needs-build
 # Everything: units, properties, documentation, the program against itself and against real peers.
 test: needs-test
 	$(CARGO) test --locked
+
+# By hand, since it is large and its insides change with its versions: a real Thunderbird opens what sealpost writes, and
+# sealpost what Thunderbird writes.
+thunderbird: needs-thunderbird
+	$(CARGO) build --locked --bin sealpost
+	tests/thunderbird/drive.py target/debug/sealpost
 
 # Ratios against what people use today (benches/rivals), and a store of 100,000 certificates (benches/store).
 bench: needs-bench
@@ -35,5 +41,5 @@ install: needs-build
 	"$(DESTDIR)$(PREFIX)/bin/sealpost" completions zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sealpost"
 	"$(DESTDIR)$(PREFIX)/bin/sealpost" completions fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sealpost.fish"
 
-needs-build needs-test needs-bench: needs-%:
+needs-build needs-test needs-thunderbird needs-bench: needs-%:
 	@.ci/needs $*

@@ -122,8 +122,15 @@ pub struct Export {
     pub output: Option<PathBuf>,
 }
 
-/// Whether a word is the name of a verb.
-pub fn is_verb(word: &str) -> bool {
+/// The words of the verb with which some words begin.
+pub fn verb_of(words: impl Iterator<Item = String>) -> Vec<String> {
     use clap::CommandFactory;
-    Arguments::command().find_subcommand(word).is_some()
+    let mut command = Arguments::command();
+    let mut verb = Vec::new();
+    for word in words {
+        let Some(below) = command.find_subcommand(&word).cloned() else { break };
+        command = below;
+        verb.push(word);
+    }
+    verb
 }

@@ -102,9 +102,8 @@ fn refused(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "no verb is given".into(),
         _ => rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " "),
     };
-    let verb = before_data().nth(1).and_then(|word| word.into_string().ok());
-    let verb = verb.filter(|word| word.bytes().all(|b| b.is_ascii_lowercase()) && grammar::is_verb(word));
-    let hint = ["sealpost".to_owned()].into_iter().chain(verb).chain(["--help".to_owned()]);
-    voice.fail(&Failure::new(Kind::Usage, fact).hint(hint), None);
+    let words = before_data().skip(1).filter_map(|word| word.into_string().ok()).filter(|word| !word.starts_with('-'));
+    let failure = Failure::new(Kind::Usage, fact).or_help(grammar::verb_of(words));
+    voice.fail(&failure, None);
     ExitCode::from(Kind::Usage.exit())
 }

@@ -1,6 +1,6 @@
 //! The key or certificate that an address or a full fingerprint names.
 
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -78,15 +78,17 @@ pub fn certificate_named(name: &str, place: &Place, at: Timestamp) -> Result<Any
             (store.certificate(&full)?.into_iter().collect(), store.x509(&full)?.into_iter().collect())
         }
         Name::Address(address) => {
-            // Those that are pinned for it stand for it too.
-            let recipients = place.recipients()?;
-            let pinned = Known::of(store, &address, recipients.fingerprints_for(&address), at)?;
             let known = Known::of(store, &address, &[], at)?;
-            let mut openpgp: Vec<_> = known.openpgp.into_iter().chain(pinned.openpgp).map(|(one, _)| one).collect();
-            let mut smime: Vec<_> = known.smime.into_iter().chain(pinned.smime).map(|(one, _)| one).collect();
-            let mut seen = HashSet::new();
-            openpgp.retain(|one| seen.insert(one.fingerprint()));
-            smime.retain(|one| seen.insert(one.fingerprint()));
+            let mut openpgp: Vec<_> = known.openpgp.into_iter().map(|(one, _)| one).collect();
+            let mut smime: Vec<_> = known.smime.into_iter().map(|(one, _)| one).collect();
+            // Those that are pinned for just this address stand for it too; what is damaged is told by its fingerprint.
+            let pinned = place.recipients()?.pinned();
+            for (pin, _) in pinned.iter().filter(|(_, whom)| whom.contains(&address)) {
+                let is_new = !openpgp.iter().any(|one| one.fingerprint() == *pin);
+                openpgp.extend(store.certificate(pin).ok().flatten().filter(|_| is_new));
+                let is_new = !smime.iter().any(|one| one.fingerprint() == *pin);
+                smime.extend(store.x509(pin).ok().flatten().filter(|_| is_new));
+            }
             let unknown =
                 if openpgp.is_empty() && smime.is_empty() { store.certificates_for(&address, at)? } else { Vec::new() };
             if !unknown.is_empty() {

@@ -88,16 +88,16 @@ fn one(
         && (ring.may_give() || ring.may_unlock())
     {
         // One that stays locked is no reason: that the agent did nothing is.
-        ring.unlock().ok();
+        ring.unlock_some()?;
         outcome = attempt(file, ring, requirement, at)?;
     }
     if let Err(OpenError::NoKey { recipients, .. }) = &outcome {
-        // A key of theirs is at hand, and the passphrase is that of others; or it cannot be read.
-        if let Some(refusal) = ring.refusal(recipients).or_else(|| ring.unreadable()) {
+        // A key of theirs is at hand, and the passphrase is that of others.
+        if let Some(refusal) = ring.refusal(recipients) {
             return Err(refusal);
         }
     }
-    let mut outcome = outcome?;
+    let mut outcome = outcome.map_err(|error| ring.beside_unreadable(error))?;
     if let Outcome::Released(message) = &mut outcome {
         if let Some(path) = &arguments.output {
             save::save_message(message, path)?;

@@ -91,6 +91,7 @@ fn write_all(
         return Err(Failure::new(Kind::Usage, text));
     }
     let messages = decided.messages(draft, sealed, account, &mut receipt)?;
+    place.warn(voice);
     receipt.status = Status::Sealed;
     let Some(dir) = &arguments.output else {
         for piece in messages.iter().flat_map(Sealed::pieces) {

@@ -88,6 +88,7 @@ fn deliver(
     }
     receipt.endpoints = None;
     let messages = decided.messages(draft, sealed, account, &mut receipt)?;
+    place.warn(voice);
     let submitted = composition::drive(submit(&messages, &settings, &mut submission::Login::new(account)))?;
     if let Some(accepted) = submitted.accepted.first() {
         place.remember(&settings, &accepted.endpoint.endpoint());

@@ -173,9 +173,13 @@ impl From<StoreError> for Failure {
             StoreError::KeyExists { fingerprint, .. } => {
                 Self::new(Kind::CannotCreate, text).hint(["sealpost", "key", "show", fingerprint.as_str()])
             }
+            // To be imported again then.
+            StoreError::DamagedOrigins { path } => {
+                let of = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                Self::new(Kind::Malformed, text).hint(["sealpost", "cert", "remove", &of])
+            }
             StoreError::Damaged { .. }
             | StoreError::DamagedX509 { .. }
-            | StoreError::DamagedOrigins { .. }
             | StoreError::DamagedAgentKey { .. }
             | StoreError::Misfiled { .. }
             | StoreError::TooLarge { .. } => Self::new(Kind::Malformed, text),

@@ -100,7 +100,7 @@ impl Keystore {
         let mut files = Vec::new();
         if self.keys.is_dir() {
             let _lock = self.lock_keys()?;
-            for name in file_names(&self.keys)? {
+            for name in file_names(&self.keys)?.into_iter().filter(|name| is_of_key(name)) {
                 let bytes = disk::read_private(&self.keys.join(&name))?;
                 files.extend(bytes.map(|bytes| (format!("{KEYS}{name}"), bytes)));
             }
@@ -136,8 +136,8 @@ impl Keystore {
         }
     }
 
-    /// One's own comes back as it would be imported. Another that is here already takes in what is new of it, but no
-    /// further address: how well it is known for that was said elsewhere, and here it might count for more.
+    /// One's own comes back as it would be imported. Another that is here already takes in what is new of it, unless that
+    /// names a further address: how well it is known for that was said elsewhere, and here it might count for more.
     fn restore_certificate(&self, certificate: &Certificate) -> Result<Outcome, StoreError> {
         let fingerprint = certificate.fingerprint();
         if self.is_own(&fingerprint) {
@@ -157,12 +157,16 @@ impl Keystore {
     fn restore_origins(&self, fingerprint: &Fingerprint, bytes: &[u8]) -> Result<Outcome, StoreError> {
         let _lock = self.lock()?;
         let path = self.origins_path(fingerprint);
-        if let Some(file) = disk::open(&path)?
-            && **disk::read(&path, file)? == *bytes
-        {
+        let there = match disk::open(&path)? {
+            Some(file) => Some(disk::read(&path, file)?),
+            None => None,
+        };
+        if there.as_ref().is_some_and(|there| **there == *bytes) {
             return Ok(Outcome::Unchanged);
         }
-        if self.certificate(fingerprint)?.is_some() || self.x509(fingerprint)?.is_some() {
+        // Of one in the shared folder without a file nobody here said anything.
+        let known = there.is_some() && self.certificate(fingerprint)?.is_some();
+        if known || self.x509(fingerprint)?.is_some() {
             return Err(StoreError::Exists { path });
         }
         disk::write(&path, bytes).map(|()| Outcome::New)
@@ -228,6 +232,13 @@ pub fn turn(name: &str) -> u8 {
         _ if name.starts_with(KEYS) => 1,
         _ => 2,
     }
+}
+
+/// Whether a file beside the keys is one of ours, by its name.
+fn is_of_key(name: &str) -> bool {
+    let (stem, suffix) = name.split_once('.').unwrap_or_default();
+    let ours = matches!(suffix, "pgp" | "agent" | "smime.agent" | "rev.asc" | "pem" | "request.pem");
+    ours && Fingerprint::parse(stem).is_some()
 }
 
 fn only<T>(mut all: Vec<T>) -> Option<T> {

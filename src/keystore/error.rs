@@ -139,6 +139,25 @@ impl StoreError {
         }
     }
 
+    /// The file that it is about.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Damaged { path, .. }
+            | Self::DamagedX509 { path, .. }
+            | Self::DamagedOrigins { path }
+            | Self::DamagedAgentKey { path }
+            | Self::Misfiled { path, .. }
+            | Self::TooLarge { path }
+            | Self::Exposed { path, .. }
+            | Self::Read { path, .. }
+            | Self::Write { path, .. }
+            | Self::Exists { path }
+            | Self::KeyExists { path, .. }
+            | Self::Occupied { path, .. } => Some(path),
+            Self::NoKey(_) | Self::Key(_) | Self::SmimeKey(_) | Self::Merge(_) => None,
+        }
+    }
+
     /// A failure of the shared directory as a whole.
     pub(super) fn of_directory(path: &Path, error: openpgp_cert_d::Error) -> Self {
         let error = match error {

@@ -117,6 +117,11 @@ impl Keystore {
         Lock::take(&self.keys, ".lock")
     }
 
+    /// Whether a file of an own key is damaged or exposed.
+    pub fn is_of_key(&self, error: &StoreError) -> bool {
+        error.path().is_some_and(|path| path.starts_with(&self.keys))
+    }
+
     /// Whether a certificate of either suite is of a key of one's own, here or in an agent; one that cannot be read is
     /// not taken for it.
     pub fn is_own(&self, fingerprint: &Fingerprint) -> bool {

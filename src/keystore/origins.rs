@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BATCH, Keystore, Outcome, StoreError,
-    certificates::naming,
     disk::{self, Lock},
     find::Source,
 };
@@ -81,31 +80,41 @@ impl Keystore {
         self.place(&lock, certificate)
     }
 
-    /// Remembers of certificates, which are here, that they were imported by hand: for the addresses that they name now.
+    /// Remembers of certificates, which are here, that they were imported by hand: for the addresses that they validly
+    /// name now.
+    ///
+    /// # Errors
+    /// One that cannot be noted does not keep the others from it.
     pub(super) fn note_imported(&self, _lock: &Lock, certificates: &[Certificate]) -> Result<(), StoreError> {
         let since = Timestamp::now();
+        let mut failed = Ok(());
         for certificates in certificates.chunks(BATCH) {
             let mut noted: BTreeMap<Fingerprint, Vec<Provenance>> = BTreeMap::new();
             for certificate in certificates {
                 let fingerprint = certificate.fingerprint();
-                let before = match noted.remove(&fingerprint) {
-                    Some(noted) => noted,
-                    None => self.origins(&fingerprint)?,
+                let known = match noted.remove(&fingerprint) {
+                    Some(noted) => Ok(noted),
+                    None => self.origins(&fingerprint),
                 };
-                let mut known = before.clone();
-                for address in naming(certificate) {
-                    if !known.iter().any(|one| one.source.is_none() && one.address == address) {
-                        known.push(Provenance { address, source: None, since });
+                match known {
+                    Err(error) => failed = failed.and(Err(error)),
+                    Ok(mut known) => {
+                        let before = known.len();
+                        for address in certificate.addresses(since) {
+                            if !known.iter().any(|one| one.source.is_none() && one.address == address) {
+                                known.push(Provenance { address, source: None, since });
+                            }
+                        }
+                        if known.len() > before {
+                            noted.insert(fingerprint, known);
+                        }
                     }
-                }
-                if known.len() > before.len() {
-                    noted.insert(fingerprint, known);
                 }
             }
             let written = noted.into_iter().map(|(fingerprint, known)| self.origins_file(&fingerprint, known));
             disk::write_all(&written.collect::<Result<Vec<_>, _>>()?)?;
         }
-        Ok(())
+        failed
     }
 
     /// Under the lock of certificates.

@@ -5,6 +5,8 @@ mod file_name;
 mod flowed;
 mod html;
 
+use std::collections::HashSet;
+
 use mail_parser::decoders::charsets::map::charset_decoder;
 
 use super::{
@@ -29,13 +31,15 @@ pub fn legacy_display(tree: &Tree, root: usize, bytes: &[u8]) -> Option<usize> {
     }
     let shown = decode(&part.decoded(bytes), part.media.parameter("charset"));
     let shown = shown.trim_ascii().as_bytes();
-    let protected: Vec<RawField<'_>> = fields(&bytes[whole.header.clone()]).collect();
-    // Some write it as it is read, others as it stands in a header.
-    let known = |field: &RawField<'_>| {
+    // Some write a field as it is read, others as it stands in a header.
+    let mut protected = HashSet::new();
+    for field in fields(&bytes[whole.header.clone()]) {
         let text = field.text();
-        let same = |other: &str| other.trim() == text.trim() || decode_words(other).trim() == text.trim();
-        protected.iter().any(|other| other.is(field.name) && same(&other.text()))
-    };
+        protected.insert((field.name.to_ascii_lowercase(), decode_words(&text).trim().to_owned()));
+        protected.insert((field.name.to_ascii_lowercase(), text.trim().to_owned()));
+    }
+    let known =
+        |field: &RawField<'_>| protected.contains(&(field.name.to_ascii_lowercase(), field.text().trim().to_owned()));
     let mut covered = 0;
     let all = fields(shown).all(|field| {
         covered += field.line.len();

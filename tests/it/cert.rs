@@ -1,8 +1,9 @@
 //! `sealpost cert`: certificates of others.
 
 use crate::support::{
-    Gpg, Home,
+    Gpg, Home, days_from_now,
     people::{alice, alice_of_both, specimen},
+    run,
 };
 
 #[test]
@@ -218,4 +219,26 @@ fn what_another_program_puts_into_the_shared_folder_is_written_to_once_somebody_
     let verify: Vec<String> = serde_json::from_value(refused["hints"][0].clone()).unwrap();
     at(&other, &verify[1..].iter().map(String::as_str).collect::<Vec<_>>()).run().expect(0);
     assert_eq!(at(&other, &plan).run().expect(0).json()["messages"][0]["recipients"][0]["trust"], "pinned");
+}
+
+#[test]
+fn an_import_stands_for_the_addresses_that_were_shown() {
+    let (gpg, home) = (Gpg::new(), Home::new());
+    gpg.make_key("mallory@example.test", "future-default");
+    // In three days it names Bob too.
+    let later = days_from_now(3).replace(['-', ':'], "");
+    let add = ["--faked-system-time", &later[..15], "--quick-add-uid", "mallory@example.test", "bob@example.test"];
+    run(gpg.command(add), b"").expect(0);
+    let imported = home
+        .sealpost(["cert", "import", "-", "--json"])
+        .stdin(gpg.export("mallory@example.test"))
+        .run()
+        .expect(0)
+        .json();
+    assert_eq!(imported["certificates"][0]["addresses"], serde_json::json!(["mallory@example.test"]));
+    let (from, then) = ("alice@example.test", days_from_now(5));
+    let plan = ["send", "-n", "--no-sign", "--from", from, "--host", "h", "--at", &then, "-t"];
+    home.sealpost(plan.iter().chain(&["mallory@example.test"])).run().expect(0);
+    let refused = home.sealpost(plan.iter().chain(&["bob@example.test"])).run().expect(67).words();
+    assert!(refused.contains("is known as keyserver only"), "{refused}");
 }

@@ -113,16 +113,26 @@ fn a_key_that_cannot_be_read_is_told_wherever_it_is_wanted() {
     let keys = fs::read_dir(home.state().join("keys")).unwrap().flatten();
     let path = keys.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "pgp")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    for told in [seal(), open(), home.sealpost(["cert", "check", "--quiet"]).run()] {
-        let words = told.expect(77).words();
+    let check = || home.sealpost(["cert", "check", "--quiet"]).run();
+    for (told, exit) in [(seal(), 77), (open(), 65), (check(), 77)] {
+        let words = told.expect(exit).words();
         assert!(words.contains("hint: chmod 600 ") && !words.contains("key make"), "{words}");
     }
+    assert_eq!(home.sealpost(["open", "own.eml", "--json"]).run().expect(65).error()["kind"], "no-key");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&path, "rubbish").unwrap();
-    for told in [seal(), open(), home.sealpost(["cert", "check", "--quiet"]).run()] {
+    for told in [seal(), open(), check()] {
         let words = told.expect(65).words();
         assert!(words.contains("is damaged") && !words.contains("key make"), "{words}");
     }
     let backup = home.sealpost(["key", "backup", "--output", "b", "--passphrase", "file:pw"]).run().expect(65).words();
     assert!(backup.contains("the backup is written, and keys/"), "{backup}");
+    // Another one signs, and it is told all the same; what is none of ours is no key.
+    home.sealpost(["key", "make", "alice@example.test", "--passphrase", "file:pw"]).run().expect(0);
+    let to_bob = message.replace("To: alice", "To: bob");
+    let sealed = home.sealpost(["seal", "--passphrase", "file:pw"]).stdin(to_bob).run().expect(0);
+    assert!(sealed.words().contains("is damaged"), "{sealed:?}");
+    fs::remove_file(&path).unwrap();
+    fs::write(home.state().join("keys/README"), "mine\n").unwrap();
+    home.sealpost(["key", "backup", "--output", "c", "--passphrase", "file:pw"]).run().expect(0);
 }

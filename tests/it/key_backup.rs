@@ -262,3 +262,22 @@ fn nothing_that_comes_back_is_known_better_than_it_was() {
     to(&here, "kim@example.test", 67);
     to(&here, "mallory@example.test", 0);
 }
+
+#[test]
+fn beside_a_shared_folder_that_survived_everybody_is_known_as_before() {
+    let home = full();
+    let whole = backup(&home);
+    let new = Home::new();
+    let copied = Command::new("cp").arg("-r").arg(home.state()).arg(new.state()).status().unwrap();
+    assert!(copied.success());
+    for name in ["keys", "origins", "x509", "state"] {
+        let _ = fs::remove_dir_all(new.state().join(name));
+    }
+    restore(&new, &whole).expect(0);
+    let levels = |home: &Home| {
+        let listed = home.sealpost(["cert", "list", "--json"]).run().expect(0).json();
+        let all = listed["certificates"].as_array().unwrap().iter();
+        all.map(|one| one["levels"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(levels(&new), levels(&home));
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use openpgp::{Packet, cert::CertBuilder, serialize::SerializeInto, types::Features};
 
-use crate::support::{Authority, Gpg, Gpgsm, Home, run};
+use crate::support::{Authority, Gpg, Gpgsm, Home, package, run};
 
 /// A home with the passphrases `right`, of `file:pw`, and `other`, of `file:other`.
 fn home() -> Home {
@@ -228,12 +228,12 @@ fn a_home_or_a_program_that_is_not_there_is_named() {
     home.sealpost(["key", "import"]).run().expect(64);
 }
 
-/// Puts a shell script in the place of gpg, and gives the `PATH` in which it is found first.
-fn instead_of_gpg(home: &Home, script: &str) -> String {
+/// Puts a shell script in the place of gpg or gpgsm, and gives the `PATH` in which it is found first.
+fn instead_of(home: &Home, program: &str, script: &str) -> String {
     let folder = home.path("bin");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("gpg"), format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(folder.join("gpg"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(folder.join(program), format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(folder.join(program), fs::Permissions::from_mode(0o700)).unwrap();
     format!("{}:/usr/bin:/bin", folder.display())
 }
 
@@ -244,14 +244,14 @@ fn a_key_on_a_card_stays_there() {
     let home = home();
     // As gpg lists it once it was moved to a card.
     let moved = "/usr/bin/gpg \"$@\" | sed 's/^\\(ssb.*\\):+:/\\1:D2760001240103040006123456780000:/'";
-    let path = instead_of_gpg(&home, moved);
+    let path = instead_of(&home, "gpg", moved);
     let told = home.sealpost(import(&gpg, &["--passphrase", "file:pw", "--json"])).env("PATH", &path).run().expect(66);
     assert_eq!(outcomes(&told.json()), [("erin@example.test", "on-card")]);
     let words = home.sealpost(import(&gpg, &["--passphrase", "file:pw"])).env("PATH", &path).run().expect(66).words();
     assert!(words.contains("not imported: ") && words.contains("smartcard"), "{words}");
     // What cannot be had of it is left out.
     let nameless = format!("case \"$*\" in *--export*) exit 2 ;; esac\n{moved}");
-    let path = instead_of_gpg(&home, &nameless);
+    let path = instead_of(&home, "gpg", &nameless);
     let told = home.sealpost(import(&gpg, &["--json"])).env("PATH", path).run().expect(66).json();
     assert_eq!(told["keys"][0]["fingerprint"], fingerprint(&gpg, "erin@example.test"));
     assert_eq!(told["keys"][0]["addresses"], serde_json::json!([]));
@@ -265,7 +265,7 @@ fn gpg_gets_no_secret_but_through_its_pipe_and_few_variables() {
     let log = home.path("log");
     let script =
         format!("(tr '\\0' '\\n' < /proc/$$/environ; echo \"$@\") >> '{}'; exec /usr/bin/gpg \"$@\"", log.display());
-    let path = instead_of_gpg(&home, &script);
+    let path = instead_of(&home, "gpg", &script);
     let run = home.sealpost(import(&gpg, &["--passphrase", "env:SECRET"])).env("PATH", path).env("SECRET", "right");
     run.env("LD_DEBUG", "none").env("DISPLAY", ":9").run().expect(0);
     let log = fs::read_to_string(log).unwrap();
@@ -285,7 +285,7 @@ fn a_gpg_that_fails_or_does_not_end_is_told_and_nothing_is_stored() {
         ("exec cat /dev/zero", 65, "gpg gave more than 8 MiB"),
         ("echo 'no listing'", 66, "holds no secret keys"),
     ] {
-        let path = instead_of_gpg(&home, script);
+        let path = instead_of(&home, "gpg", script);
         let words =
             home.sealpost(import(&gpg, &["--passphrase", "file:pw"])).env("PATH", path).run().expect(exit).words();
         assert!(words.contains(said), "{words}");
@@ -333,6 +333,23 @@ fn keys_of_gpgsm_come_too() {
     assert_eq!(outcomes(&told), [("alice@example.test", "imported")]);
     assert_eq!(told["keys"][0]["suite"], "smime");
     assert_eq!(told["keys"][0]["fingerprint"], refused["keys"][0]["fingerprint"]);
+    // Some files that gpgsm writes nobody can read: another is asked for, and not without end.
+    let unreadable = package().join("tests/vectors/smime/gpgsm/unreadable.p12");
+    for (always, exit) in [(false, 0), (true, 77)] {
+        let new = Home::new();
+        new.file("pw", "specimen\n");
+        let once = new.path("once");
+        let script = format!(
+            "case \"$*\" in *export-secret-key-p12*) if {always} || mkdir {}; then exec cat {}; fi ;; esac\n\
+             exec /usr/bin/gpgsm \"$@\"",
+            once.display(),
+            unreadable.display()
+        );
+        let search = instead_of(&new, "gpgsm", &script);
+        let told = new.sealpost(line("file:pw")).env("PATH", search).run().expect(exit);
+        assert_eq!(told.json()["keys"][0]["outcome"], if always { "refused" } else { "imported" }, "{told:?}");
+        assert!(always || once.exists());
+    }
     let again = home.sealpost(line("file:pw")).run().expect(0).json();
     assert_eq!(outcomes(&again), [("alice@example.test", "unchanged")]);
 }

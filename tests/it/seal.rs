@@ -3,6 +3,7 @@
 use crate::support::{
     Gpg, Home, Sqop,
     people::{alice, open_as, specimen},
+    run,
 };
 
 const IN: &str = "From: Alice <alice@example.test>\nTo: bob@example.test\nSubject: Secret plans\n\
@@ -207,6 +208,13 @@ fn what_a_key_of_version_6_signs_is_not_for_every_reader() {
     let text = warned[0]["text"].as_str().unwrap();
     assert_eq!(warned[0]["kind"], "new-signature");
     assert!(text.contains(&new) && text.contains("bob@example.test") && !text.contains("carol"), "{text}");
+    // One that does not sign is none to sign with.
+    let gpg = Gpg::new();
+    let gen_key = ["--passphrase", "", "--quick-gen-key", "alice@example.test", "ed25519", "cert", "1y"];
+    run(gpg.command(gen_key), b"").expect(0);
+    home.file("cert-only.key", gpg.export_secret("alice@example.test"));
+    home.sealpost(["key", "import", "cert-only.key", "--passphrase", "file:pw"]).run().expect(0);
+    assert_eq!(seal("bob@example.test")[0]["kind"], "new-signature");
     // The one that everybody reads is taken, be it the older one.
     make("rfc4880");
     let old = make("rfc9580");

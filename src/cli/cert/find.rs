@@ -23,7 +23,7 @@ use crate::{
         send::{Terms, Trust},
     },
     keystore::{
-        Outcome, StoreError,
+        Origin, Outcome, StoreError,
         find::{Question, Source},
     },
     mail::Address,
@@ -276,8 +276,9 @@ pub fn keep_smime(
     judging: &Judging<'_>,
 ) -> Result<Outcome, StoreError> {
     let outcome = place.keystore.insert_found_x509(certificate, address, source, Timestamp::now())?;
-    if judging.vouched(certificate) {
-        place.keystore.join(std::slice::from_ref(certificate), &place.keystore.authorities()?)?;
+    let own = std::slice::from_ref(certificate);
+    if judging.vouched(certificate) && !place.keystore.join(own, &place.keystore.authorities()?)?.is_empty() {
+        place.keystore.insert_x509(certificate, Origin::Imported)?;
     }
     Ok(outcome)
 }

@@ -255,11 +255,15 @@ impl Ring {
         self.has_passphrase() && !(self.openpgp.locked.is_empty() && self.smime.locked.is_empty())
     }
 
-    /// A key that the store has, and that cannot be read.
-    pub fn unreadable(&self) -> Option<Failure> {
-        let unreadable = self.unreadable.first()?.clone();
-        let text = format!("no key at hand opens this message: {}", unreadable.text);
-        Some(Failure { text, ..unreadable })
+    /// A failure, and where it is for want of a key one that the store has and that cannot be read.
+    pub fn beside_unreadable(&self, error: OpenError) -> Failure {
+        let wanted = matches!(error, OpenError::NoKey { .. });
+        let mut failure = Failure::from(error);
+        if let Some(unreadable) = self.unreadable.first().filter(|_| wanted) {
+            failure.text += &format!("; {}", unreadable.text);
+            failure.hints.extend(unreadable.hints.iter().cloned());
+        }
+        failure
     }
 
     /// Why a key is of no use that is one of these recipients'.
@@ -298,16 +302,27 @@ impl Ring {
     /// # Errors
     /// That of the last key, if not one of those that were tried could be unlocked.
     pub fn unlock(&mut self) -> Result<(), Failure> {
+        match self.unlock_some()? {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+
+    /// The same; gives that of the last key.
+    ///
+    /// # Errors
+    /// A passphrase cannot be had.
+    pub fn unlock_some(&mut self) -> Result<Option<Failure>, Failure> {
         self.give_to_agents()?;
         let openpgp = self.openpgp.unlock(&self.passphrases)?;
         let smime = self.smime.unlock(&self.passphrases)?;
         match (openpgp, smime) {
             (Some(true), _) | (_, Some(true)) => self.take_public_halves(),
-            (_, Some(false)) => return Err(self.smime.last_refusal()),
-            (Some(false), None) => return Err(self.openpgp.last_refusal()),
+            (_, Some(false)) => return Ok(Some(self.smime.last_refusal())),
+            (Some(false), None) => return Ok(Some(self.openpgp.last_refusal())),
             (None, None) => {}
         }
-        Ok(())
+        Ok(None)
     }
 }
 

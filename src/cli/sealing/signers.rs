@@ -80,8 +80,6 @@ pub fn readers_of_old(groups: &[Group], at: Timestamp) -> Vec<&Address> {
 
 impl Search<'_> {
     fn openpgp(&self) -> Result<pgp::Signer, Failure> {
-        // What is damaged from here on is a key.
-        self.place.keystore.damaged();
         let keys = match &self.file {
             Some(KeyFile::OpenPgp(keys)) => keys.clone(),
             _ => self.place.keystore.keys_for(self.from, self.at)?,
@@ -92,15 +90,14 @@ impl Search<'_> {
             _ => self.place.keystore.agent_keys_for(self.from, self.at)?,
         };
         let mut named: Vec<_> = keys.chain(lent.into_iter().map(Own::Agent)).collect();
-        // The newest that still counts, and that all can read; where none counts, the newest says why.
+        // The newest that may sign, before it one that is here and that all can read; where none may, the newest says why.
         named.sort_by_cached_key(|key| {
-            let certificate = match key {
-                Own::Here(key) => key.certificate(),
-                Own::Agent(key) => key.certificate(),
+            let (certificate, here) = match key {
+                Own::Here(key) => (key.certificate(), true),
+                Own::Agent(key) => (key.certificate(), false),
             };
-            let counts = certificate.revoked(self.at).is_none()
-                && PublicCertificate::expires(&certificate, self.at).is_none_or(|expiry| expiry > self.at);
-            (counts, !self.old || certificate.version() == 4, certificate.created())
+            let readable = self.old && here && certificate.version() == 4;
+            (certificate.signs(self.at), readable, certificate.created())
         });
         let key = match named.pop() {
             None => return Err(self.none(SuiteName::OpenPgp)),
@@ -122,7 +119,6 @@ impl Search<'_> {
     }
 
     fn smime(&self) -> Result<smime::Signer, Failure> {
-        self.place.keystore.damaged();
         let (keys, lent) = match &self.file {
             Some(KeyFile::Smime(keys)) => {
                 // PKCS#12 tells whose it is only once it is open.
@@ -197,8 +193,12 @@ impl Search<'_> {
             return self.no_key(suite, "the file of --key holds none that names it");
         }
         // To make another would not help where there is one that cannot be read.
-        match self.place.keystore.damaged().into_iter().map(Failure::from).next() {
-            Some(unread) => Failure { text: self.no_key(suite, &unread.text).text, ..unread },
+        let keystore = &self.place.keystore;
+        match keystore.damaged().into_iter().find(|error| keystore.is_of_key(error)).map(Failure::from) {
+            Some(unread) => {
+                let failure = Failure { text: self.no_key(suite, &unread.text).text, ..unread };
+                failure.hint(["sealpost", "key", "list"])
+            }
             None => self.no_key(suite, "the store has none"),
         }
     }

@@ -126,6 +126,13 @@ impl Certificate {
         self.cert.primary_key().key().version()
     }
 
+    /// Whether one of its keys may sign at a time.
+    pub fn signs(&self, at: Timestamp) -> bool {
+        let strict = policy::strict(at);
+        let valid = self.cert.keys().with_policy(&strict, policy::system_time(at)).supported().alive().revoked(false);
+        policy::check_certificate(&self.cert, at).is_ok() && valid.for_signing().next().is_some()
+    }
+
     /// Whether it says that it reads SEIPDv2 (RFC 9580, 5.2.3.32).
     pub fn reads_seipdv2(&self, at: Timestamp) -> bool {
         let strict = policy::strict(at);

@@ -10,6 +10,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use openssl::{
+    nid::Nid,
     pkey::{PKey, Public},
     x509::{X509, X509NameRef},
 };
@@ -281,8 +282,10 @@ impl PublicCertificate for Certificate {
         let same = |one: &X509NameRef, two: &X509NameRef| matches!(one.try_cmp(two), Ok(std::cmp::Ordering::Equal));
         // Several authorities may have one name; which key it is stands in this extension (RFC 5280, 4.2.1.1).
         let authority = |one: &Self| one.x509.authority_key_id().map(|id| id.as_slice().to_vec());
+        let of_person = [Nid::COMMONNAME, Nid::SURNAME, Nid::GIVENNAME, Nid::SERIALNUMBER, Nid::PSEUDONYM];
         let named = |name: &X509NameRef| {
-            name.entries().map(|entry| entry.data().as_slice()).any(|text| !text.is_empty() && !text.contains(&b'@'))
+            let entries = of_person.iter().flat_map(|nid| name.entries_by_nid(*nid));
+            entries.map(|entry| entry.data().as_slice()).any(|text| !text.is_empty() && !text.contains(&b'@'))
         };
         same_key
             || (same(self.x509.issuer_name(), other.x509.issuer_name())

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::{Given, openpgp::Incoming, smime, tell, unchanged};
 use crate::{
@@ -106,14 +107,7 @@ fn take(key: &GnupgKey, gnupg: &Gnupg, given: &Given, lock: &Lock, at: Timestamp
         // gpg-agent would ask for a second one, of which we are not told
         let passphrase = passphrase
             .ok_or_else(|| Failure::new(Kind::Permission, "a key for S/MIME is imported with --passphrase only"))?;
-        let exported = gnupg.export(key, Some(passphrase))?;
-        for locked in x509::Key::parse_all(&exported)? {
-            let open = locked.unlock_all(passphrase)?;
-            if let Some(open) = open.into_iter().find(|one| one.certificate().is_some()) {
-                return Ok(Found::Smime(Box::new(open)));
-            }
-        }
-        return Err(x509::KeyError::NoCertificate.into());
+        return exported(key, gnupg, passphrase).map(|open| Found::Smime(Box::new(open)));
     }
     let exported = gnupg.export(key, passphrase)?;
     let parsed = pgp::Key::parse_all(&exported)?.into_iter().find(|one| one.fingerprint() == key.fingerprint);
@@ -127,6 +121,31 @@ fn take(key: &GnupgKey, gnupg: &Gnupg, given: &Given, lock: &Lock, at: Timestamp
         Incoming::read(parsed, passphrase, lock, at)?
     };
     Ok(Found::OpenPgp(Box::new(incoming)))
+}
+
+/// One file in fifty that gpgsm 2.2 writes is padded so that nobody can read it; another of the same key has other bytes.
+const MOST_EXPORTS: usize = 4;
+
+/// A key for S/MIME as gpgsm gives it out, opened.
+fn exported(key: &GnupgKey, gnupg: &Gnupg, passphrase: &Zeroizing<String>) -> Result<x509::Key, Failure> {
+    let mut exports = 0;
+    loop {
+        exports += 1;
+        let mut broken = false;
+        for locked in x509::Key::parse_all(&gnupg.export(key, Some(passphrase))?)? {
+            match locked.unlock_all(passphrase) {
+                Err(x509::UnlockError::Broken) if exports < MOST_EXPORTS => broken = true,
+                unlocked => {
+                    if let Some(open) = unlocked?.into_iter().find(|one| one.certificate().is_some()) {
+                        return Ok(open);
+                    }
+                }
+            }
+        }
+        if !broken {
+            return Err(x509::KeyError::NoCertificate.into());
+        }
+    }
 }
 
 fn store_smime(
