@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{self, Account, Config, Environment, Home, Overrides, SmimeSettings},
     crypt::smime::{self, Authorities},
-    keystore::Keystore,
+    keystore::{Keystore, StoreError},
     mail::{Address, Composition, Draft, Mailbox, Uniques},
     submit::{Endpoint, Port, Settings},
 };
@@ -39,11 +39,13 @@ impl Place {
         Ok(Account::resolve(self.config()?, &Overrides::from_environment(ENVIRONMENT)?, &flags)?)
     }
 
-    /// Says which files of the store could not be read, since they were left out.
-    pub fn warn(&self, voice: Voice) {
-        for damaged in self.keystore.damaged() {
-            voice.say(format_args!("warning: {}", Printable(&damaged.to_string())));
+    /// Says which files of the store could not be read, since they were left out, and gives why.
+    pub fn warn(&self, voice: Voice) -> Vec<StoreError> {
+        let damaged = self.keystore.damaged();
+        for one in &damaged {
+            voice.say(format_args!("warning: {}", Printable(&one.to_string())));
         }
+        damaged
     }
 
     /// The endpoint of a host that worked the last time.

@@ -142,12 +142,14 @@ fn warning<S: Suite>(assigned: &Assigned<S>) -> Option<WarningJson> {
 fn unreadable(signers: &Signers, groups: &[Group], at: Timestamp) -> Option<WarningJson> {
     let signer = signers.openpgp.as_ref().filter(|signer| signer.certificate().version() > 4)?;
     let readers: Vec<_> = signers::readers_of_old(groups, at).iter().map(ToString::to_string).collect();
-    let text = format!(
-        "key {} is of version 6, and {} may read with a program that shows nothing of what such a key signs",
-        signer.certificate().fingerprint(),
-        readers.join(", ")
-    );
-    (!readers.is_empty()).then_some(WarningJson { kind: "new-signature", text })
+    (!readers.is_empty()).then(|| WarningJson {
+        kind: "new-signature",
+        text: format!(
+            "key {} is of version 6, and {} may read with a program that shows nothing of what such a key signs",
+            signer.certificate().fingerprint(),
+            readers.join(", ")
+        ),
+    })
 }
 
 fn refused(missing: &[Missing], in_vain: &[(Address, String)], place: &Place) -> Failure {

@@ -92,23 +92,25 @@ impl Keystore {
             let mut noted: BTreeMap<Fingerprint, Vec<Provenance>> = BTreeMap::new();
             for certificate in certificates {
                 let fingerprint = certificate.fingerprint();
-                let known = match noted.remove(&fingerprint) {
-                    Some(noted) => Ok(noted),
-                    None => self.origins(&fingerprint),
+                // The same one may be there twice.
+                let (mut known, mut is_new) = match noted.remove(&fingerprint) {
+                    Some(noted) => (noted, true),
+                    None => match self.origins(&fingerprint) {
+                        Ok(known) => (known, false),
+                        Err(error) => {
+                            failed = failed.and(Err(error));
+                            continue;
+                        }
+                    },
                 };
-                match known {
-                    Err(error) => failed = failed.and(Err(error)),
-                    Ok(mut known) => {
-                        let before = known.len();
-                        for address in certificate.addresses(since) {
-                            if !known.iter().any(|one| one.source.is_none() && one.address == address) {
-                                known.push(Provenance { address, source: None, since });
-                            }
-                        }
-                        if known.len() > before {
-                            noted.insert(fingerprint, known);
-                        }
+                for address in certificate.addresses(since) {
+                    if !known.iter().any(|one| one.source.is_none() && one.address == address) {
+                        known.push(Provenance { address, source: None, since });
+                        is_new = true;
                     }
+                }
+                if is_new {
+                    noted.insert(fingerprint, known);
                 }
             }
             let written = noted.into_iter().map(|(fingerprint, known)| self.origins_file(&fingerprint, known));

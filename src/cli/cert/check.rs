@@ -15,7 +15,6 @@ use crate::{
         exit::Kind,
         failure::{Failure, RecipientReason},
         grammar::{CertCheck, Global},
-        printable::Printable,
         sealing::{Certificates, cures, reason},
         voice::Voice,
     },
@@ -61,10 +60,7 @@ pub fn run(arguments: &CertCheck, place: &Place, global: &Global, at: Timestamp,
         keys: keys(place, place.config()?.smime(), within, at)?,
         homes: homes(place)?,
     };
-    let damaged = place.keystore.damaged();
-    for one in &damaged {
-        voice.say(format_args!("warning: {}", Printable(&one.to_string())));
-    }
+    let damaged = place.warn(voice);
     if let Some(path) = &arguments.prometheus {
         // Whoever collects it is another user.
         keystore::write_public(path, metrics::text(&checked, at).as_bytes())?;

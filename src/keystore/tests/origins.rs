@@ -107,3 +107,14 @@ fn since_when_one_is_known_is_not_since_when_somebody_gossips_of_it() {
     store.insert(&lee).unwrap();
     assert!(since(&lee, &address_of_lee) >= Some(imported));
 }
+
+#[test]
+fn each_of_many_is_noted_once_however_often_it_stands_there_and_whatever_is_wrong_with_another() {
+    let (_folder, store) = store();
+    let [kim, lee, max] = ["kim@example.org", "lee@example.org", "max@example.org"].map(certificate);
+    store.insert_all(&[kim.clone(), lee.clone(), kim.clone()]).unwrap();
+    assert_eq!((sources(&store, &kim), sources(&store, &lee)), (vec![None], vec![None]));
+    fs::write(store.origins_path(&lee.fingerprint()), "rubbish").unwrap();
+    assert!(matches!(store.insert_all(&[lee, max.clone()]), Err(StoreError::DamagedOrigins { .. })));
+    assert_eq!(sources(&store, &max), [None]);
+}
